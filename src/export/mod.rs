@@ -1,0 +1,3 @@
+//! Writes trace files.
+
+pub mod encode;

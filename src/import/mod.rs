@@ -1,0 +1,3 @@
+//! Reads SimKube trace files.
+
+pub mod sktrace;

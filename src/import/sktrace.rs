@@ -1,0 +1,1 @@
+//! Room prepared; see docs/design.md.

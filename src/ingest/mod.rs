@@ -1,0 +1,5 @@
+//! From observations to durable rows.
+
+mod queue;
+
+pub use queue::{Queue, QueueClosed, Queued, queue};

@@ -1,0 +1,76 @@
+//! The bounded queue between the watches and the writer: bounded in observations and in bytes (R13).
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use crate::clock::Clock;
+use crate::limits::{QUEUE_BYTES_MAX, QUEUE_OBSERVATIONS_MAX};
+use crate::model::{Observation, Timestamp};
+
+/// The sending end. Cheap to clone.
+#[derive(Clone)]
+pub struct Queue {
+    sender: mpsc::Sender<Queued>,
+    bytes: Arc<Semaphore>,
+    clock: Arc<dyn Clock>,
+}
+
+/// An observation on its way to the writer.
+#[derive(Debug)]
+pub struct Queued {
+    /// When it was made.
+    pub at: Timestamp,
+    /// What was seen.
+    pub observation: Observation,
+    /// Its share of the queue's bytes, given back when the writer has committed or dropped it.
+    pub share: OwnedSemaphorePermit,
+}
+
+/// The writer has stopped: nothing more will be recorded by this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the writer has stopped")]
+pub struct QueueClosed;
+
+/// A new queue, and its receiving end.
+pub fn queue(clock: Arc<dyn Clock>) -> (Queue, mpsc::Receiver<Queued>) {
+    let (sender, receiver) = mpsc::channel(QUEUE_OBSERVATIONS_MAX);
+    (
+        Queue {
+            sender,
+            bytes: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)),
+            clock,
+        },
+        receiver,
+    )
+}
+
+impl Queue {
+    /// Hands an observation to the writer, waiting for room. Observations of one task arrive in their order.
+    ///
+    /// # Errors
+    /// When the writer has stopped.
+    pub async fn send(&self, observation: Observation) -> Result<(), QueueClosed> {
+        let at = self.clock.now();
+        // An observation larger than the whole queue passes alone.
+        let weight = observation.weight_bytes().min(QUEUE_BYTES_MAX);
+        let weight = u32::try_from(weight).unwrap_or(u32::MAX);
+        let share = Arc::clone(&self.bytes)
+            .acquire_many_owned(weight)
+            .await
+            .map_err(|_| QueueClosed)?;
+        self.sender
+            .send(Queued {
+                at,
+                observation,
+                share,
+            })
+            .await
+            .map_err(|_| QueueClosed)
+    }
+
+    /// Observations waiting at this moment.
+    pub fn depth(&self) -> usize {
+        self.sender.max_capacity() - self.sender.capacity()
+    }
+}

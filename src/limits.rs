@@ -1,0 +1,50 @@
+//! Every bound of this crate, with its unit, in one place.
+
+/// Deepest nesting accepted in an object, a trace file or a config.
+pub const NESTING_DEPTH_MAX: usize = 128;
+/// Largest single object accepted, as MessagePack. etcd's own default limit is 1.5 MiB.
+pub const OBJECT_BYTES_MAX: usize = 16 << 20;
+/// Longest string accepted as a name, namespace, kind or UID. Kubernetes allows 253.
+pub const NAME_BYTES_MAX: usize = 1024;
+
+/// Observations that may wait between the watches and the writer.
+pub const QUEUE_OBSERVATIONS_MAX: usize = 4_096;
+/// Bytes that may wait between the watches and the writer.
+pub const QUEUE_BYTES_MAX: usize = 32 << 20;
+/// Observations in one write transaction.
+pub const BATCH_OBSERVATIONS_MAX: usize = 4_096;
+/// Bytes of bodies in one write transaction.
+pub const BATCH_BYTES_MAX: usize = 16 << 20;
+/// Longest time that an observation waits for others to share its commit, milliseconds.
+pub const BATCH_AGE_MS_MAX: u64 = 200;
+
+/// Page cache of the recorder's own database, bytes.
+pub const WRITER_CACHE_BYTES: usize = 48 << 20;
+/// Page cache of a database opened for reading, bytes. One-pass scans are fastest with a small cache.
+pub const READER_CACHE_BYTES: usize = 8 << 20;
+
+/// Objects in one event of a trace, the first (the start state) excepted.
+pub const TRACE_EVENT_OBJECTS_MAX: usize = 1_024;
+/// Bytes of objects in one event of a trace, the first excepted.
+pub const TRACE_EVENT_BYTES_MAX: usize = 4 << 20;
+/// Memory of one ordered scratch set before it goes to a temporary file, bytes.
+pub const SCRATCH_BYTES_MAX: usize = 8 << 20;
+/// Longest life of one read transaction of an export's stream pass, milliseconds.
+pub const READ_TXN_MS_MAX: u64 = 2_000;
+
+/// Items of one page of a list.
+pub const LIST_PAGE_ITEMS: u32 = 500;
+/// Deadline for one page of a list, seconds.
+pub const LIST_PAGE_SECONDS_MAX: u64 = 60;
+/// Length of one watch request, seconds: below the 240 s at which some load balancers cut idle connections.
+pub const WATCH_SECONDS: u32 = 200;
+/// First wait after a failed request, milliseconds.
+pub const BACKOFF_MS_MIN: u64 = 500;
+/// Longest wait after failed requests, milliseconds.
+pub const BACKOFF_MS_MAX: u64 = 60_000;
+/// How often an undecodable watch event is asked for again before it is skipped, loudly.
+pub const POISONED_EVENT_TRIES_MAX: u32 = 3;
+/// Owner look-ups under way at once.
+pub const OWNER_LOOKUPS_MAX: usize = 8;
+/// Wanted owners of one kind above which one paged list replaces single look-ups.
+pub const OWNER_LOOKUPS_BEFORE_LIST: usize = 64;

@@ -1,0 +1,27 @@
+//! The nouns of a recording, without any I/O.
+//!
+//! Everything here is plain data: what Kubernetes calls things ([`Gvk`], [`ObjectKey`], [`Uid`], [`OwnerRef`]),
+//! when they happened ([`Timestamp`], [`TimeRange`], [`EventKey`]) and what a watch has seen of them
+//! ([`Observation`]).
+
+pub mod canonical;
+pub mod event;
+pub mod gvk;
+pub mod object_key;
+pub mod observation;
+pub mod owner_ref;
+pub mod pod_lifecycle;
+pub mod pod_spec;
+pub mod selector;
+pub mod simkube_hash;
+pub mod timestamp;
+
+pub use canonical::ContentHash;
+pub use event::{Action, EventKey};
+pub use gvk::Gvk;
+pub use object_key::ObjectKey;
+pub use observation::{Item, Observation, ObservedObject, ObservedPod, WatchId};
+pub use owner_ref::{OwnerFacts, OwnerRef, Uid};
+pub use pod_lifecycle::PodTimes;
+pub use selector::LabelSelector;
+pub use timestamp::{TimeRange, Timestamp};
