@@ -16,7 +16,7 @@ pub const BATCH_OBSERVATIONS_MAX: usize = 4_096;
 /// Bytes of bodies in one write transaction.
 pub const BATCH_BYTES_MAX: usize = 16 << 20;
 /// Longest time that an observation waits for others to share its commit, milliseconds.
-pub const BATCH_AGE_MS_MAX: u64 = 200;
+pub const BATCH_AGE_MS_MAX: u64 = 50;
 
 /// Page cache of the recorder's own database, bytes.
 pub const WRITER_CACHE_BYTES: usize = 48 << 20;
@@ -48,3 +48,8 @@ pub const POISONED_EVENT_TRIES_MAX: u32 = 3;
 pub const OWNER_LOOKUPS_MAX: usize = 8;
 /// Wanted owners of one kind above which one paged list replaces single look-ups.
 pub const OWNER_LOOKUPS_BEFORE_LIST: usize = 64;
+
+/// Rows of an epoch before a new one may begin (see `ingest::apply::epochs`).
+pub const EPOCH_ROWS_MIN: u64 = 16_384;
+/// How many times the rows that an epoch began with it has to hold before a new one begins.
+pub const EPOCH_GROWTH: u64 = 3;

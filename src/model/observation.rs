@@ -77,6 +77,14 @@ pub enum Observation {
         /// The version from which a watch can go on behind this item; `None` while listing.
         resource_version: Option<String>,
     },
+    /// A list shows that an object exists whose content could not be read: nothing is recorded of it, but it is not
+    /// taken for deleted either (R7).
+    Listed {
+        /// The watch.
+        watch: WatchId,
+        /// Which incarnation it is.
+        uid: Uid,
+    },
     /// The item was deleted; it holds the final version.
     Deleted {
         /// The watch.
@@ -127,6 +135,7 @@ impl Observation {
         match self {
             Self::ListStarted { watch }
             | Self::Applied { watch, .. }
+            | Self::Listed { watch, .. }
             | Self::Deleted { watch, .. }
             | Self::ListFinished { watch, .. }
             | Self::Bookmark { watch, .. }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use redb::ReadableTable;
 
 use super::lookup::Lookup;
-use super::rows::{KindRow, WriterRow};
+use super::rows::{KindRow, WatchRow, WriterRow};
 use super::tables::{ReadTables, row};
 use super::{StoreError, codec};
 use crate::model::Gvk;
@@ -83,4 +83,24 @@ pub(crate) fn read_kinds(
         );
     }
     Ok(kinds)
+}
+
+/// All watches that there ever were.
+pub(crate) fn read_watches(
+    table: &impl ReadableTable<&'static str, &'static [u8]>,
+) -> Result<BTreeMap<Gvk, WatchRow>, StoreError> {
+    let mut watches = BTreeMap::new();
+    for entry in table.iter()? {
+        let (name, value) = entry?;
+        let watch = name
+            .value()
+            .parse::<Gvk>()
+            .map_err(|error| StoreError::Damaged {
+                table: "kind_to_watch",
+                key: codec::hex(name.value().as_bytes()),
+                reason: error.to_string(),
+            })?;
+        watches.insert(watch, row::<&str, _>(name.value(), value.value())?);
+    }
+    Ok(watches)
 }
