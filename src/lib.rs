@@ -9,6 +9,7 @@ pub mod limits;
 mod migrations;
 pub mod model;
 pub mod normalize;
+pub mod query;
 pub mod store;
 pub mod watch;
 pub mod workload;

@@ -53,3 +53,7 @@ pub const OWNER_LOOKUPS_BEFORE_LIST: usize = 64;
 pub const EPOCH_ROWS_MIN: u64 = 16_384;
 /// How many times the rows that an epoch began with it has to hold before a new one begins.
 pub const EPOCH_GROWTH: u64 = 3;
+/// Gaps listed in the summary of an export.
+pub const GAPS_REPORTED_MAX: usize = 1_000;
+/// TEMP
+pub const TRACE_NAME_BYTES_MAX: usize = 4_096;

@@ -148,7 +148,7 @@ impl Writer {
     }
 
     /// Runs `work` in one durable transaction.
-    pub(crate) fn transaction<'a>(
+    pub(super) fn transaction<'a>(
         &'a mut self,
         work: impl FnOnce(&mut Apply<'_, '_>) -> Result<(), StoreError> + 'a,
     ) -> Result<Committed, StoreError> {

@@ -185,6 +185,11 @@ impl<'a> KeyReader<'a> {
         }
     }
 
+    /// Bytes not read yet.
+    pub(crate) fn rest_len(&self) -> usize {
+        self.rest.len()
+    }
+
     pub(crate) fn object_key(&mut self) -> Result<ObjectKey, StoreError> {
         Ok(ObjectKey {
             group: self.text()?,

@@ -5,10 +5,9 @@ use redb::ReadableTable;
 use super::rows::{
     EpochRow, EventRow, HistoryRow, IncarnationRow, ObjectRow, OwnerRow, PodRow, WriterRow,
 };
-use super::tables::{BODIES, Tables, get, row};
+use super::tables::{Tables, get, row};
 use super::{StoreError, codec, keys, meta};
 use crate::model::{EventKey, ObjectKey, Timestamp, Uid};
-use redb::TableHandle;
 
 /// Point reads.
 pub(crate) trait Lookup: Tables + Sized {
@@ -158,7 +157,9 @@ pub(crate) fn as_slice(bound: &std::ops::Bound<Vec<u8>>) -> std::ops::Bound<&[u8
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::BODY_TABLE;
+    use crate::store::tables::BODIES;
+    use redb::TableHandle;
 
     #[test]
     fn bodies_are_sealed_with_the_name_of_their_table() {
