@@ -48,3 +48,16 @@ pub const POISONED_EVENT_TRIES_MAX: u32 = 3;
 pub const OWNER_LOOKUPS_MAX: usize = 8;
 /// Wanted owners of one kind above which one paged list replaces single look-ups.
 pub const OWNER_LOOKUPS_BEFORE_LIST: usize = 64;
+
+/// Longest kind (`group/version.Kind`) or name (`namespace/name`) accepted in a trace, and longest field name, bytes.
+pub const TRACE_NAME_BYTES_MAX: usize = 4_096;
+/// Values (map entries and array elements, at every depth) in one object of a trace. It bounds what an object costs in
+/// memory, which can be far more than its bytes; etcd's default limit of 1.5 MiB leaves room for fewer.
+pub const OBJECT_VALUES_MAX: usize = 1 << 20;
+/// Buffer between a trace file and its reader, bytes.
+pub const TRACE_READ_BUFFER_BYTES: usize = 64 << 10;
+
+const _: () = assert!(
+    TRACE_NAME_BYTES_MAX >= 3 * NAME_BYTES_MAX + 2,
+    "group, version and kind of the greatest length must fit into a trace"
+);
