@@ -55,5 +55,16 @@ pub const EPOCH_ROWS_MIN: u64 = 16_384;
 pub const EPOCH_GROWTH: u64 = 3;
 /// Gaps listed in the summary of an export.
 pub const GAPS_REPORTED_MAX: usize = 1_000;
-/// TEMP
+
+/// Longest kind (`group/version.Kind`) or name (`namespace/name`) accepted in a trace, and longest field name, bytes.
 pub const TRACE_NAME_BYTES_MAX: usize = 4_096;
+/// Values (map entries and array elements, at every depth) in one object of a trace. It bounds what an object costs in
+/// memory, which can be far more than its bytes; etcd's default limit of 1.5 MiB leaves room for fewer.
+pub const OBJECT_VALUES_MAX: usize = 1 << 20;
+/// Buffer between a trace file and its reader, bytes.
+pub const TRACE_READ_BUFFER_BYTES: usize = 64 << 10;
+
+const _: () = assert!(
+    TRACE_NAME_BYTES_MAX >= 3 * NAME_BYTES_MAX + 2,
+    "group, version and kind of the greatest length must fit into a trace"
+);
