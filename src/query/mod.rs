@@ -8,6 +8,7 @@ mod info;
 mod kind_match;
 mod ownership;
 mod state;
+mod wanted;
 
 pub use gaps::Gap;
 pub use history::HistoryEntry;
@@ -15,4 +16,5 @@ pub use info::{Info, KindInfo, Run};
 pub use kind_match::KindMatch;
 pub(crate) use ownership::Ownership;
 pub use state::ObjectVersion;
+pub use wanted::UnknownOwner;
 pub(crate) use state::decode_body;
