@@ -23,11 +23,7 @@ pub async fn cluster_id(client: &kube::Client) -> Result<Uid, WatchError> {
     }
     let ask = async {
         let bytes = Server::new(client.clone())
-            .fetch_small(
-                "/api/v1/namespaces/kube-system",
-                METADATA,
-                OBJECT_BYTES_MAX,
-            )
+            .fetch_small("/api/v1/namespaces/kube-system", METADATA, OBJECT_BYTES_MAX)
             .await?;
         serde_json::from_slice::<Namespace>(&bytes)
             .map_err(|error| RequestError::garbled("a namespace with a UID", &error))

@@ -19,8 +19,8 @@ use super::status::{WatchState, WatchStatus};
 use crate::config::TrackedKind;
 use crate::ingest::{Queue, QueueClosed};
 use crate::limits::{
-    LIST_PAGE_BYTES_MAX, LIST_PAGE_SECONDS_MAX, LISTS_FAILING_MAX, LISTS_MAX,
-    WATCH_LINE_BYTES_MAX, WATCH_OPEN_SECONDS_MAX, WATCH_SLACK_SECONDS,
+    LIST_PAGE_BYTES_MAX, LIST_PAGE_SECONDS_MAX, LISTS_FAILING_MAX, LISTS_MAX, WATCH_LINE_BYTES_MAX,
+    WATCH_OPEN_SECONDS_MAX, WATCH_SLACK_SECONDS,
 };
 use crate::model::{Gvk, Observation};
 
@@ -106,7 +106,12 @@ impl Kind {
         }
         match action {
             Action::Discover => {
-                let input = match self.shared.discovery.lookup(&self.gvk, Duration::ZERO).await {
+                let input = match self
+                    .shared
+                    .discovery
+                    .lookup(&self.gvk, Duration::ZERO)
+                    .await
+                {
                     Ok(Some(resource)) => {
                         self.resource = Some(resource);
                         Input::Discovered
@@ -287,11 +292,11 @@ impl Kind {
             return Input::Silent;
         };
         let patience = Duration::from_secs(u64::from(open.asked_seconds) + WATCH_SLACK_SECONDS);
+        let line = tokio::time::timeout(patience, open.lines.next()).await;
         let ended = Input::Ended {
             asked_seconds: open.asked_seconds,
             lasted_seconds: u32::try_from(open.since.elapsed().as_secs()).unwrap_or(u32::MAX),
         };
-        let line = tokio::time::timeout(patience, open.lines.next()).await;
         let line: BytesMut = match line {
             Ok(Ok(Line::Whole(line))) => line,
             Ok(Ok(Line::TooLong)) => {

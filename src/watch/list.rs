@@ -85,7 +85,10 @@ mod tests {
         let page = Page::read(&page).unwrap();
         let items: Vec<_> = page.items.iter().map(|item| item.get()).collect();
         assert_eq!(items, [r#"{"a" : 1}"#, "\"no object\"", "[]"]);
-        assert_eq!((page.version.as_str(), page.token.as_deref()), ("7", Some("x")));
+        assert_eq!(
+            (page.version.as_str(), page.token.as_deref()),
+            ("7", Some("x"))
+        );
     }
 
     #[test]

@@ -181,7 +181,10 @@ impl Resolver {
     fn note(&mut self, outcome: Outcome) {
         let now = Instant::now();
         for (uid, answer) in outcome.answers {
-            let asked = self.asked.entry(uid).or_insert(Asked { due: now, tries: 0 });
+            let asked = self
+                .asked
+                .entry(uid)
+                .or_insert(Asked { due: now, tries: 0 });
             match answer {
                 // The store needs a moment until it has taken it in.
                 Answer::Found => {
@@ -366,7 +369,10 @@ impl Job {
                         error,
                         RequestError::Garbled { .. }
                             | RequestError::TooLarge { .. }
-                            | RequestError::Status { code: 400 | 500, .. }
+                            | RequestError::Status {
+                                code: 400 | 500,
+                                ..
+                            }
                     );
                     if !single {
                         return Ok(Err(KindFailed));

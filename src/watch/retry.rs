@@ -40,9 +40,8 @@ mod tests {
 
     #[test]
     fn waits_grow_to_their_bound_and_never_vanish() {
-        for failures in 0..100 {
-            let full =
-                (BACKOFF_MS_MIN << failures.saturating_sub(1).min(20)).min(BACKOFF_MS_MAX);
+        for failures in 0..100_u32 {
+            let full = (BACKOFF_MS_MIN << failures.saturating_sub(1).min(20)).min(BACKOFF_MS_MAX);
             for _ in 0..50 {
                 let wait = backoff(failures).as_millis();
                 assert!(
@@ -58,7 +57,8 @@ mod tests {
     fn waits_differ() {
         let waits: std::collections::BTreeSet<_> = (0..50).map(|_| backoff(10)).collect();
         assert!(waits.len() > 10, "{waits:?}");
-        let lengths: std::collections::BTreeSet<_> = (0..500).map(|_| jittered_seconds(200)).collect();
+        let lengths: std::collections::BTreeSet<_> =
+            (0..500).map(|_| jittered_seconds(200)).collect();
         assert!(lengths.len() > 10 && lengths.iter().all(|s| (180..=220).contains(s)));
     }
 }

@@ -145,7 +145,10 @@ enum Phase {
     List(List),
     Open,
     Stream,
-    Pause { then: Box<Phase>, at_least: Duration },
+    Pause {
+        then: Box<Phase>,
+        at_least: Duration,
+    },
 }
 
 /// A list under way.

@@ -253,6 +253,9 @@ mod tests {
             reason: "b".into(),
             since: Timestamp::from_seconds(1),
         };
-        assert_eq!(status.watches().remove(&pod).map(|r| r.state), Some(expected));
+        assert_eq!(
+            status.watches().remove(&pod).map(|r| r.state),
+            Some(expected)
+        );
     }
 }

@@ -191,7 +191,11 @@ impl Fake {
             .unwrap();
         let key = (namespace.to_owned(), name.to_owned());
         let before = collection.objects.get(&key);
-        let action = if before.is_some() { "MODIFIED" } else { "ADDED" };
+        let action = if before.is_some() {
+            "MODIFIED"
+        } else {
+            "ADDED"
+        };
         let uid = before.map_or_else(
             || json!(format!("uid-{name}-{version}")),
             |before| before["metadata"]["uid"].clone(),
