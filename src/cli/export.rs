@@ -68,7 +68,12 @@ pub(super) fn to_file(
 pub(super) fn report(window: TimeRange, summary: &ExportSummary) {
     eprintln!(
         "exported {} to {}: {} objects at the start, {} applied, {} deleted, {} pod lifecycles, {} events",
-        window.start, window.end, summary.start_objects, summary.applied, summary.deleted, summary.lifecycles,
+        window.start,
+        window.end,
+        summary.start_objects,
+        summary.applied,
+        summary.deleted,
+        summary.lifecycles,
         summary.events
     );
     if let Some(start) = summary.record_starts {
@@ -76,7 +81,10 @@ pub(super) fn report(window: TimeRange, summary: &ExportSummary) {
     }
     for gap in &summary.gaps {
         let end = gap.end.map_or("now".to_owned(), |end| end.to_string());
-        eprintln!("warning: blind for {} from {} to {end}: {}", gap.kind, gap.start, gap.reason);
+        eprintln!(
+            "warning: blind for {} from {} to {end}: {}",
+            gap.kind, gap.start, gap.reason
+        );
     }
     if summary.cluster_scoped_left_out > 0 {
         eprintln!(

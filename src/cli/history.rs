@@ -58,7 +58,10 @@ struct Entry<'a> {
 pub(super) fn run(args: &HistoryArgs) -> anyhow::Result<()> {
     let (namespace, name) = args.name.split_once('/').unwrap_or(("", &args.name));
     if name.is_empty() || name.contains('/') {
-        return Err(usage(format!("{:?} is no name: expected NAMESPACE/NAME, or NAME for a cluster-scoped object", args.name)));
+        return Err(usage(format!(
+            "{:?} is no name: expected NAMESPACE/NAME, or NAME for a cluster-scoped object",
+            args.name
+        )));
     }
     let snapshot = Reader::open(&args.db)?.snapshot()?;
     let key = find(&snapshot, &args.kind, namespace, name)?;
@@ -70,20 +73,40 @@ pub(super) fn run(args: &HistoryArgs) -> anyhow::Result<()> {
     }
     for gap in snapshot.gaps(window)? {
         let gap = gap?;
-        if gap.kind.parse::<crate::model::Gvk>().is_ok_and(|gvk| gvk.group == key.group && gvk.kind == key.kind) {
+        if gap
+            .kind
+            .parse::<crate::model::Gvk>()
+            .is_ok_and(|gvk| gvk.group == key.group && gvk.kind == key.kind)
+        {
             let end = gap.end.map_or("now".to_owned(), |end| end.to_string());
-            eprintln!("warning: blind for {} from {} to {end}: {}", gap.kind, gap.start, gap.reason);
+            eprintln!(
+                "warning: blind for {} from {} to {end}: {}",
+                gap.kind, gap.start, gap.reason
+            );
         }
     }
     Ok(())
 }
 
 /// The recorded object that is meant.
-fn find(snapshot: &Snapshot, kind: &KindMatch, namespace: &str, name: &str) -> anyhow::Result<ObjectKey> {
+fn find(
+    snapshot: &Snapshot,
+    kind: &KindMatch,
+    namespace: &str,
+    name: &str,
+) -> anyhow::Result<ObjectKey> {
     let mut found: Vec<ObjectKey> = Vec::new();
-    for gvk in snapshot.info()?.kinds.into_iter().filter_map(|kind| kind.kind.parse::<crate::model::Gvk>().ok()) {
+    for gvk in snapshot
+        .info()?
+        .kinds
+        .into_iter()
+        .filter_map(|kind| kind.kind.parse::<crate::model::Gvk>().ok())
+    {
         let key = ObjectKey::new(&*gvk.group, &*gvk.kind, namespace, name);
-        if kind.matches(&gvk.group, &gvk.kind) && !found.contains(&key) && snapshot.is_recorded(&key)? {
+        if kind.matches(&gvk.group, &gvk.kind)
+            && !found.contains(&key)
+            && snapshot.is_recorded(&key)?
+        {
             found.push(key);
         }
     }
@@ -94,14 +117,25 @@ fn find(snapshot: &Snapshot, kind: &KindMatch, namespace: &str, name: &str) -> a
              `sk-tracedb state --at TIME` its objects",
             kind.as_str()
         ))),
-        _ => Err(usage(format!("{} means several kinds\nhint: name one as in the config: apps/v1.Deployment", kind.as_str()))),
+        _ => Err(usage(format!(
+            "{} means several kinds\nhint: name one as in the config: apps/v1.Deployment",
+            kind.as_str()
+        ))),
     }
 }
 
-fn print_table(snapshot: &Snapshot, key: &ObjectKey, window: TimeRange, out: impl Write) -> anyhow::Result<()> {
+fn print_table(
+    snapshot: &Snapshot,
+    key: &ObjectKey,
+    window: TimeRange,
+    out: impl Write,
+) -> anyhow::Result<()> {
     let mut table = Table::new(out, &["TIME", "ACTION", "UID", "CHANGED"]);
     each(snapshot, key, window, |entry, differences, _| {
-        let mut paths: Vec<String> = differences.iter().map(|difference| difference.path.clone()).collect();
+        let mut paths: Vec<String> = differences
+            .iter()
+            .map(|difference| difference.path.clone())
+            .collect();
         if paths.len() > PATHS_MAX {
             let more = paths.len() - PATHS_MAX;
             paths.truncate(PATHS_MAX);
@@ -111,7 +145,12 @@ fn print_table(snapshot: &Snapshot, key: &ObjectKey, window: TimeRange, out: imp
         if let Some(since) = entry.since {
             changed = format!("(inferred: after {since}) {changed}");
         }
-        table.row(vec![entry.event.at.to_string(), action(entry, &differences).to_owned(), entry.uid.to_string(), changed])?;
+        table.row(vec![
+            entry.event.at.to_string(),
+            action(entry, &differences).to_owned(),
+            entry.uid.to_string(),
+            changed,
+        ])?;
         Ok(())
     })?;
     table.flush()?;

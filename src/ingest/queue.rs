@@ -82,6 +82,8 @@ pub struct DepthGauge(mpsc::WeakSender<Queued>);
 impl DepthGauge {
     /// Observations waiting at this moment; 0 once the queue is closed.
     pub fn get(&self) -> usize {
-        self.0.upgrade().map_or(0, |sender| sender.max_capacity() - sender.capacity())
+        self.0
+            .upgrade()
+            .map_or(0, |sender| sender.max_capacity() - sender.capacity())
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::watch::Receiver;
 
 use crate::clock::Clock;
 use crate::config::TracerConfig;
-use crate::ingest::{Queue, WriterStats, WriterThread, Writer, queue, spawn};
+use crate::ingest::{Queue, Writer, WriterStats, WriterThread, queue, spawn};
 use crate::limits::{BACKOFF_MS_MAX, BACKOFF_MS_MIN};
 use crate::model::Uid;
 use crate::store::{Reader, Store, StoreError};
@@ -62,7 +62,15 @@ impl Recorder {
         let resume = writer.resume_points();
         let (queue, receiver) = queue(Arc::clone(&clock));
         let writer = spawn(writer, receiver, clock, |_| ()).map_err(RecorderError::Thread)?;
-        Ok(Self { client, config, resume, queue, writer, reader, status })
+        Ok(Self {
+            client,
+            config,
+            resume,
+            queue,
+            writer,
+            reader,
+            status,
+        })
     }
 
     /// Reads what has been committed.
@@ -87,13 +95,25 @@ impl Recorder {
     /// # Errors
     /// [`RecorderError`]: the store failed, or the watches crashed. What had been committed is durable.
     pub async fn run(self, stop: Receiver<bool>) -> Result<(), RecorderError> {
-        let Self { client, config, resume, queue, writer, reader, status } = self;
+        let Self {
+            client,
+            config,
+            resume,
+            queue,
+            writer,
+            reader,
+            status,
+        } = self;
         let wanted = Arc::new(owners::StoredWants::new(reader.clone()));
         let watched = watch::run(client, config, resume, queue, wanted, status, stop).await;
         // Every sender is gone now, so the writer commits what it has and comes back.
         let written = tokio::task::spawn_blocking(move || writer.join())
             .await
-            .unwrap_or_else(|_| Err(StoreError::Refused("the writer could not be waited for".to_owned())));
+            .unwrap_or_else(|_| {
+                Err(StoreError::Refused(
+                    "the writer could not be waited for".to_owned(),
+                ))
+            });
         drop(reader);
         // The writer's own error is the cause where both failed.
         let writer = written?;
