@@ -4,6 +4,7 @@
 //! ([`Recorder::reader`]).
 
 mod owners;
+mod simulated;
 
 use std::sync::Arc;
 
@@ -16,6 +17,8 @@ use crate::limits::{BACKOFF_MS_MAX, BACKOFF_MS_MIN};
 use crate::model::Uid;
 use crate::store::{Reader, Store, StoreError};
 use crate::watch::{self, WatchError, WatchStatus};
+
+pub use simulated::{SimulatedRecorder, SimulationError};
 
 /// Why recording ended.
 #[derive(Debug, thiserror::Error)]
