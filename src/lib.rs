@@ -5,7 +5,13 @@ pub mod export;
 pub mod import;
 pub mod ingest;
 pub mod limits;
+#[path = "../migrations/mod.rs"]
+mod migrations;
 pub mod model;
 pub mod normalize;
+pub mod query;
+pub mod store;
 pub mod watch;
 pub mod workload;
+
+pub use store::{OpenOptions, Reader, Snapshot, Store, StoreError};

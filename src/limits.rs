@@ -16,7 +16,7 @@ pub const BATCH_OBSERVATIONS_MAX: usize = 4_096;
 /// Bytes of bodies in one write transaction.
 pub const BATCH_BYTES_MAX: usize = 16 << 20;
 /// Longest time that an observation waits for others to share its commit, milliseconds.
-pub const BATCH_AGE_MS_MAX: u64 = 200;
+pub const BATCH_AGE_MS_MAX: u64 = 50;
 
 /// Page cache of the recorder's own database, bytes.
 pub const WRITER_CACHE_BYTES: usize = 48 << 20;
@@ -112,3 +112,23 @@ const _: () = {
     assert!(OWNERS_WANTED_MAX < OWNERS_ASKED_MAX);
     assert!(OWNER_LOOKUPS_PER_KIND_MAX < OWNER_LOOKUPS_MAX);
 };
+
+/// Rows of an epoch before a new one may begin (see `ingest::apply::epochs`).
+pub const EPOCH_ROWS_MIN: u64 = 16_384;
+/// How many times the rows that an epoch began with it has to hold before a new one begins.
+pub const EPOCH_GROWTH: u64 = 3;
+/// Gaps listed in the summary of an export.
+pub const GAPS_REPORTED_MAX: usize = 1_000;
+
+/// Longest kind (`group/version.Kind`) or name (`namespace/name`) accepted in a trace, and longest field name, bytes.
+pub const TRACE_NAME_BYTES_MAX: usize = 4_096;
+/// Values (map entries and array elements, at every depth) in one object of a trace. It bounds what an object costs in
+/// memory, which can be far more than its bytes; etcd's default limit of 1.5 MiB leaves room for fewer.
+pub const OBJECT_VALUES_MAX: usize = 1 << 20;
+/// Buffer between a trace file and its reader, bytes.
+pub const TRACE_READ_BUFFER_BYTES: usize = 64 << 10;
+
+const _: () = assert!(
+    TRACE_NAME_BYTES_MAX >= 3 * NAME_BYTES_MAX + 2,
+    "group, version and kind of the greatest length must fit into a trace"
+);
