@@ -132,3 +132,16 @@ const _: () = assert!(
     TRACE_NAME_BYTES_MAX >= 3 * NAME_BYTES_MAX + 2,
     "group, version and kind of the greatest length must fit into a trace"
 );
+
+/// Largest tracer config accepted, bytes.
+pub const CONFIG_BYTES_MAX: usize = 256 << 10;
+/// Aliases (`*name`) accepted in a tracer config.
+pub const CONFIG_ALIASES_MAX: usize = 256;
+/// YAML nodes accepted in a tracer config, and again as many for what its aliases expand to.
+pub const CONFIG_NODES_MAX: usize = 16_384;
+/// Deepest nesting accepted in a tracer config; the format needs four levels.
+pub const CONFIG_DEPTH_MAX: usize = 16;
+/// Longest label selector accepted in its text form (`app=web,tier!=db`), bytes.
+pub const SELECTOR_BYTES_MAX: usize = 64 << 10;
+/// Longest excerpt of a foreign text that an error message repeats, bytes.
+pub const ERROR_EXCERPT_BYTES_MAX: usize = 256;
