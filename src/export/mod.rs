@@ -1,3 +1,22 @@
-//! Writes trace files.
+//! From a window of the record to a SimKube trace.
+//!
+//! An export has two passes. `plan` reads headers in one snapshot and decides what is in: the start state, which objects
+//! are left out and why, the index, the lifecycles, and every count that MessagePack wants in front. `stream` then
+//! writes it, reading bodies through short transactions, so that a slow receiver never pins old pages. What the passes
+//! remember lives in [`Scratch`](crate::store::scratch) maps: memory is bounded whatever the window (X1). `filter` says
+//! what is wanted, `encode` writes bytes, `sink` brings them to a file or an object store.
 
 pub mod encode;
+mod error;
+mod filter;
+mod grouping;
+mod lifecycles;
+mod plan;
+mod run;
+mod selection;
+pub mod sink;
+mod stream;
+
+pub use error::ExportError;
+pub use filter::ExportFilters;
+pub use run::{ExportRequest, ExportSummary, export};

@@ -24,4 +24,4 @@ pub use observation::{Item, Observation, ObservedObject, ObservedPod, WatchId};
 pub use owner_ref::{OwnerFacts, OwnerRef, Uid};
 pub use pod_lifecycle::PodTimes;
 pub use selector::LabelSelector;
-pub use timestamp::{TimeRange, Timestamp};
+pub use timestamp::{MICROS_PER_SECOND, TimeRange, Timestamp};

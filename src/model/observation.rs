@@ -77,6 +77,14 @@ pub enum Observation {
         /// The version from which a watch can go on behind this item; `None` while listing.
         resource_version: Option<String>,
     },
+    /// A list shows that an object exists whose content could not be read: nothing is recorded of it, but it is not
+    /// taken for deleted either (R7).
+    Listed {
+        /// The watch.
+        watch: WatchId,
+        /// Which incarnation it is.
+        uid: Uid,
+    },
     /// The item was deleted; it holds the final version.
     Deleted {
         /// The watch.
@@ -100,7 +108,9 @@ pub enum Observation {
         /// That version.
         resource_version: String,
     },
-    /// The watch lost its contact (error, expiry, no permission, unknown kind).
+    /// The watch lost its contact (error, expiry, no permission, unknown kind). A list that was under way is abandoned:
+    /// after this comes `ListStarted`, or what a resumed watch delivers. Sent again when the reason changes; the gap
+    /// goes on.
     Blind {
         /// The watch.
         watch: WatchId,
@@ -127,6 +137,7 @@ impl Observation {
         match self {
             Self::ListStarted { watch }
             | Self::Applied { watch, .. }
+            | Self::Listed { watch, .. }
             | Self::Deleted { watch, .. }
             | Self::ListFinished { watch, .. }
             | Self::Bookmark { watch, .. }

@@ -1,0 +1,258 @@
+//! The first pass: reads headers in one snapshot, decides and counts.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::error::ExportError;
+use super::grouping::Grouping;
+use super::lifecycles::{Lifecycles, plan_lifecycles};
+use super::run::ExportRequest;
+use super::selection::Selection;
+use crate::config::TracerConfig;
+use crate::model::{EventKey, Gvk, ObjectKey, TimeRange, Timestamp};
+use crate::store::lookup::Lookup;
+use crate::store::rows::EventRow;
+use crate::store::scratch::Scratch;
+use crate::store::tables::row;
+use crate::store::{Snapshot, StoreError, keys};
+
+/// Everything about an export except the bodies. Memory is bounded: what grows with the window is in scratch maps.
+pub(super) struct Plan {
+    pub(super) window: TimeRange,
+    /// The first event key behind the snapshot: what is recorded later is not part of this export.
+    pub(super) horizon: EventKey,
+    pub(super) config: TracerConfig,
+    /// Events of the trace, the first (the start state) included.
+    pub(super) events: u32,
+    /// The start state in its order: sort key -> event key of the version.
+    pub(super) start: Scratch,
+    pub(super) start_objects: u32,
+    pub(super) decisions: Decisions,
+    pub(super) index: Index,
+    pub(super) lifecycles: Lifecycles,
+    pub(super) applied: u64,
+    pub(super) deleted: u64,
+    pub(super) cluster_scoped_left_out: u64,
+}
+
+impl Plan {
+    pub(super) fn make(
+        snapshot: &Snapshot,
+        request: &ExportRequest,
+        scratch_folder: &Path,
+    ) -> Result<Self, ExportError> {
+        let Some((record_start, _)) = snapshot.extent() else {
+            return Err(ExportError::Empty);
+        };
+        let window = request.window;
+        if window.end <= record_start && window.end > window.start {
+            return Err(ExportError::BeforeRecord {
+                end: window.end,
+                record_start,
+            });
+        }
+        let writer = snapshot.writer();
+        let horizon = EventKey {
+            at: Timestamp::from_micros(writer.last_us),
+            seq: writer.last_seq.saturating_add(1),
+        };
+        let mut plan = Self {
+            window,
+            horizon,
+            config: snapshot.config_before(window.end)?,
+            events: 1,
+            start: Scratch::new(scratch_folder),
+            start_objects: 0,
+            decisions: Decisions(Scratch::new(scratch_folder)),
+            index: Index::new(scratch_folder),
+            lifecycles: Lifecycles::new(scratch_folder),
+            applied: 0,
+            deleted: 0,
+            cluster_scoped_left_out: 0,
+        };
+        let mut selection = Selection::new(snapshot, &request.filters, window);
+        plan.start_state(snapshot, &mut selection)?;
+        plan.events(snapshot, &mut selection)?;
+        plan.cluster_scoped_left_out = selection.cluster_scoped_left_out;
+        plan_lifecycles(snapshot, &mut plan)?;
+        Ok(plan)
+    }
+
+    /// The keys of the changes in the window.
+    pub(super) fn event_range(&self) -> std::ops::Range<keys::EventBytes> {
+        let end = EventKey {
+            at: self.window.end,
+            seq: 0,
+        }
+        .min(self.horizon);
+        let start = EventKey {
+            at: self.window.start,
+            seq: 0,
+        }
+        .min(end);
+        keys::event(start)..keys::event(end)
+    }
+
+    fn start_state(
+        &mut self,
+        snapshot: &Snapshot,
+        selection: &mut Selection<'_>,
+    ) -> Result<(), ExportError> {
+        let start = EventKey {
+            at: self.window.start,
+            seq: 0,
+        };
+        for alive in snapshot.alive_before(start)? {
+            let alive = alive?;
+            let selected = selection.selects(alive.id, alive.event)?;
+            self.decisions.set(alive.id, selected.is_some())?;
+            let Some(selected) = selected else { continue };
+            let header = snapshot.tables().event(alive.event)?;
+            self.index
+                .set(&snapshot.gvk(header.kind)?, &selected.key, header.spec_hash)?;
+            let sort_key = start_sort_key(&selected.key, selected.owned, alive.id);
+            self.start
+                .insert(sort_key, keys::event(alive.event).to_vec())?;
+            self.start_objects = self
+                .start_objects
+                .checked_add(1)
+                .ok_or(ExportError::TooLarge { what: "objects" })?;
+        }
+        Ok(())
+    }
+
+    fn events(
+        &mut self,
+        snapshot: &Snapshot,
+        selection: &mut Selection<'_>,
+    ) -> Result<(), ExportError> {
+        let mut grouping = Grouping::default();
+        let range = self.event_range();
+        for entry in snapshot
+            .tables()
+            .events
+            .range::<&[u8; 16]>(&range.start..&range.end)
+            .map_err(StoreError::from)?
+        {
+            let (bytes, value) = entry.map_err(StoreError::from)?;
+            let event = keys::event_of(bytes.value());
+            let header: EventRow = row::<&[u8; 16], _>(bytes.value(), value.value())?;
+            let included = match self.decisions.get(header.object)? {
+                Some(included) => included,
+                // The object was not there at the start, so its deletion is none of this window's.
+                None if header.deleted => false,
+                None => {
+                    let included = selection.selects(header.object, event)?.is_some();
+                    self.decisions.set(header.object, included)?;
+                    included
+                }
+            };
+            if !included {
+                continue;
+            }
+            if grouping.begins_event(event.at.as_seconds(), header.deleted, header.body_len) {
+                self.events = self
+                    .events
+                    .checked_add(1)
+                    .ok_or(ExportError::TooLarge { what: "events" })?;
+            }
+            if header.deleted {
+                self.deleted += 1;
+            } else {
+                self.applied += 1;
+                if let Some(row) = snapshot.tables().incarnation(header.object)? {
+                    self.index
+                        .set(&snapshot.gvk(header.kind)?, &row.key(), header.spec_hash)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The order of the start state (X4): namespaces first, then what has no owners, then the rest; each by group, kind,
+/// namespace, name.
+fn start_sort_key(key: &ObjectKey, owned: bool, id: u64) -> Vec<u8> {
+    let rank = match (key.group.is_empty() && key.kind == "Namespace", owned) {
+        (true, _) => 0,
+        (false, false) => 1,
+        (false, true) => 2,
+    };
+    let mut bytes = vec![rank];
+    bytes.extend_from_slice(&keys::object(key, id));
+    bytes
+}
+
+/// Which objects are in, by id.
+pub(super) struct Decisions(Scratch);
+
+impl Decisions {
+    fn set(&mut self, id: u64, included: bool) -> Result<(), StoreError> {
+        self.0
+            .insert(id.to_be_bytes().to_vec(), vec![u8::from(included)])
+    }
+
+    /// `None`: the object was not met while planning.
+    pub(super) fn get(&self, id: u64) -> Result<Option<bool>, StoreError> {
+        Ok(self.0.get(&id.to_be_bytes())?.map(|value| value == [1]))
+    }
+}
+
+/// The trace's index: kind and name -> hash of the last spec.
+pub(super) struct Index {
+    entries: Scratch,
+}
+
+impl Index {
+    fn new(folder: &Path) -> Self {
+        Self {
+            entries: Scratch::new(folder),
+        }
+    }
+
+    fn key(gvk: &str, name: &str) -> Vec<u8> {
+        let mut bytes = keys::text(gvk);
+        bytes.extend_from_slice(&keys::text(name));
+        bytes
+    }
+
+    fn set(&mut self, gvk: &Gvk, key: &ObjectKey, hash: u64) -> Result<(), StoreError> {
+        let key = Self::key(&gvk.to_string(), &key.namespaced_name());
+        self.entries.insert(key, hash.to_be_bytes().to_vec())
+    }
+
+    /// Whether the trace contains an object of this kind and name.
+    pub(super) fn contains(&self, gvk: &str, name: &str) -> Result<bool, StoreError> {
+        Ok(self.entries.get(&Self::key(gvk, name))?.is_some())
+    }
+
+    /// Calls `each` with kind, name and hash, ordered by kind and name.
+    pub(super) fn for_each<E: From<StoreError>>(
+        &mut self,
+        mut each: impl FnMut(&str, &str, u64) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.entries.for_each(|key, value| {
+            let mut reader = keys::KeyReader::new("index", key);
+            let (gvk, name) = (reader.text()?, reader.text()?);
+            let hash = value.try_into().map(u64::from_be_bytes).unwrap_or_default();
+            each(&gvk, &name, hash)
+        })
+    }
+
+    /// How many objects of each kind there are. As many entries as there are kinds.
+    pub(super) fn counts(&mut self) -> Result<BTreeMap<String, u32>, ExportError> {
+        let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+        self.for_each::<ExportError>(|gvk, _, _| {
+            if !counts.contains_key(gvk) {
+                counts.insert(gvk.to_owned(), 0);
+            }
+            if let Some(count) = counts.get_mut(gvk) {
+                *count = count
+                    .checked_add(1)
+                    .ok_or(ExportError::TooLarge { what: "objects" })?;
+            }
+            Ok(())
+        })?;
+        Ok(counts)
+    }
+}

@@ -1,0 +1,102 @@
+//! One export, from request to bytes.
+
+use std::io::Write;
+
+use super::error::ExportError;
+use super::filter::ExportFilters;
+use super::plan::Plan;
+use super::stream::write_trace;
+use crate::limits::GAPS_REPORTED_MAX;
+use crate::model::{TimeRange, Timestamp};
+use crate::query::Gap;
+use crate::store::Reader;
+
+/// What to export.
+#[derive(Clone, Debug)]
+pub struct ExportRequest {
+    /// The window, [start, end). A trace counts whole seconds: give whole seconds, or the first and last one are cut.
+    pub window: TimeRange,
+    /// What is wanted of it.
+    pub filters: ExportFilters,
+}
+
+/// What an export held, and what its reader should know.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct ExportSummary {
+    /// Events of the trace, the start state included.
+    pub events: u64,
+    /// Objects of the start state.
+    pub start_objects: u64,
+    /// Objects applied after it.
+    pub applied: u64,
+    /// Objects deleted after it.
+    pub deleted: u64,
+    /// Pod lifecycles.
+    pub lifecycles: u64,
+    /// Cluster-scoped objects that were left out (see [`ExportFilters::include_cluster_scoped`]).
+    pub cluster_scoped_left_out: u64,
+    /// Where the record begins, when that is after the window's start: what existed before is unknown.
+    pub record_starts: Option<Timestamp>,
+    /// Gaps that touch the window (R10); at most [`GAPS_REPORTED_MAX`] of them.
+    pub gaps: Vec<Gap>,
+}
+
+/// Writes the trace of a window to `out`. Memory is bounded; the bytes depend on the record, the window and the filters
+/// only (X4, X8). Recording goes on meanwhile and does not change the result (X2).
+///
+/// Give it a buffered output. What has been written when it fails is no trace: see [`super::sink`] for outputs that
+/// appear whole or not at all.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("trace.redb");
+/// use sk_tracedb::config::TracerConfig;
+/// use sk_tracedb::export::{ExportFilters, ExportRequest, export};
+/// use sk_tracedb::ingest::Writer;
+/// use sk_tracedb::model::{TimeRange, Timestamp};
+/// use sk_tracedb::{Reader, Store};
+///
+/// let mut writer = Writer::new(Store::open(&path)?)?;
+/// writer.begin_run(Timestamp::from_seconds(100), &TracerConfig::default(), "record", None)?;
+///
+/// let reader = Reader::open(&path)?; // works while the store is being written
+/// let window = TimeRange::new(Timestamp::from_seconds(100), Timestamp::from_seconds(200))?;
+/// let mut trace = Vec::new();
+/// let summary = export(&reader, &ExportRequest { window, filters: ExportFilters::default() }, &mut trace)?;
+/// assert_eq!(summary.events, 1); // the start state, empty
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`ExportError`]: an empty store, a window before the record, a store that cannot be read, an output that fails.
+pub fn export<W: Write>(
+    reader: &Reader,
+    request: &ExportRequest,
+    out: W,
+) -> Result<ExportSummary, ExportError> {
+    let snapshot = reader.snapshot()?;
+    let mut plan = Plan::make(&snapshot, request, &std::env::temp_dir())?;
+    let record_starts = snapshot
+        .extent()
+        .map(|(start, _)| start)
+        .filter(|start| *start > request.window.start);
+    let gaps = snapshot
+        .gaps(request.window)?
+        .take(GAPS_REPORTED_MAX)
+        .collect::<Result<Vec<_>, _>>()?;
+    // The plan knows all that the stream pass needs: from here on no old page is kept alive.
+    drop(snapshot);
+    write_trace(reader, &mut plan, out)?;
+    Ok(ExportSummary {
+        events: u64::from(plan.events),
+        start_objects: u64::from(plan.start_objects),
+        applied: plan.applied,
+        deleted: plan.deleted,
+        lifecycles: plan.lifecycles.total,
+        cluster_scoped_left_out: plan.cluster_scoped_left_out,
+        record_starts,
+        gaps,
+    })
+}

@@ -1,0 +1,175 @@
+//! Which objects are part of a trace.
+//!
+//! Decided once for each incarnation, from its first version in the window, so that its deletes share the fate of its
+//! applies, and the order of arrival does not matter (X6).
+
+use std::collections::HashMap;
+
+use super::ExportFilters;
+use crate::model::{EventKey, ObjectKey, TimeRange, Timestamp, Uid};
+use crate::query::Ownership;
+use crate::store::lookup::Lookup;
+use crate::store::rows::{IncarnationRow, OwnerRow};
+use crate::store::{Snapshot, StoreError};
+
+/// Ancestors whose membership is remembered.
+const CACHED_CANDIDATES_MAX: usize = 65_536;
+
+/// Decides what is in a window's trace.
+pub(super) struct Selection<'s> {
+    snapshot: &'s Snapshot,
+    filters: &'s ExportFilters,
+    window: TimeRange,
+    ownership: Ownership<'s>,
+    candidates: HashMap<u64, bool>,
+    /// Objects left out only because they are cluster-scoped.
+    pub(super) cluster_scoped_left_out: u64,
+}
+
+impl<'s> Selection<'s> {
+    pub(super) fn new(
+        snapshot: &'s Snapshot,
+        filters: &'s ExportFilters,
+        window: TimeRange,
+    ) -> Self {
+        Self {
+            snapshot,
+            filters,
+            window,
+            ownership: Ownership::new(snapshot),
+            candidates: HashMap::new(),
+            cluster_scoped_left_out: 0,
+        }
+    }
+
+    /// Whether the object is part of the trace; `first` is the event of its first version in the window. With it, whether
+    /// it has owners.
+    pub(super) fn selects(
+        &mut self,
+        id: u64,
+        first: EventKey,
+    ) -> Result<Option<Selected>, StoreError> {
+        let Some(row) = self.snapshot.tables().incarnation(id)? else {
+            return Ok(None);
+        };
+        let key = row.key();
+        if key.is_cluster_scoped() && !self.filters.include_cluster_scoped {
+            self.cluster_scoped_left_out += 1;
+        }
+        if !self.is_candidate(first, &row)? {
+            return Ok(None);
+        }
+        let owners = self
+            .ownership
+            .facts(&row.uid)?
+            .map(|row| row.owners)
+            .unwrap_or_default();
+        for ancestor in self.ownership.ancestors(&owners)? {
+            // Applying the ancestor creates the object: it must not be in the trace a second time.
+            if self.ancestor_is_in(&ancestor)? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Selected {
+            key,
+            owned: !owners.is_empty(),
+        }))
+    }
+
+    fn ancestor_is_in(&mut self, ancestor: &OwnerRow) -> Result<bool, StoreError> {
+        let Some(id) = ancestor.object else {
+            return Ok(false);
+        };
+        if let Some(known) = self.candidates.get(&id) {
+            return Ok(*known);
+        }
+        let is_in = match (
+            self.first_version(id)?,
+            self.snapshot.tables().incarnation(id)?,
+        ) {
+            // An ancestor that an ancestor of its own keeps out is created by that one, and so is the object.
+            (Some(first), Some(row)) => self.is_candidate(first, &row)?,
+            _ => false,
+        };
+        if self.candidates.len() >= CACHED_CANDIDATES_MAX {
+            self.candidates.clear();
+        }
+        self.candidates.insert(id, is_in);
+        Ok(is_in)
+    }
+
+    /// The first version of an object that the window shows; `None` where it shows none.
+    fn first_version(&self, id: u64) -> Result<Option<EventKey>, StoreError> {
+        let start = EventKey {
+            at: self.window.start,
+            seq: 0,
+        };
+        let end = EventKey {
+            at: self.window.end,
+            seq: 0,
+        };
+        let tables = self.snapshot.tables();
+        if let Some((event, false)) = tables.version_before(id, start)? {
+            return Ok(Some(event));
+        }
+        match tables.version_from(id, start, end)? {
+            Some((event, false)) => Ok(Some(event)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether the filters want the object, ancestors aside.
+    fn is_candidate(&mut self, first: EventKey, row: &IncarnationRow) -> Result<bool, StoreError> {
+        let key = row.key();
+        if !self.filters.wants_name(&key) {
+            return Ok(false);
+        }
+        let owners = self
+            .ownership
+            .facts(&row.uid)?
+            .map(|facts| facts.owners)
+            .unwrap_or_default();
+        if owners.iter().any(|owner| owner.kind == "DaemonSet") {
+            return Ok(false);
+        }
+        if owners.is_empty() && key.group.is_empty() && key.kind == "Pod" && self.had_ended(row)? {
+            return Ok(false);
+        }
+        if self.filters.need_labels() {
+            let labels = labels_of(self.snapshot, first)?;
+            if !self.filters.wants_labels(&labels) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// A bare pod that had finished before the window is not part of it.
+    fn had_ended(&self, row: &IncarnationRow) -> Result<bool, StoreError> {
+        let pod = self.snapshot.tables().pod(&Uid(row.uid.clone()))?;
+        let end = pod.and_then(|pod| pod.end_us).map(Timestamp::from_micros);
+        Ok(end.is_some_and(|end| end < self.window.start))
+    }
+}
+
+/// An object that is part of the trace.
+pub(super) struct Selected {
+    pub(super) key: ObjectKey,
+    pub(super) owned: bool,
+}
+
+fn labels_of(
+    snapshot: &Snapshot,
+    event: EventKey,
+) -> Result<crate::model::observation::Labels, StoreError> {
+    let body = snapshot.tables().body(event)?;
+    let object = crate::query::decode_body(event, &body)?;
+    let labels = object
+        .pointer("/metadata/labels")
+        .and_then(serde_json::Value::as_object);
+    Ok(labels
+        .into_iter()
+        .flatten()
+        .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+        .collect())
+}

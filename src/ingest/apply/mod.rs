@@ -1,0 +1,130 @@
+//! What an observation changes in the tables: the rules of recording.
+//!
+//! One file a noun: `objects`, `pods`, `owners`, `watches` (lists, gaps, blindness), `runs`, `epochs`. All work on one
+//! write transaction through [`Apply`] and never fail on what a cluster says: errors are those of the store.
+
+mod epochs;
+mod imported;
+mod objects;
+mod owners;
+mod pods;
+mod runs;
+mod watches;
+
+use super::state::WriterState;
+use crate::model::{Observation, Timestamp};
+use crate::store::tables::put;
+use crate::store::{StoreError, WRITER, WriteTables};
+
+pub use imported::Imported;
+pub(super) use runs::RunStart;
+
+/// One write transaction's tables, and the writer's memory.
+pub(super) struct Apply<'a, 'txn> {
+    pub(super) tables: &'a mut WriteTables<'txn>,
+    pub(super) state: &'a mut WriterState,
+}
+
+/// How sure the time of a change is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Certainty {
+    /// It happened after this time; `None`: it was seen as it happened.
+    pub(super) since: Option<Timestamp>,
+    /// The object was there when its kind was listed for the first time.
+    pub(super) initial: bool,
+}
+
+impl Apply<'_, '_> {
+    /// Applies one observation, made at `at` by the clock of the watch.
+    pub(super) fn observation(
+        &mut self,
+        at: Timestamp,
+        observation: &Observation,
+    ) -> Result<(), StoreError> {
+        let at = self.state.advance(at);
+        match observation {
+            Observation::ListStarted { watch } => self.list_started(watch),
+            Observation::Applied {
+                watch,
+                item,
+                resource_version,
+            } => {
+                let certainty = self.certainty(watch);
+                self.item_applied(at, watch, item, certainty)?;
+                self.delivered(at, watch, resource_version.as_deref());
+            }
+            Observation::Listed { watch, uid } => self.mark_listed(watch, uid),
+            Observation::Deleted {
+                watch,
+                item,
+                resource_version,
+            } => {
+                let certainty = self.certainty(watch);
+                self.item_deleted(at, item, certainty)?;
+                self.delivered(at, watch, resource_version.as_deref());
+            }
+            Observation::ListFinished {
+                watch,
+                resource_version,
+            } => {
+                self.list_finished(at, watch, resource_version)?;
+            }
+            Observation::Bookmark {
+                watch,
+                resource_version,
+            } => self.delivered(at, watch, Some(resource_version)),
+            Observation::Blind { watch, reason } => self.blind(at, watch, reason)?,
+            Observation::Sighted { watch } => self.sighted(at, watch)?,
+            Observation::Owner { uid, facts } => self.owner_answered(at, uid, facts.as_ref())?,
+        }
+        Ok(())
+    }
+
+    /// Writes where the writer stands: in the same transaction as what it covers.
+    pub(super) fn store_writer(&mut self) -> Result<(), StoreError> {
+        for (number, row) in self.state.kinds.take_dirty() {
+            put(&mut self.tables.kinds, number, &row)?;
+        }
+        put(&mut self.tables.meta, WRITER, &self.state.row)
+    }
+
+    fn item_applied(
+        &mut self,
+        at: Timestamp,
+        watch: &crate::model::WatchId,
+        item: &crate::model::Item,
+        certainty: Certainty,
+    ) -> Result<(), StoreError> {
+        if let Some(object) = &item.object {
+            self.mark_listed(watch, &object.uid);
+            self.object_applied(at, object, certainty)?;
+        }
+        if let Some((uid, facts)) = &item.skipped {
+            self.mark_listed(watch, uid);
+            self.object_skipped(at, uid, facts, certainty)?;
+        }
+        if let Some(pod) = &item.pod {
+            self.mark_listed(watch, &pod.uid);
+            self.pod_applied(at, pod, certainty)?;
+        }
+        Ok(())
+    }
+
+    fn item_deleted(
+        &mut self,
+        at: Timestamp,
+        item: &crate::model::Item,
+        certainty: Certainty,
+    ) -> Result<(), StoreError> {
+        if let Some(object) = &item.object {
+            self.object_deleted(at, &object.key, &object.uid, certainty)?;
+        }
+        if let Some((uid, facts)) = &item.skipped {
+            self.object_skipped(at, uid, facts, certainty)?;
+        }
+        if let Some(pod) = &item.pod {
+            self.pod_deleted(at, pod, certainty)?;
+        }
+        Ok(())
+    }
+}

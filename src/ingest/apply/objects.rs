@@ -1,0 +1,209 @@
+//! Objects: what is a change, what is a new incarnation, what is a deletion.
+
+use super::{Apply, Certainty};
+use crate::model::{EventKey, Gvk, ObjectKey, ObservedObject, OwnerFacts, Timestamp, Uid};
+use crate::store::lookup::{BODY_TABLE, Lookup};
+use crate::store::rows::{EventRow, HistoryRow, IncarnationRow, ObjectRow, OwnerRow};
+use crate::store::tables::put;
+use crate::store::{StoreError, keys, seal};
+
+impl Apply<'_, '_> {
+    /// The object exists in this version. Recorded when it is new, back again, or differs from its last version in what
+    /// counts as a change (R6, R11).
+    pub(super) fn object_applied(
+        &mut self,
+        at: Timestamp,
+        object: &ObservedObject,
+        certainty: Certainty,
+    ) -> Result<(), StoreError> {
+        let newest = self.tables.newest_incarnation(&object.key)?;
+        let id = match newest {
+            Some((id, row)) if row.uid == object.uid.0 => {
+                if row.live && row.change_hash == object.change_hash {
+                    return self.object_as_owner(object, id);
+                }
+                id
+            }
+            // Another object has taken the name: the deletion between the two was missed (R1, R9).
+            Some((id, row)) if row.live => {
+                self.record_delete(at, &object.key, id, row, certainty)?;
+                self.new_incarnation(object)?
+            }
+            _ => self.new_incarnation(object)?,
+        };
+        self.record_change(at, id, object, certainty)
+    }
+
+    /// Records a version of an incarnation, whatever the one before was.
+    pub(super) fn record_change(
+        &mut self,
+        at: Timestamp,
+        id: u64,
+        object: &ObservedObject,
+        certainty: Certainty,
+    ) -> Result<(), StoreError> {
+        self.record_apply(at, id, object, certainty)?;
+        self.object_as_owner(object, id)
+    }
+
+    /// The object is gone, if it is the one that is stored under its name; a late word of an earlier incarnation changes
+    /// nothing.
+    pub(super) fn object_deleted(
+        &mut self,
+        at: Timestamp,
+        key: &ObjectKey,
+        uid: &Uid,
+        certainty: Certainty,
+    ) -> Result<(), StoreError> {
+        match self.tables.newest_incarnation(key)? {
+            Some((id, row)) if row.live && row.uid == uid.0 => {
+                self.record_delete(at, key, id, row, certainty)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// An object that `skipOwned` ignores (R8). One that was recorded before it got an owner leaves the record here.
+    pub(super) fn object_skipped(
+        &mut self,
+        at: Timestamp,
+        uid: &Uid,
+        facts: &OwnerFacts,
+        certainty: Certainty,
+    ) -> Result<(), StoreError> {
+        let key = ObjectKey::new(
+            &*facts.gvk.group,
+            &*facts.gvk.kind,
+            &*facts.namespace,
+            &*facts.name,
+        );
+        self.object_deleted(at, &key, uid, certainty)?;
+        self.owner_known(at, uid, OwnerRow::new(facts, None))
+    }
+
+    pub(super) fn record_delete(
+        &mut self,
+        at: Timestamp,
+        key: &ObjectKey,
+        id: u64,
+        mut row: ObjectRow,
+        certainty: Certainty,
+    ) -> Result<(), StoreError> {
+        let event = self.state.next_event(at);
+        let header = EventRow {
+            deleted: true,
+            object: id,
+            kind: row.kind,
+            spec_hash: 0,
+            body_len: 0,
+            since_us: certainty.since.map(Timestamp::as_micros),
+            initial: false,
+        };
+        self.record(event, &header)?;
+        row.live = false;
+        row.last_us = event.at.as_micros();
+        row.last_seq = event.seq;
+        put(
+            &mut self.tables.objects,
+            keys::object(key, id).as_slice(),
+            &row,
+        )?;
+        self.state.kinds.count(row.kind, |kind| {
+            kind.deletes += 1;
+            kind.live = kind.live.saturating_sub(1);
+        });
+        Ok(())
+    }
+
+    fn new_incarnation(&mut self, object: &ObservedObject) -> Result<u64, StoreError> {
+        self.state.row.last_object += 1;
+        let id = self.state.row.last_object;
+        put(
+            &mut self.tables.incarnations,
+            id,
+            &IncarnationRow::new(&object.key, &object.uid),
+        )?;
+        Ok(id)
+    }
+
+    fn record_apply(
+        &mut self,
+        at: Timestamp,
+        id: u64,
+        object: &ObservedObject,
+        certainty: Certainty,
+    ) -> Result<(), StoreError> {
+        let kind = self.state.kinds.number(&object_gvk(object));
+        let before = self.tables.object(&object.key, id)?;
+        let event = self.state.next_event(at);
+        let header = EventRow {
+            deleted: false,
+            object: id,
+            kind,
+            spec_hash: object.spec_hash,
+            body_len: u32::try_from(object.body.len()).unwrap_or(u32::MAX),
+            since_us: certainty.since.map(Timestamp::as_micros),
+            initial: certainty.initial,
+        };
+        self.record(event, &header)?;
+        let bytes = keys::event(event);
+        self.tables
+            .bodies
+            .insert(&bytes, seal(BODY_TABLE, &bytes, &object.body).as_slice())?;
+        let row = ObjectRow {
+            uid: object.uid.0.clone(),
+            live: true,
+            last_us: event.at.as_micros(),
+            last_seq: event.seq,
+            change_hash: object.change_hash,
+            kind,
+        };
+        put(
+            &mut self.tables.objects,
+            keys::object(&object.key, id).as_slice(),
+            &row,
+        )?;
+        let was_live = before.as_ref().filter(|row| row.live);
+        if let Some(row) = was_live {
+            self.state
+                .kinds
+                .count(row.kind, |kind| kind.live = kind.live.saturating_sub(1));
+        } else {
+            self.object_alive(&object.key, id)?;
+        }
+        let body_bytes = object.body.len() as u64;
+        self.state.kinds.count(kind, |kind| {
+            kind.applies += 1;
+            kind.body_bytes += body_bytes;
+            kind.live += 1;
+        });
+        Ok(())
+    }
+
+    fn record(&mut self, event: EventKey, header: &EventRow) -> Result<(), StoreError> {
+        put(&mut self.tables.events, &keys::event(event), header)?;
+        let entry = keys::history(header.object, event);
+        put(
+            &mut self.tables.history,
+            &entry,
+            &HistoryRow {
+                deleted: header.deleted,
+            },
+        )
+    }
+
+    fn object_as_owner(&mut self, object: &ObservedObject, id: u64) -> Result<(), StoreError> {
+        let facts = OwnerFacts {
+            gvk: object_gvk(object),
+            namespace: object.key.namespace.clone(),
+            name: object.key.name.clone(),
+            owners: object.owners.clone(),
+        };
+        let at = Timestamp::from_micros(self.state.row.last_us);
+        self.owner_known(at, &object.uid, OwnerRow::new(&facts, Some(id)))
+    }
+}
+
+fn object_gvk(object: &ObservedObject) -> Gvk {
+    Gvk::new(&*object.key.group, &*object.version, &*object.key.kind)
+}

@@ -1,0 +1,110 @@
+//! Pod lifecycles: one for each pod, by UID (R1, R14).
+
+use super::{Apply, Certainty};
+use crate::model::{ObservedPod, Timestamp};
+use crate::store::StoreError;
+use crate::store::lookup::Lookup;
+use crate::store::rows::{OwnerRefRow, PodRow};
+use crate::store::tables::put;
+
+impl Apply<'_, '_> {
+    /// The pod exists in this version.
+    pub(super) fn pod_applied(
+        &mut self,
+        at: Timestamp,
+        pod: &ObservedPod,
+        certainty: Certainty,
+    ) -> Result<(), StoreError> {
+        let before = self.tables.pod(&pod.uid)?;
+        let mut row = before.clone().unwrap_or_else(|| new_pod(pod));
+        learn(&mut row, pod);
+        // A pod whose deletion was inferred and that is there after all.
+        row.gone = false;
+        if pod.times.terminal {
+            end(&mut row, at, certainty);
+        }
+        self.store_pod(at, pod, before.as_ref(), &row)
+    }
+
+    /// The pod was deleted; `pod` is its final version, or its last known one.
+    pub(super) fn pod_deleted(
+        &mut self,
+        at: Timestamp,
+        pod: &ObservedPod,
+        certainty: Certainty,
+    ) -> Result<(), StoreError> {
+        let before = self.tables.pod(&pod.uid)?;
+        let mut row = before.clone().unwrap_or_else(|| new_pod(pod));
+        learn(&mut row, pod);
+        row.gone = true;
+        end(&mut row, at, certainty);
+        self.store_pod(at, pod, before.as_ref(), &row)
+    }
+
+    fn store_pod(
+        &mut self,
+        at: Timestamp,
+        pod: &ObservedPod,
+        before: Option<&PodRow>,
+        row: &PodRow,
+    ) -> Result<(), StoreError> {
+        if before == Some(row) {
+            return Ok(());
+        }
+        put(&mut self.tables.pods, pod.uid.0.as_str(), row)?;
+        if before.is_none() {
+            self.state.row.pods += 1;
+            self.pod_alive(&row.namespace, &row.name, &pod.uid)?;
+        }
+        // The kubelet may tell of a start that lies in an epoch before the one in which the pod was first seen.
+        if let (Some(start), None) = (row.start_us, before.and_then(|before| before.start_us)) {
+            self.pod_alive_from(
+                Timestamp::from_micros(start),
+                &row.namespace,
+                &row.name,
+                &pod.uid,
+            )?;
+        }
+        if before.is_none_or(|before| before.owners != row.owners) {
+            self.owners_wanted(at, &pod.namespace, &pod.owners)?;
+        }
+        Ok(())
+    }
+}
+
+fn new_pod(pod: &ObservedPod) -> PodRow {
+    PodRow {
+        namespace: pod.namespace.clone(),
+        name: pod.name.clone(),
+        spec_hash: pod.spec_hash,
+        owners: Vec::new(),
+        given_owner: None,
+        start_us: None,
+        containers_end_us: None,
+        end_us: None,
+        end_since_us: None,
+        gone: false,
+    }
+}
+
+/// Takes over what a version of the pod tells. A start, once known, stays: a restarted container must not move it.
+fn learn(row: &mut PodRow, pod: &ObservedPod) {
+    row.owners = pod.owners.iter().map(OwnerRefRow::from).collect();
+    if row.end_us.is_some() {
+        return;
+    }
+    row.start_us = row.start_us.or(pod.times.start.map(Timestamp::as_micros));
+    row.containers_end_us = pod.times.containers_end.map(Timestamp::as_micros);
+}
+
+/// The pod has ended: at the `finishedAt` of its last containers where that is known, else now.
+pub(super) fn end(row: &mut PodRow, at: Timestamp, certainty: Certainty) {
+    if row.end_us.is_some() {
+        return;
+    }
+    let end_us = row.containers_end_us.unwrap_or(at.as_micros());
+    row.end_us = Some(row.start_us.map_or(end_us, |start| end_us.max(start)));
+    if row.containers_end_us.is_none() {
+        row.end_since_us = certainty.since.map(Timestamp::as_micros);
+    }
+}

@@ -1,0 +1,110 @@
+//! Runs: when a recorder ran, under which config, and what a changed config means for the record (R10, R16, R17).
+
+use super::Apply;
+use super::watches::new_watch;
+use crate::config::TracerConfig;
+use crate::model::{Gvk, Timestamp, WatchId};
+use crate::store::rows::RunRow;
+use crate::store::tables::{get, put};
+use crate::store::{StoreError, claim_cluster};
+
+/// How a run begins.
+pub(in super::super) struct RunStart<'a> {
+    pub(in super::super) at: Timestamp,
+    pub(in super::super) config: &'a TracerConfig,
+    /// `record`, `import` or `demo`.
+    pub(in super::super) source: &'a str,
+    /// UID of the cluster's kube-system namespace, where there is a cluster.
+    pub(in super::super) cluster: Option<&'a str>,
+}
+
+impl Apply<'_, '_> {
+    /// Begins a run: every watch that had been listed is blind since its last contact, a kind that is not tracked any more
+    /// begins a gap, a kind that is new starts with its list.
+    pub(in super::super) fn run_started(&mut self, run: &RunStart<'_>) -> Result<(), StoreError> {
+        if let Some(cluster) = run.cluster {
+            claim_cluster(&mut self.tables.meta, cluster)?;
+        }
+        if self.state.row.run == 0 {
+            self.state.row.last_us = run.at.as_micros();
+            self.state.row.first_us = run.at.as_micros();
+        }
+        let at = self.state.advance(run.at);
+        self.state.row.run += 1;
+        self.state.config = run.config.clone();
+        let row = RunRow {
+            start_us: at.as_micros(),
+            last_us: at.as_micros(),
+            closed: false,
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            source: run.source.to_owned(),
+            config: run.config.to_json(),
+        };
+        put(&mut self.tables.runs, self.state.row.run, &row)?;
+        self.turn_epoch()?;
+        self.retarget_watches(at)
+    }
+
+    /// Ends a run in good order: every watch that sees has seen everything up to now.
+    pub(in super::super) fn run_ended(&mut self, at: Timestamp) -> Result<(), StoreError> {
+        let at = self.state.advance(at);
+        for watch in self.state.watches.values_mut() {
+            if watch.row.listed && watch.row.blind_since_us.is_none() {
+                watch.row.contact_us = at.as_micros();
+                watch.dirty = true;
+            }
+        }
+        self.touch_run(true)
+    }
+
+    /// Notes in the run's row how far it has come.
+    pub(in super::super) fn touch_run(&mut self, closed: bool) -> Result<(), StoreError> {
+        if let Some(mut row) = get::<_, RunRow>(&self.tables.runs, self.state.row.run)? {
+            row.last_us = self.state.row.last_us;
+            row.closed = closed;
+            put(&mut self.tables.runs, self.state.row.run, &row)?;
+        }
+        Ok(())
+    }
+
+    fn retarget_watches(&mut self, at: Timestamp) -> Result<(), StoreError> {
+        let mut wanted: Vec<Gvk> = self.state.config.tracked.keys().cloned().collect();
+        if !wanted.iter().any(Gvk::is_pod) {
+            wanted.push(Gvk::pod());
+        }
+        let mut before = std::mem::take(&mut self.state.watches);
+        let mut after = std::collections::BTreeMap::new();
+        for watch in wanted {
+            // The same kind in another version is the same watch.
+            let same = |other: &&WatchId| other.group == watch.group && other.kind == watch.kind;
+            let state = match before.keys().find(same).cloned() {
+                None => new_watch(at),
+                Some(old) => {
+                    let Some(mut state) = before.remove(&old) else {
+                        continue;
+                    };
+                    if old != watch {
+                        self.tables.watches.remove(old.to_string().as_str())?;
+                    }
+                    state.dirty = true;
+                    state.row.tracked = true;
+                    if state.row.listed {
+                        self.open_gap(&watch, &mut state, "the recorder was not running")?;
+                    }
+                    state
+                }
+            };
+            after.insert(watch, state);
+        }
+        for (watch, mut state) in before {
+            state.dirty = true;
+            state.row.tracked = false;
+            // What happens to it from now on is not seen, so nothing can be resumed.
+            state.row.resource_version = None;
+            self.open_gap(&watch, &mut state, "not tracked by the config")?;
+            after.insert(watch, state);
+        }
+        self.state.watches = after;
+        Ok(())
+    }
+}

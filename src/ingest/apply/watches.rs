@@ -1,0 +1,269 @@
+//! Watches: how far each has come, when it was blind (R9, R10), and what a complete list proves to be gone (R7).
+
+use std::collections::HashSet;
+use std::ops::Bound;
+
+use redb::ReadableTable;
+
+use super::{Apply, Certainty};
+use crate::ingest::state::{Watch, uid_mark};
+use crate::model::{ObjectKey, Timestamp, Uid, WatchId};
+use crate::store::lookup::{Lookup, as_slice};
+use crate::store::rows::{GapRow, ObjectRow, WatchRow};
+use crate::store::tables::{get, put};
+use crate::store::{StoreError, keys};
+
+/// Longest reason stored with a gap, characters.
+const REASON_CHARS_MAX: usize = 400;
+/// Rows that a sweep reads before it writes.
+const SWEEP_CHUNK_ROWS: usize = 1_024;
+
+impl Apply<'_, '_> {
+    /// How sure the time of what this watch delivers now is.
+    pub(super) fn certainty(&self, watch: &WatchId) -> Certainty {
+        let Some(watch) = self.state.watches.get(watch) else {
+            return Certainty::default();
+        };
+        let row = &watch.row;
+        if !row.listed {
+            return Certainty {
+                since: None,
+                initial: true,
+            };
+        }
+        // A list shows what is, not when it came to be: since the last contact at the earliest.
+        let since = row
+            .blind_since_us
+            .or(watch.list.as_ref().map(|_| row.contact_us));
+        Certainty {
+            since: since.map(Timestamp::from_micros),
+            initial: false,
+        }
+    }
+
+    pub(super) fn list_started(&mut self, watch: &WatchId) {
+        if let Some(watch) = self.state.watches.get_mut(watch) {
+            watch.list = Some(HashSet::new());
+        }
+    }
+
+    /// The list under way, if there is one, has shown this UID.
+    pub(super) fn mark_listed(&mut self, watch: &WatchId, uid: &Uid) {
+        if let Some(list) = self
+            .state
+            .watches
+            .get_mut(watch)
+            .and_then(|watch| watch.list.as_mut())
+        {
+            list.insert(uid_mark(uid));
+        }
+    }
+
+    /// Everything up to this version has been applied.
+    pub(super) fn delivered(
+        &mut self,
+        at: Timestamp,
+        watch: &WatchId,
+        resource_version: Option<&str>,
+    ) {
+        let Some(watch) = self.state.watches.get_mut(watch) else {
+            return;
+        };
+        let Some(version) = resource_version else {
+            return;
+        };
+        watch.row.resource_version = Some(version.to_owned());
+        if watch.row.blind_since_us.is_none() {
+            watch.row.contact_us = at.as_micros();
+        }
+        watch.dirty = true;
+    }
+
+    /// A complete list: what is stored as existing and was not in it is gone.
+    pub(super) fn list_finished(
+        &mut self,
+        at: Timestamp,
+        watch: &WatchId,
+        resource_version: &str,
+    ) -> Result<(), StoreError> {
+        let certainty = self.certainty(watch);
+        let Some(listed) = self
+            .state
+            .watches
+            .get_mut(watch)
+            .and_then(|watch| watch.list.take())
+        else {
+            // Its beginning was forgotten (the watch went blind in the middle): it proves nothing.
+            tracing::warn!(kind = %watch, "a list ended that had not begun; nothing is inferred from it");
+            return Ok(());
+        };
+        self.sweep_objects(at, watch, &listed, certainty)?;
+        if watch.is_pod() {
+            self.sweep_pods(at, &listed, certainty)?;
+        }
+        if let Some(watch) = self.state.watches.get_mut(watch) {
+            watch.row.listed = true;
+            watch.row.resource_version = Some(resource_version.to_owned());
+        }
+        self.sighted(at, watch)
+    }
+
+    /// The watch has lost its contact. A list under way is forgotten.
+    pub(super) fn blind(
+        &mut self,
+        _at: Timestamp,
+        watch: &WatchId,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        let Some(mut state) = self.state.watches.remove(watch) else {
+            return Ok(());
+        };
+        state.list = None;
+        let result = self.open_gap(watch, &mut state, reason);
+        self.state.watches.insert(watch.clone(), state);
+        result
+    }
+
+    pub(super) fn open_gap(
+        &mut self,
+        watch: &WatchId,
+        state: &mut Watch,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        state.dirty = true;
+        if let Some(number) = state.row.gap {
+            if let Some(mut gap) = get::<_, GapRow>(&self.tables.gaps, number)?
+                && !gap.reason.contains(reason)
+            {
+                gap.reason = shorten(&format!("{}; {reason}", gap.reason));
+                put(&mut self.tables.gaps, number, &gap)?;
+            }
+            return Ok(());
+        }
+        let start_us = *state.row.blind_since_us.get_or_insert(state.row.contact_us);
+        self.state.row.last_gap += 1;
+        let number = self.state.row.last_gap;
+        let gap = GapRow {
+            watch: watch.to_string(),
+            start_us,
+            end_us: None,
+            reason: shorten(reason),
+        };
+        put(&mut self.tables.gaps, number, &gap)?;
+        state.row.gap = Some(number);
+        Ok(())
+    }
+
+    /// The watch sees again: its gap, if it has one, ends here.
+    pub(super) fn sighted(&mut self, at: Timestamp, watch: &WatchId) -> Result<(), StoreError> {
+        let Some(state) = self.state.watches.get_mut(watch) else {
+            return Ok(());
+        };
+        state.dirty = true;
+        state.row.blind_since_us = None;
+        state.row.contact_us = at.as_micros();
+        let Some(number) = state.row.gap.take() else {
+            return Ok(());
+        };
+        if let Some(mut gap) = get::<_, GapRow>(&self.tables.gaps, number)? {
+            gap.end_us = Some(at.as_micros());
+            put(&mut self.tables.gaps, number, &gap)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the rows of the watches that changed: in the same transaction as what they cover.
+    pub(in super::super) fn store_watches(&mut self) -> Result<(), StoreError> {
+        for (watch, state) in &mut self.state.watches {
+            if std::mem::take(&mut state.dirty) {
+                put(
+                    &mut self.tables.watches,
+                    watch.to_string().as_str(),
+                    &state.row,
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sweep_objects(
+        &mut self,
+        at: Timestamp,
+        watch: &WatchId,
+        listed: &HashSet<u128>,
+        certainty: Certainty,
+    ) -> Result<(), StoreError> {
+        let prefix = keys::epoch_kind_prefix(self.state.row.epoch, &watch.group, &watch.kind);
+        let (mut start, end) = keys::prefix_range(&prefix);
+        loop {
+            let mut gone: Vec<(ObjectKey, u64, ObjectRow)> = Vec::new();
+            let mut last = None;
+            for entry in self
+                .tables
+                .alive
+                .range::<&[u8]>((as_slice(&start), as_slice(&end)))?
+                .take(SWEEP_CHUNK_ROWS)
+            {
+                let bytes = entry?.0.value().to_vec();
+                let (key, id) = keys::epoch_object_of("epoch_and_object_to_unit", &bytes)?;
+                if let Some(row) = self.tables.object(&key, id)?
+                    && row.live
+                    && !listed.contains(&uid_mark(&Uid(row.uid.clone())))
+                {
+                    gone.push((key, id, row));
+                }
+                last = Some(bytes);
+            }
+            let Some(last) = last else { return Ok(()) };
+            start = Bound::Excluded(last);
+            for (key, id, row) in gone {
+                self.record_delete(at, &key, id, row, certainty)?;
+            }
+        }
+    }
+
+    fn sweep_pods(
+        &mut self,
+        at: Timestamp,
+        listed: &HashSet<u128>,
+        certainty: Certainty,
+    ) -> Result<(), StoreError> {
+        let (start, end) = keys::prefix_range(&self.state.row.epoch.to_be_bytes());
+        for entry in self
+            .tables
+            .alive_pods
+            .range::<&[u8]>((as_slice(&start), as_slice(&end)))?
+        {
+            let uid = keys::epoch_pod_of("epoch_and_pod_to_unit", entry?.0.value())?;
+            let Some(mut row) = self.tables.pod(&uid)? else {
+                continue;
+            };
+            // An imported pod has no UID of the cluster's: no list can speak of it.
+            if row.gone || row.given_owner.is_some() || listed.contains(&uid_mark(&uid)) {
+                continue;
+            }
+            row.gone = true;
+            super::pods::end(&mut row, at, certainty);
+            put(&mut self.tables.pods, uid.0.as_str(), &row)?;
+        }
+        Ok(())
+    }
+}
+
+/// A watch that has never delivered anything.
+pub(super) fn new_watch(at: Timestamp) -> Watch {
+    let mut watch = Watch::new(WatchRow {
+        resource_version: None,
+        contact_us: at.as_micros(),
+        blind_since_us: None,
+        gap: None,
+        listed: false,
+        tracked: true,
+    });
+    watch.dirty = true;
+    watch
+}
+
+fn shorten(reason: &str) -> String {
+    reason.chars().take(REASON_CHARS_MAX).collect()
+}

@@ -1,0 +1,147 @@
+//! What the writer remembers between transactions. Everything here can be read back from the store, except lists that
+//! are under way: those start again.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use crate::config::TracerConfig;
+use crate::model::{EventKey, Gvk, Timestamp, Uid, WatchId};
+use crate::store::lookup::Lookup;
+use crate::store::rows::{KindRow, WatchRow, WriterRow};
+use crate::store::{StoreError, Tables, read_kinds, read_watches};
+
+/// The writer's memory.
+#[derive(Debug)]
+pub(super) struct WriterState {
+    pub(super) row: WriterRow,
+    pub(super) kinds: Kinds,
+    pub(super) watches: BTreeMap<WatchId, Watch>,
+    pub(super) config: TracerConfig,
+}
+
+/// One watch.
+#[derive(Debug)]
+pub(super) struct Watch {
+    pub(super) row: WatchRow,
+    pub(super) dirty: bool,
+    /// UIDs that the list under way has shown so far. Bounded by what one list holds: 16 bytes an object.
+    pub(super) list: Option<HashSet<u128>>,
+}
+
+impl Watch {
+    pub(super) fn new(row: WatchRow) -> Self {
+        Self {
+            row,
+            dirty: false,
+            list: None,
+        }
+    }
+}
+
+/// Kinds and their numbers. Bounded by the configs that were ever in force.
+#[derive(Debug, Default)]
+pub(super) struct Kinds {
+    rows: BTreeMap<u64, KindRow>,
+    numbers: HashMap<Gvk, u64>,
+    dirty: BTreeSet<u64>,
+}
+
+impl WriterState {
+    pub(super) fn load(tables: &impl Tables) -> Result<Self, StoreError> {
+        let rows = read_kinds(tables.kinds())?;
+        let numbers = rows
+            .iter()
+            .map(|(number, row)| (row.gvk(), *number))
+            .collect();
+        let watches = read_watches(tables.watches())?
+            .into_iter()
+            .map(|(watch, row)| (watch, Watch::new(row)));
+        Ok(Self {
+            row: tables.writer_row()?,
+            kinds: Kinds {
+                rows,
+                numbers,
+                dirty: BTreeSet::new(),
+            },
+            watches: watches.collect(),
+            config: TracerConfig::default(),
+        })
+    }
+
+    /// The time to record for something that happened at `at`: never before anything recorded (R5).
+    pub(super) fn advance(&mut self, at: Timestamp) -> Timestamp {
+        self.row.last_us = self.row.last_us.max(at.as_micros());
+        Timestamp::from_micros(self.row.last_us)
+    }
+
+    /// The place of the next change.
+    pub(super) fn next_event(&mut self, at: Timestamp) -> EventKey {
+        self.row.last_seq += 1;
+        EventKey {
+            at,
+            seq: self.row.last_seq,
+        }
+    }
+
+    /// Whether the config in force tracks a kind, in any version.
+    pub(super) fn is_tracked(&self, group: &str, kind: &str) -> bool {
+        self.config
+            .tracked
+            .keys()
+            .any(|gvk| gvk.group == group && gvk.kind == kind)
+    }
+}
+
+impl Kinds {
+    /// The number of a kind, given out now if it is new.
+    pub(super) fn number(&mut self, gvk: &Gvk) -> u64 {
+        if let Some(number) = self.numbers.get(gvk) {
+            return *number;
+        }
+        let number = self.rows.last_key_value().map_or(1, |(last, _)| last + 1);
+        let Gvk {
+            group,
+            version,
+            kind,
+        } = gvk.clone();
+        self.rows.insert(
+            number,
+            KindRow {
+                group,
+                version,
+                kind,
+                applies: 0,
+                deletes: 0,
+                body_bytes: 0,
+                live: 0,
+            },
+        );
+        self.numbers.insert(gvk.clone(), number);
+        self.dirty.insert(number);
+        number
+    }
+
+    pub(super) fn count(&mut self, number: u64, update: impl FnOnce(&mut KindRow)) {
+        if let Some(row) = self.rows.get_mut(&number) {
+            update(row);
+            self.dirty.insert(number);
+        }
+    }
+
+    /// The rows that changed since the last call.
+    pub(super) fn take_dirty(&mut self) -> Vec<(u64, KindRow)> {
+        std::mem::take(&mut self.dirty)
+            .into_iter()
+            .filter_map(|number| self.rows.get(&number).map(|row| (number, row.clone())))
+            .collect()
+    }
+}
+
+/// A UID as a list remembers it: 128 bits of its hash, enough that no two of a cluster meet.
+pub(super) fn uid_mark(uid: &Uid) -> u128 {
+    let mut mark = [0; 16];
+    blake3::Hasher::new()
+        .update(uid.0.as_bytes())
+        .finalize_xof()
+        .fill(&mut mark);
+    u128::from_le_bytes(mark)
+}

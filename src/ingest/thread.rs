@@ -1,0 +1,153 @@
+//! The writer's own thread: group commit behind the bounded queue.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use super::{Committed, Queued, Writer};
+use crate::clock::Clock;
+use crate::limits::{BATCH_AGE_MS_MAX, BATCH_BYTES_MAX, BATCH_OBSERVATIONS_MAX};
+use crate::store::StoreError;
+
+/// What the writer has done so far; read by metrics while it works.
+#[derive(Debug, Default)]
+pub struct WriterStats {
+    /// Transactions committed.
+    pub commits: AtomicU64,
+    /// Observations applied by them.
+    pub observations: AtomicU64,
+    /// Changes recorded by them.
+    pub changes: AtomicU64,
+    /// Time spent applying and committing, microseconds.
+    pub busy_us: AtomicU64,
+    /// The longest of them, microseconds.
+    pub slowest_us: AtomicU64,
+    /// Time of the last commit, microseconds since the Unix epoch.
+    pub last_commit_us: AtomicU64,
+}
+
+/// The running thread.
+pub struct WriterThread {
+    handle: JoinHandle<Result<Writer, StoreError>>,
+    stats: Arc<WriterStats>,
+}
+
+impl WriterThread {
+    /// Counters of the thread.
+    pub fn stats(&self) -> Arc<WriterStats> {
+        Arc::clone(&self.stats)
+    }
+
+    /// Whether the thread has stopped, in good order or not.
+    pub fn is_finished(&self) -> bool {
+        self.handle.is_finished()
+    }
+
+    /// Waits for the thread. It stops when every [`super::Queue`] has been dropped: it then commits what is queued, ends
+    /// the run and gives the writer back.
+    ///
+    /// # Errors
+    /// The error that stopped it. What had been acknowledged is durable all the same.
+    pub fn join(self) -> Result<Writer, StoreError> {
+        self.handle.join().unwrap_or_else(|_| {
+            Err(StoreError::Refused(
+                "the writer thread panicked; this is a bug".to_owned(),
+            ))
+        })
+    }
+}
+
+/// Starts the thread. `after_commit` is called with every commit, once it is durable.
+///
+/// # Errors
+/// When the system gives no thread.
+pub fn spawn(
+    writer: Writer,
+    receiver: mpsc::Receiver<Queued>,
+    clock: Arc<dyn Clock>,
+    after_commit: impl Fn(&Committed) + Send + 'static,
+) -> std::io::Result<WriterThread> {
+    let stats = Arc::new(WriterStats::default());
+    let timer = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
+    let work = Work {
+        writer,
+        receiver,
+        clock,
+        stats: Arc::clone(&stats),
+        timer,
+    };
+    let handle = std::thread::Builder::new()
+        .name("writer".to_owned())
+        .spawn(move || work.run(after_commit))?;
+    Ok(WriterThread { handle, stats })
+}
+
+struct Work {
+    writer: Writer,
+    receiver: mpsc::Receiver<Queued>,
+    clock: Arc<dyn Clock>,
+    stats: Arc<WriterStats>,
+    timer: tokio::runtime::Runtime,
+}
+
+impl Work {
+    fn run(mut self, after_commit: impl Fn(&Committed)) -> Result<Writer, StoreError> {
+        while let Some(batch) = self.next_batch() {
+            let started = Instant::now();
+            let observations = batch.len() as u64;
+            // Shares of the queue are given back when the batch is dropped: after the commit.
+            let mut shares = Vec::with_capacity(batch.len());
+            let committed = self.writer.append(batch.into_iter().map(|queued| {
+                shares.push(queued.share);
+                (queued.at, queued.observation)
+            }))?;
+            drop(shares);
+            self.count(observations, &committed, started.elapsed());
+            after_commit(&committed);
+        }
+        self.writer.end_run(self.clock.now())?;
+        Ok(self.writer)
+    }
+
+    /// Waits for the first observation, then for more of them until the batch is full or old enough. `None`: no more.
+    fn next_batch(&mut self) -> Option<Vec<Queued>> {
+        let first = self.receiver.blocking_recv()?;
+        let mut bytes = first.observation.weight_bytes();
+        let mut batch = vec![first];
+        let deadline = tokio::time::Instant::now() + Duration::from_millis(BATCH_AGE_MS_MAX);
+        let receiver = &mut self.receiver;
+        self.timer.block_on(async {
+            while batch.len() < BATCH_OBSERVATIONS_MAX && bytes < BATCH_BYTES_MAX {
+                match tokio::time::timeout_at(deadline, receiver.recv()).await {
+                    Ok(Some(queued)) => {
+                        bytes += queued.observation.weight_bytes();
+                        batch.push(queued);
+                    }
+                    Ok(None) | Err(_) => break,
+                }
+            }
+        });
+        Some(batch)
+    }
+
+    fn count(&self, observations: u64, committed: &Committed, took: Duration) {
+        let stats = &self.stats;
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        stats.commits.fetch_add(1, Ordering::Relaxed);
+        stats
+            .observations
+            .fetch_add(observations, Ordering::Relaxed);
+        stats
+            .changes
+            .fetch_add(committed.changes, Ordering::Relaxed);
+        stats.busy_us.fetch_add(took_us, Ordering::Relaxed);
+        stats.slowest_us.fetch_max(took_us, Ordering::Relaxed);
+        let now_us = u64::try_from(self.clock.now().as_micros()).unwrap_or(0);
+        stats.last_commit_us.store(now_us, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,223 @@
+//! The writer: batches in, durable transactions out.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use redb::{Durability, WriteTransaction};
+
+use super::apply::{Apply, Imported, RunStart};
+use super::state::WriterState;
+use crate::config::TracerConfig;
+use crate::model::{EventKey, Observation, Timestamp, WatchId};
+use crate::store::{ReadTables, Reader, Store, StoreError, WriteTables};
+
+/// Owns the write handle of a store and decides what observations mean.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("trace.redb");
+/// use sk_tracedb::config::TracerConfig;
+/// use sk_tracedb::ingest::Writer;
+/// use sk_tracedb::model::{Gvk, Observation, Timestamp};
+/// use sk_tracedb::{Store, normalize};
+///
+/// let (config, _warnings) = TracerConfig::parse("trackedObjects: {v1.ConfigMap: {}}")?;
+/// let kind: Gvk = "v1.ConfigMap".parse()?;
+/// let mut writer = Writer::new(Store::open(&path)?)?;
+/// writer.begin_run(Timestamp::from_seconds(100), &config, "record", None)?;
+///
+/// let json = serde_json::json!({"metadata": {"name": "a", "namespace": "default", "uid": "1"}, "data": {"k": "v"}});
+/// let item = normalize::normalize(&kind, config.tracked.get(&kind), json)?;
+/// let seen = Observation::Applied { watch: kind, item, resource_version: None };
+/// let committed = writer.append([(Timestamp::from_seconds(101), seen)])?; // durable when it returns
+/// assert_eq!(committed.changes, 1);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Writer {
+    store: Store,
+    state: WriterState,
+    /// A transaction failed: memory and file may differ, so nothing more is written through this writer.
+    failed: bool,
+}
+
+/// What a commit made durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// Changes in this commit: new event rows.
+    pub changes: u64,
+    /// The last change in the record.
+    pub last: EventKey,
+}
+
+impl Writer {
+    /// Takes over a store.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn new(store: Store) -> Result<Self, StoreError> {
+        let state = load(&store)?;
+        Ok(Self {
+            store,
+            state,
+            failed: false,
+        })
+    }
+
+    /// Begins a run: from here on the record is made under this config. Every kind that had been seen before is blind
+    /// until a watch or list of it catches up (R9, R10, R17).
+    ///
+    /// `cluster` is the UID of the cluster's kube-system namespace; `source` says where the record comes from (`record`,
+    /// `import`, `demo`).
+    ///
+    /// # Errors
+    /// [`StoreError::OtherCluster`] when the record belongs to another cluster; else what the store says. Nothing has
+    /// changed then.
+    pub fn begin_run(
+        &mut self,
+        at: Timestamp,
+        config: &TracerConfig,
+        source: &str,
+        cluster: Option<&str>,
+    ) -> Result<(), StoreError> {
+        self.transaction(|apply| {
+            apply.run_started(&RunStart {
+                at,
+                config,
+                source,
+                cluster,
+            })
+        })
+        .map(drop)
+    }
+
+    /// Records observations, in their order, as one transaction: all of them are durable when this returns, or none.
+    ///
+    /// # Errors
+    /// What the store says. The writer refuses everything afterwards: open the store again.
+    pub fn append(
+        &mut self,
+        batch: impl IntoIterator<Item = (Timestamp, Observation)>,
+    ) -> Result<Committed, StoreError> {
+        self.transaction(|apply| {
+            for (at, observation) in batch {
+                apply.observation(at, &observation)?;
+            }
+            apply.turn_epoch()?;
+            apply.touch_run(false)
+        })
+    }
+
+    /// Records facts of a trace file as one transaction (see [`Imported`]).
+    ///
+    /// # Errors
+    /// As [`Writer::append`].
+    pub fn append_imported(
+        &mut self,
+        batch: impl IntoIterator<Item = (Timestamp, Imported)>,
+    ) -> Result<Committed, StoreError> {
+        self.transaction(|apply| {
+            for (at, fact) in batch {
+                apply.imported(at, &fact)?;
+            }
+            apply.turn_epoch()?;
+            apply.touch_run(false)
+        })
+    }
+
+    /// Ends the run in good order: what is recorded is complete up to `at`.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn end_run(&mut self, at: Timestamp) -> Result<(), StoreError> {
+        self.transaction(|apply| apply.run_ended(at)).map(drop)
+    }
+
+    /// The versions from which watches of the config in force can go on.
+    pub fn resume_points(&self) -> BTreeMap<WatchId, String> {
+        self.state
+            .watches
+            .iter()
+            .filter(|(_, watch)| watch.row.tracked && watch.row.listed)
+            .filter_map(|(id, watch)| Some((id.clone(), watch.row.resource_version.clone()?)))
+            .collect()
+    }
+
+    /// The time of the last thing recorded.
+    pub fn last_time(&self) -> Timestamp {
+        Timestamp::from_micros(self.state.row.last_us)
+    }
+
+    /// Reads what has been committed.
+    pub fn reader(&self) -> Reader {
+        self.store.reader()
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        self.store.path()
+    }
+
+    /// Gives the store back.
+    pub fn into_store(self) -> Store {
+        self.store
+    }
+
+    /// Runs `work` in one durable transaction.
+    pub(super) fn transaction<'a>(
+        &'a mut self,
+        work: impl FnOnce(&mut Apply<'_, '_>) -> Result<(), StoreError> + 'a,
+    ) -> Result<Committed, StoreError> {
+        if self.failed {
+            return Err(StoreError::Refused(
+                "an earlier write failed; open the store again to go on from what is durable"
+                    .to_owned(),
+            ));
+        }
+        let seq_before = self.state.row.last_seq;
+        // Set until the commit has succeeded: any way out of here without one leaves the memory ahead of the file.
+        self.failed = true;
+        let txn = begin(&self.store)?;
+        {
+            let mut tables = WriteTables::open(&txn)?;
+            let mut apply = Apply {
+                tables: &mut tables,
+                state: &mut self.state,
+            };
+            if let Err(error) = work(&mut apply) {
+                drop(tables);
+                txn.abort()?;
+                self.state = load(&self.store)?;
+                self.failed = false;
+                return Err(error);
+            }
+            apply.store_watches()?;
+            apply.store_writer()?;
+        }
+        txn.commit()?;
+        self.failed = false;
+        Ok(Committed {
+            changes: self.state.row.last_seq - seq_before,
+            last: EventKey {
+                at: self.last_time(),
+                seq: self.state.row.last_seq,
+            },
+        })
+    }
+}
+
+/// A write transaction that is durable when it is committed, and quick to recover from.
+fn begin(store: &Store) -> Result<WriteTransaction, StoreError> {
+    let mut txn = store.database.begin_write()?;
+    txn.set_durability(Durability::Immediate)?;
+    txn.set_quick_repair(true);
+    Ok(txn)
+}
+
+/// Reads the writer's memory from the store; a new store gets its tables first.
+fn load(store: &Store) -> Result<WriterState, StoreError> {
+    use redb::ReadableDatabase;
+    let txn = store.database.begin_read()?;
+    WriterState::load(&ReadTables::open(&txn)?)
+}

@@ -1,4 +1,0 @@
-//! Room prepared; see docs/design.md.
-/// stub
-#[derive(Clone, Debug)]
-pub struct LabelSelector;

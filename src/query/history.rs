@@ -1,0 +1,97 @@
+//! What happened to one object, over all its incarnations.
+
+use super::state::decode_body;
+use crate::model::{Action, EventKey, Gvk, ObjectKey, TimeRange, Timestamp, Uid};
+use crate::store::lookup::Lookup;
+use crate::store::{Snapshot, StoreError, keys};
+
+/// One change of one object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HistoryEntry {
+    /// Its place in the record.
+    pub event: EventKey,
+    /// What it did.
+    pub action: Action,
+    /// Kind, in the version that the object was read in.
+    pub gvk: Gvk,
+    /// Which incarnation it happened to.
+    pub uid: Uid,
+    /// The change was inferred: it happened after this time, at `event.at` at the latest (R9).
+    pub since: Option<Timestamp>,
+    /// The object was there when its kind was listed for the first time.
+    pub initial: bool,
+    /// The object after the change, as MessagePack; `None` for a delete.
+    pub body: Option<Vec<u8>>,
+}
+
+impl HistoryEntry {
+    /// The object after the change, as JSON; `None` for a delete.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when the body is not MessagePack.
+    pub fn object(&self) -> Result<Option<serde_json::Value>, StoreError> {
+        self.body
+            .as_ref()
+            .map(|body| decode_body(self.event, body))
+            .transpose()
+    }
+}
+
+impl Snapshot {
+    /// The changes of an object in a window, oldest first, over all incarnations of its name.
+    ///
+    /// # Errors
+    /// What the file system says; [`StoreError::Damaged`] for a damaged row.
+    pub fn history(
+        &self,
+        key: &ObjectKey,
+        window: TimeRange,
+    ) -> Result<impl Iterator<Item = Result<HistoryEntry, StoreError>> + '_, StoreError> {
+        let (start, end) = (window.start, window.end);
+        let tables = self.tables();
+        let incarnations = self.incarnations_of(key)?.into_iter();
+        Ok(incarnations.flat_map(move |id| {
+            let from = keys::history(id, EventKey { at: start, seq: 0 });
+            let to = keys::history(id, EventKey { at: end, seq: 0 });
+            let entries: Box<dyn Iterator<Item = Result<HistoryEntry, StoreError>> + '_> =
+                match tables.history.range::<&[u8; 24]>(&from..&to) {
+                    Err(error) => Box::new(std::iter::once(Err(error.into()))),
+                    Ok(range) => Box::new(range.map(move |entry| {
+                        let event = keys::history_event(entry?.0.value());
+                        self.history_entry(id, event)
+                    })),
+                };
+            entries
+        }))
+    }
+
+    /// Whether anything was ever recorded of an object of this name.
+    ///
+    /// # Errors
+    /// As [`Snapshot::history`].
+    pub fn is_recorded(&self, key: &ObjectKey) -> Result<bool, StoreError> {
+        Ok(!self.incarnations_of(key)?.is_empty())
+    }
+
+    fn history_entry(&self, id: u64, event: EventKey) -> Result<HistoryEntry, StoreError> {
+        let header = self.tables().event(event)?;
+        let uid = self
+            .tables()
+            .incarnation(id)?
+            .map(|row| row.uid)
+            .unwrap_or_default();
+        Ok(HistoryEntry {
+            event,
+            action: header.action(),
+            gvk: self.gvk(header.kind)?,
+            uid: Uid(uid),
+            since: header.since_us.map(Timestamp::from_micros),
+            initial: header.initial,
+            body: if header.deleted {
+                None
+            } else {
+                Some(self.tables().body(event)?)
+            },
+        })
+    }
+}

@@ -1,0 +1,20 @@
+//! Questions to a [`Snapshot`](crate::Snapshot): what existed at a time, what happened to one object, who owns whom, what
+//! the store holds. Answers come as iterators with constant memory, in a fixed order.
+
+pub mod diff;
+mod gaps;
+mod history;
+mod info;
+mod kind_match;
+mod ownership;
+mod state;
+mod wanted;
+
+pub use gaps::Gap;
+pub use history::HistoryEntry;
+pub use info::{Info, KindInfo, Run};
+pub use kind_match::KindMatch;
+pub(crate) use ownership::Ownership;
+pub use state::ObjectVersion;
+pub(crate) use state::decode_body;
+pub use wanted::UnknownOwner;

@@ -1,0 +1,154 @@
+//! What existed at a time.
+
+use crate::model::{EventKey, Gvk, ObjectKey, Timestamp, Uid};
+use crate::store::lookup::{Lookup, as_slice};
+use crate::store::{Snapshot, StoreError, keys};
+
+/// One version of an object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ObjectVersion {
+    /// Kind, in the version that the object was read in.
+    pub gvk: Gvk,
+    /// Its name.
+    pub key: ObjectKey,
+    /// Which incarnation it is.
+    pub uid: Uid,
+    /// The change that made this version.
+    pub event: EventKey,
+    /// The object as MessagePack with string field names.
+    pub body: Vec<u8>,
+}
+
+impl ObjectVersion {
+    /// The object as JSON.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when the body is not MessagePack.
+    pub fn object(&self) -> Result<serde_json::Value, StoreError> {
+        decode_body(self.event, &self.body)
+    }
+}
+
+/// A body as JSON.
+pub(crate) fn decode_body(event: EventKey, body: &[u8]) -> Result<serde_json::Value, StoreError> {
+    rmp_serde::from_slice(body).map_err(|error| StoreError::Damaged {
+        table: crate::store::lookup::BODY_TABLE,
+        key: format!("{} #{}", event.at, event.seq),
+        reason: error.to_string(),
+    })
+}
+
+/// An object that was alive at some instant.
+#[derive(Clone, Debug)]
+pub(crate) struct Alive {
+    pub(crate) id: u64,
+    pub(crate) key: ObjectKey,
+    /// The change that made the version of that instant.
+    pub(crate) event: EventKey,
+}
+
+impl Snapshot {
+    /// Every object that existed at `at`, changes at that very microsecond included, in the version it then had.
+    /// Ordered by group, kind, namespace, name.
+    ///
+    /// The cost grows with the number of objects alive around that time, not with the age of the store (X3).
+    ///
+    /// # Errors
+    /// What the file system says; [`StoreError::Damaged`] for a damaged row.
+    pub fn state_at(
+        &self,
+        at: Timestamp,
+    ) -> Result<impl Iterator<Item = Result<ObjectVersion, StoreError>> + '_, StoreError> {
+        let end = EventKey {
+            at: at.plus_micros(1),
+            seq: 0,
+        };
+        Ok(self.alive_before(end)?.map(|alive| self.version(alive?)))
+    }
+
+    /// One object as it was at `at`; `None` where it did not exist then.
+    ///
+    /// # Errors
+    /// As [`Snapshot::state_at`].
+    pub fn object_at(
+        &self,
+        key: &ObjectKey,
+        at: Timestamp,
+    ) -> Result<Option<ObjectVersion>, StoreError> {
+        let end = EventKey {
+            at: at.plus_micros(1),
+            seq: 0,
+        };
+        // Incarnations of a name follow each other, so the last one that had begun is the one to ask.
+        for id in self.incarnations_of(key)?.into_iter().rev() {
+            match self.tables().version_before(id, end)? {
+                None => {}
+                Some((_, true)) => return Ok(None),
+                Some((event, false)) => {
+                    return self
+                        .version(Alive {
+                            id,
+                            key: key.clone(),
+                            event,
+                        })
+                        .map(Some);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Every object whose last change before `end` is not a delete, ordered by name.
+    pub(crate) fn alive_before(
+        &self,
+        end: EventKey,
+    ) -> Result<impl Iterator<Item = Result<Alive, StoreError>> + '_, StoreError> {
+        let tables = self.tables();
+        let epoch = *tables.epochs_over(end.at, end.at)?.start();
+        let (from, to) = keys::prefix_range(&epoch.to_be_bytes());
+        let range = tables
+            .alive
+            .range::<&[u8]>((as_slice(&from), as_slice(&to)))?;
+        Ok(range.filter_map(move |entry| {
+            let read = || -> Result<Option<Alive>, StoreError> {
+                let (key, id) =
+                    keys::epoch_object_of("epoch_and_object_to_unit", entry?.0.value())?;
+                Ok(match tables.version_before(id, end)? {
+                    Some((event, false)) => Some(Alive { id, key, event }),
+                    _ => None,
+                })
+            };
+            read().transpose()
+        }))
+    }
+
+    fn version(&self, alive: Alive) -> Result<ObjectVersion, StoreError> {
+        let header = self.tables().event(alive.event)?;
+        let uid = self
+            .tables()
+            .incarnation(alive.id)?
+            .map(|row| row.uid)
+            .unwrap_or_default();
+        Ok(ObjectVersion {
+            gvk: self.gvk(header.kind)?,
+            key: alive.key,
+            uid: Uid(uid),
+            event: alive.event,
+            body: self.tables().body(alive.event)?,
+        })
+    }
+
+    /// The ids of all incarnations of a name, oldest first.
+    pub(crate) fn incarnations_of(&self, key: &ObjectKey) -> Result<Vec<u64>, StoreError> {
+        let (from, to) = keys::prefix_range(&keys::object_prefix(key));
+        let mut ids = Vec::new();
+        for entry in self
+            .tables()
+            .objects
+            .range::<&[u8]>((as_slice(&from), as_slice(&to)))?
+        {
+            ids.push(keys::object_of("object_to_row", entry?.0.value())?.1);
+        }
+        Ok(ids)
+    }
+}

@@ -1,0 +1,143 @@
+//! Row bytes: `version (1) | crc32 (4, little-endian) | payload`.
+//!
+//! The checksum covers the table's name, the key and the payload: a flipped bit, and a row that stands under another
+//! key than it was written to, are found on every read (redb verifies no checksums on ordinary reads). It is checked
+//! before bincode sees a byte. bincode 2.0.1 is frozen upstream; this module is the only place that knows it.
+
+use bincode::config::{Configuration, Limit, LittleEndian, Varint};
+
+use super::StoreError;
+
+/// Version of the row layout.
+const ROW_VERSION: u8 = 1;
+/// Version and checksum.
+pub(super) const SEAL_BYTES: usize = 5;
+/// Largest bincode payload, bytes: a limit keeps a damaged length from being believed.
+const ROW_BYTES_MAX: usize = 16 << 20;
+
+const CONFIG: Configuration<LittleEndian, Varint, Limit<ROW_BYTES_MAX>> =
+    bincode::config::standard().with_limit::<ROW_BYTES_MAX>();
+
+/// A row struct, tied to the table it lives in.
+pub(crate) trait Row: bincode::Encode + bincode::Decode<()> {
+    /// Name of the table.
+    const TABLE: &'static str;
+}
+
+fn checksum(table: &str, key: &[u8], payload: &[u8]) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(table.as_bytes());
+    crc.update(&[0]);
+    crc.update(key);
+    crc.update(payload);
+    crc.finalize()
+}
+
+/// The bytes to store for `payload` at `key` of `table`.
+pub(crate) fn seal(table: &'static str, key: &[u8], payload: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(SEAL_BYTES + payload.len());
+    bytes.push(ROW_VERSION);
+    bytes.extend_from_slice(&checksum(table, key, payload).to_le_bytes());
+    bytes.extend_from_slice(payload);
+    bytes
+}
+
+/// The payload of stored bytes.
+///
+/// # Errors
+/// [`StoreError::Damaged`] when the bytes are not what [`seal`] made for this table and key.
+pub(crate) fn unseal<'a>(
+    table: &'static str,
+    key: &[u8],
+    bytes: &'a [u8],
+) -> Result<&'a [u8], StoreError> {
+    let damaged = |reason: String| StoreError::Damaged {
+        table,
+        key: hex(key),
+        reason,
+    };
+    let (seal, payload) = bytes
+        .split_at_checked(SEAL_BYTES)
+        .ok_or_else(|| damaged(format!("{} bytes are too few for a row", bytes.len())))?;
+    let (version, crc) = match *seal {
+        [version, a, b, c, d] => (version, u32::from_le_bytes([a, b, c, d])),
+        _ => return Err(damaged("no seal".to_owned())),
+    };
+    if version != ROW_VERSION {
+        return Err(damaged(format!(
+            "row version {version}, expected {ROW_VERSION}"
+        )));
+    }
+    if crc != checksum(table, key, payload) {
+        return Err(damaged("checksum mismatch".to_owned()));
+    }
+    Ok(payload)
+}
+
+/// The bytes to store for a row.
+pub(crate) fn encode<R: Row>(key: &[u8], row: &R) -> Result<Vec<u8>, StoreError> {
+    let payload = bincode::encode_to_vec(row, CONFIG).map_err(|error| StoreError::Damaged {
+        table: R::TABLE,
+        key: hex(key),
+        reason: format!("cannot be encoded: {error}"),
+    })?;
+    Ok(seal(R::TABLE, key, &payload))
+}
+
+/// The row in stored bytes.
+///
+/// # Errors
+/// [`StoreError::Damaged`] when the bytes are not what [`encode`] made.
+pub(crate) fn decode<R: Row>(key: &[u8], bytes: &[u8]) -> Result<R, StoreError> {
+    let payload = unseal(R::TABLE, key, bytes)?;
+    let damaged = |reason: String| StoreError::Damaged {
+        table: R::TABLE,
+        key: hex(key),
+        reason,
+    };
+    let (row, read) =
+        bincode::decode_from_slice::<R, _>(payload, CONFIG).map_err(|e| damaged(e.to_string()))?;
+    if read != payload.len() {
+        return Err(damaged(format!(
+            "{} bytes behind the row",
+            payload.len() - read
+        )));
+    }
+    Ok(row)
+}
+
+/// Bytes in hex, for messages.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_flipped_bit_is_found() {
+        let bytes = seal("t", b"key", b"some payload");
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            *flipped.get_mut(bit / 8).unwrap() ^= 1 << (bit % 8);
+            assert!(unseal("t", b"key", &flipped).is_err(), "bit {bit}");
+        }
+        assert_eq!(unseal("t", b"key", &bytes).unwrap(), b"some payload");
+    }
+
+    #[test]
+    fn a_row_under_another_key_or_table_is_refused() {
+        let bytes = seal("t", b"key", b"payload");
+        assert!(unseal("t", b"kez", &bytes).is_err());
+        assert!(unseal("u", b"key", &bytes).is_err());
+        assert!(unseal("t", b"key", &[]).is_err());
+    }
+}

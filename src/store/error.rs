@@ -1,0 +1,136 @@
+//! What can go wrong with a store, grouped by what the caller can do.
+
+use std::path::{Path, PathBuf};
+
+/// An error of the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such file.
+    #[error("{}: no such file", path.display())]
+    Missing {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// The file is something else.
+    #[error("{}: not a trace store: {found}", path.display())]
+    NotAStore {
+        /// The path as given.
+        path: PathBuf,
+        /// What was found instead.
+        found: String,
+    },
+    /// The file was written by a newer release.
+    #[error(
+        "{}: schema version {found} is newer than {supported}, the newest that this release reads; the file was not \
+         touched\nhint: use the release that wrote it, or a newer one", path.display()
+    )]
+    NewerSchema {
+        /// The path as given.
+        path: PathBuf,
+        /// Schema version of the file.
+        found: u32,
+        /// Newest schema version known here.
+        supported: u32,
+    },
+    /// The file was written by an older release and could only be opened for reading.
+    #[error(
+        "{}: schema version {found} is older than {supported} and must be migrated before it is read\nhint: open it \
+         once for writing (`sk-tracedb migrate --db FILE`, or start the recorder on it)", path.display()
+    )]
+    OlderSchema {
+        /// The path as given.
+        path: PathBuf,
+        /// Schema version of the file.
+        found: u32,
+        /// Schema version needed.
+        supported: u32,
+    },
+    /// Another process writes the file.
+    #[error("{}: another process is writing this store\nhint: stop that recorder, or work on a copy", path.display())]
+    Busy {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// The file exists and must not.
+    #[error("{}: already exists\nhint: choose another path, or remove the file first", path.display())]
+    Exists {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// The record belongs to another cluster (R16).
+    #[error(
+        "this store belongs to the cluster {stored} (UID of kube-system), but the API server is that of {found}\nhint: \
+         give each cluster its own --db file"
+    )]
+    OtherCluster {
+        /// Cluster that the store belongs to.
+        stored: String,
+        /// Cluster that was found.
+        found: String,
+    },
+    /// Stored bytes are not what was written.
+    #[error("damaged row in table {table} at key {key}: {reason}")]
+    Damaged {
+        /// Table name.
+        table: &'static str,
+        /// The key, in hex.
+        key: String,
+        /// What is wrong with the bytes.
+        reason: String,
+    },
+    /// The file is damaged, or was torn when it was copied.
+    #[error(
+        "{}: the file is damaged or was torn while it was copied: {reason}\nhint: copy it again while nothing writes \
+         it", path.display()
+    )]
+    DamagedFile {
+        /// The path as given.
+        path: PathBuf,
+        /// What redb says of it.
+        reason: String,
+    },
+    /// A request that cannot be carried out on this store.
+    #[error("{0}")]
+    Refused(String),
+    /// An error of the file system.
+    #[error("{}: {operation}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was being done.
+        operation: &'static str,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// An error of redb, most often of the file system below it.
+    #[error("the database failed")]
+    Database(#[source] Box<redb::Error>),
+}
+
+impl StoreError {
+    pub(crate) fn io(path: &Path, operation: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io {
+            path,
+            operation,
+            source,
+        }
+    }
+}
+
+macro_rules! from_redb {
+    ($($error:ident),*) => {$(
+        impl From<redb::$error> for StoreError {
+            fn from(error: redb::$error) -> Self {
+                Self::Database(Box::new(error.into()))
+            }
+        }
+    )*};
+}
+from_redb!(
+    StorageError,
+    TableError,
+    TransactionError,
+    CommitError,
+    SetDurabilityError
+);

@@ -1,0 +1,35 @@
+//! The redb file: tables, rows, keys, opening, reading and writing.
+//!
+//! Only this room and `migrations/` know redb. `tables` lists every table; `keys` and `rows` say what their bytes
+//! mean; `codec` seals and opens row bytes. [`Store`] is one process's handle on a file it may write;
+//! [`Reader`] reads a file, its own or another process's, through consistent [`Snapshot`]s. What a write transaction
+//! means is decided in [`crate::ingest`]; a row is durable when its transaction has been committed (fsynced).
+//! docs/format.md writes the format down.
+
+mod codec;
+mod create;
+mod error;
+pub(crate) mod keys;
+pub(crate) mod lookup;
+mod meta;
+mod open;
+mod overlay;
+mod reader;
+pub(crate) mod rows;
+pub(crate) mod scratch;
+mod size;
+mod snapshot;
+pub(crate) mod tables;
+
+pub use error::StoreError;
+pub use meta::SCHEMA_VERSION;
+pub use open::{OpenOptions, Store};
+pub use reader::Reader;
+pub use size::{SizeOnDisk, TableSize};
+pub use snapshot::Snapshot;
+
+pub(crate) use codec::seal;
+pub(crate) use create::{folder_of, sync_folder_of};
+pub(crate) use meta::{WRITER, claim_cluster, cluster_id, set_schema, store_id};
+pub(crate) use snapshot::{read_kinds, read_watches};
+pub(crate) use tables::{ReadTables, Tables, WriteTables};

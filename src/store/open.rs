@@ -1,0 +1,196 @@
+//! Opening a store for writing.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use redb::{ConcurrencyMode, Database, DatabaseError, ReadableDatabase, StorageError};
+
+use super::{Reader, SCHEMA_VERSION, StoreError, create, meta, reader};
+use crate::limits::WRITER_CACHE_BYTES;
+use crate::migrations;
+
+/// How redb files begin.
+const REDB_MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
+
+/// How processes share a store: one writes, others may read meanwhile (S1). Every open uses this mode.
+pub(super) const MODE: ConcurrencyMode = ConcurrencyMode::SingleWriter;
+
+/// One process's handle on a store that it may write. There is at most one per file, in any process.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("trace.redb");
+/// use sk_tracedb::Store;
+///
+/// let store = Store::open(&path)?; // made if it does not exist
+/// assert_eq!(store.reader().snapshot()?.info()?.changes, 0);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Store {
+    pub(crate) database: Arc<Database>,
+    path: PathBuf,
+}
+
+/// How to open a store.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenOptions {
+    /// Make the file if it does not exist (default: yes).
+    pub create: bool,
+    /// Page cache, bytes.
+    pub cache_bytes: usize,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            create: true,
+            cache_bytes: WRITER_CACHE_BYTES,
+        }
+    }
+}
+
+impl Store {
+    /// Opens a store for writing, makes it if it does not exist, and migrates it if it is of an older schema.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when another process writes it, [`StoreError::NotAStore`] and [`StoreError::NewerSchema`]
+    /// (the file is then untouched), or what the file system says.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Self::open_with(path, OpenOptions::default())
+    }
+
+    /// Opens a store for writing.
+    ///
+    /// # Errors
+    /// As [`Store::open`]; [`StoreError::Missing`] when the file does not exist and shall not be made.
+    pub fn open_with(path: impl AsRef<Path>, options: OpenOptions) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        if !path
+            .try_exists()
+            .map_err(StoreError::io(path, "cannot look for the file"))?
+        {
+            if !options.create {
+                return Err(StoreError::Missing {
+                    path: path.to_owned(),
+                });
+            }
+            create::create(path)?;
+        }
+        check_magic(path)?;
+        // Read first: a file that is not ours, or newer than we are, must not change by a byte.
+        let schema = reader::peek_schema(path)?;
+        if schema > SCHEMA_VERSION {
+            return Err(StoreError::NewerSchema {
+                path: path.to_owned(),
+                found: schema,
+                supported: SCHEMA_VERSION,
+            });
+        }
+        let database = redb::Builder::new()
+            .set_concurrency_mode(MODE)
+            .set_cache_size(options.cache_bytes)
+            .open(path)
+            .map_err(open_error(path))?;
+        migrations::migrate(&database, schema, SCHEMA_VERSION, migrations::STEPS)?;
+        Ok(Self {
+            database: Arc::new(database),
+            path: path.to_owned(),
+        })
+    }
+
+    /// Makes a new store.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] when the file exists, or what the file system says.
+    pub fn create(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        create::create(path.as_ref())?;
+        Self::open(path)
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A handle for reading this store while it is written. Cheap to clone; snapshots never block the writer.
+    pub fn reader(&self) -> Reader {
+        Reader::of_writer(Arc::clone(&self.database), &self.path)
+    }
+
+    /// Closes the file cleanly, which makes the next open instant.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when a [`Reader`] or a snapshot of this store is still alive, or what redb says.
+    pub fn close(self) -> Result<(), StoreError> {
+        let database = Arc::try_unwrap(self.database)
+            .map_err(|_| StoreError::Refused("the store is still being read".to_owned()))?;
+        database.close().map_err(open_error(&self.path))
+    }
+}
+
+/// Refuses what redb would not even call a database of its own, before redb opens it.
+pub(super) fn check_magic(path: &Path) -> Result<(), StoreError> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(StoreError::Missing {
+                path: path.to_owned(),
+            });
+        }
+        Err(error) => return Err(StoreError::io(path, "cannot be opened")(error)),
+    };
+    let not_ours = |found: &str| StoreError::NotAStore {
+        path: path.to_owned(),
+        found: found.to_owned(),
+    };
+    if !file
+        .metadata()
+        .map_err(StoreError::io(path, "cannot be read"))?
+        .is_file()
+    {
+        return Err(not_ours("not a regular file"));
+    }
+    let mut magic = Vec::with_capacity(REDB_MAGIC.len());
+    file.by_ref()
+        .take(REDB_MAGIC.len() as u64)
+        .read_to_end(&mut magic)
+        .map_err(StoreError::io(path, "cannot be read"))?;
+    match magic.as_slice() {
+        [] => Err(not_ours("an empty file")),
+        REDB_MAGIC => Ok(()),
+        _ => Err(not_ours("a file that is no redb database")),
+    }
+}
+
+/// What an error while opening means for this path.
+pub(super) fn open_error(path: &Path) -> impl Fn(DatabaseError) -> StoreError {
+    let path = path.to_owned();
+    move |error| match error {
+        DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
+            StoreError::Busy { path: path.clone() }
+        }
+        DatabaseError::Storage(StorageError::Corrupted(reason)) => StoreError::DamagedFile {
+            path: path.clone(),
+            reason,
+        },
+        DatabaseError::UpgradeRequired(version) => StoreError::NotAStore {
+            path: path.clone(),
+            found: format!("a redb database of the old file format {version}"),
+        },
+        DatabaseError::Storage(StorageError::Io(source)) => StoreError::Io {
+            path: path.clone(),
+            operation: "cannot be opened",
+            source,
+        },
+        other => StoreError::Database(Box::new(other.into())),
+    }
+}
+
+/// The schema version, read through any open database.
+pub(super) fn schema_of(database: &impl ReadableDatabase, path: &Path) -> Result<u32, StoreError> {
+    meta::schema(&database.begin_read()?, path)
+}

@@ -1,0 +1,126 @@
+//! Opening a store for reading: this process's own, another process's while it writes, or a copy.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use redb::{Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase};
+
+use super::open::{MODE, check_magic, open_error, schema_of};
+use super::overlay::Overlay;
+use super::{SCHEMA_VERSION, Snapshot, StoreError};
+use crate::limits::READER_CACHE_BYTES;
+
+/// A handle for reading a store. Cheap to clone. It never changes the file.
+#[derive(Clone)]
+pub struct Reader {
+    source: Source,
+    path: PathBuf,
+}
+
+#[derive(Clone)]
+enum Source {
+    /// The database that this process writes, or a private overlay over a file that was not closed cleanly.
+    Database(Arc<Database>),
+    /// A cleanly closed file, or one that another process is writing.
+    ReadOnly(Arc<ReadOnlyDatabase>),
+}
+
+impl Reader {
+    /// Opens a file for reading. It may be written by another process meanwhile; a file that was not closed cleanly
+    /// (a copy of a live one, a recorder that was killed) is checked as a whole first, and not changed.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`], [`StoreError::NotAStore`], [`StoreError::NewerSchema`], [`StoreError::OlderSchema`],
+    /// [`StoreError::DamagedFile`] for a torn copy, or what the file system says.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        check_magic(path)?;
+        let (source, schema) = open_source(path, Trust::Verify)?;
+        if schema != SCHEMA_VERSION {
+            let path = path.to_owned();
+            return Err(if schema > SCHEMA_VERSION {
+                StoreError::NewerSchema {
+                    path,
+                    found: schema,
+                    supported: SCHEMA_VERSION,
+                }
+            } else {
+                StoreError::OlderSchema {
+                    path,
+                    found: schema,
+                    supported: SCHEMA_VERSION,
+                }
+            });
+        }
+        Ok(Self {
+            source,
+            path: path.to_owned(),
+        })
+    }
+
+    pub(super) fn of_writer(database: Arc<Database>, path: &Path) -> Self {
+        Self {
+            source: Source::Database(database),
+            path: path.to_owned(),
+        }
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A consistent view of everything that has been committed so far. Holding it keeps pages from being reused, so
+    /// long work should take a new one from time to time.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let txn = match &self.source {
+            Source::Database(database) => database.begin_read()?,
+            Source::ReadOnly(database) => database.begin_read()?,
+        };
+        Snapshot::new(txn, self.path.clone())
+    }
+}
+
+/// How far a file that was not closed cleanly is believed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    /// Only after every page has been checked: it may be a copy that was torn.
+    Verify,
+    /// As the database it was: only its first cell is wanted, and it will be opened properly next.
+    Peek,
+}
+
+/// The schema version of a file that is about to be opened for writing.
+pub(super) fn peek_schema(path: &Path) -> Result<u32, StoreError> {
+    Ok(open_source(path, Trust::Peek)?.1)
+}
+
+fn open_source(path: &Path, trust: Trust) -> Result<(Source, u32), StoreError> {
+    let read_only = redb::Builder::new()
+        .set_concurrency_mode(MODE)
+        .set_cache_size(READER_CACHE_BYTES)
+        .open_read_only(path);
+    match read_only {
+        Ok(database) => {
+            let schema = schema_of(&database, path)?;
+            Ok((Source::ReadOnly(Arc::new(database)), schema))
+        }
+        // Not closed cleanly, and nobody is writing it.
+        Err(DatabaseError::RepairAborted) => {
+            let file = File::open(path).map_err(StoreError::io(path, "cannot be opened"))?;
+            let overlay = Overlay::new(file).map_err(StoreError::io(path, "cannot be read"))?;
+            let database = redb::Builder::new()
+                .set_cache_size(READER_CACHE_BYTES)
+                .set_check_integrity_on_open(trust == Trust::Verify)
+                .create_with_backend(overlay)
+                .map_err(open_error(path))?;
+            let schema = schema_of(&database, path)?;
+            Ok((Source::Database(Arc::new(database)), schema))
+        }
+        Err(error) => Err(open_error(path)(error)),
+    }
+}

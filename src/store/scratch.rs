@@ -1,0 +1,153 @@
+//! An ordered map with bounded memory, for the work of one export: in memory while it is small, in a temporary redb
+//! file once it is not. The temporary file has no name and is gone with the process.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use redb::{Database, Durability, ReadableDatabase, TableDefinition, TableError};
+
+use super::StoreError;
+use crate::limits::SCRATCH_BYTES_MAX;
+
+const SCRATCH: TableDefinition<'static, &'static [u8], &'static [u8]> =
+    TableDefinition::new("scratch");
+
+/// What an entry in memory costs besides its bytes.
+const ENTRY_OVERHEAD_BYTES: usize = 96;
+
+/// The map. The newest value of a key counts.
+pub(crate) struct Scratch {
+    recent: BTreeMap<Vec<u8>, Vec<u8>>,
+    recent_bytes: usize,
+    limit_bytes: usize,
+    spilled: Option<Database>,
+    folder: PathBuf,
+}
+
+impl Scratch {
+    /// An empty map whose temporary file, if it needs one, is made in `folder`.
+    pub(crate) fn new(folder: &Path) -> Self {
+        Self::with_limit(folder, SCRATCH_BYTES_MAX)
+    }
+
+    fn with_limit(folder: &Path, limit_bytes: usize) -> Self {
+        Self {
+            recent: BTreeMap::new(),
+            recent_bytes: 0,
+            limit_bytes,
+            spilled: None,
+            folder: folder.to_owned(),
+        }
+    }
+
+    pub(crate) fn insert(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), StoreError> {
+        self.recent_bytes += key.len() + value.len() + ENTRY_OVERHEAD_BYTES;
+        self.recent.insert(key, value);
+        if self.recent_bytes > self.limit_bytes {
+            self.spill()
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        if let Some(value) = self.recent.get(key) {
+            return Ok(Some(value.clone()));
+        }
+        let Some(database) = &self.spilled else {
+            return Ok(None);
+        };
+        let table = match database.begin_read()?.open_table(SCRATCH) {
+            Ok(table) => table,
+            Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(table.get(key)?.map(|value| value.value().to_vec()))
+    }
+
+    /// Calls `each` with every entry, in the order of the keys.
+    pub(crate) fn for_each<E: From<StoreError>>(
+        &mut self,
+        mut each: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if self.spilled.is_some() {
+            self.spill()?;
+        }
+        let Some(database) = &self.spilled else {
+            return self
+                .recent
+                .iter()
+                .try_for_each(|(key, value)| each(key, value));
+        };
+        let txn = database.begin_read().map_err(StoreError::from)?;
+        let table = txn.open_table(SCRATCH).map_err(StoreError::from)?;
+        for entry in table.range::<&[u8]>(..).map_err(StoreError::from)? {
+            let (key, value) = entry.map_err(StoreError::from)?;
+            each(key.value(), value.value())?;
+        }
+        Ok(())
+    }
+
+    fn spill(&mut self) -> Result<(), StoreError> {
+        let database = match &self.spilled {
+            Some(database) => database,
+            None => self.spilled.insert(temporary_database(&self.folder)?),
+        };
+        let mut txn = database.begin_write()?;
+        // Nothing of it has to survive the process.
+        txn.set_durability(Durability::None)?;
+        {
+            let mut table = txn.open_table(SCRATCH)?;
+            for (key, value) in std::mem::take(&mut self.recent) {
+                table.insert(key.as_slice(), value.as_slice())?;
+            }
+        }
+        txn.commit()?;
+        self.recent_bytes = 0;
+        Ok(())
+    }
+}
+
+fn temporary_database(folder: &Path) -> Result<Database, StoreError> {
+    let file = tempfile::tempfile_in(folder)
+        .map_err(StoreError::io(folder, "cannot make a temporary file"))?;
+    let failed = |error: redb::DatabaseError| StoreError::Database(Box::new(error.into()));
+    let backend = redb::backends::FileBackend::new(file).map_err(failed)?;
+    redb::Builder::new()
+        .set_cache_size(SCRATCH_BYTES_MAX)
+        .create_with_backend(backend)
+        .map_err(failed)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// In memory and spilled it answers as a BTreeMap does.
+        #[test]
+        fn answers_as_a_map_does(
+            inserts in proptest::collection::vec((any::<u8>(), any::<u16>()), 1..60),
+            limit in prop_oneof![Just(0usize), Just(1_000), Just(1_000_000)],
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let mut scratch = Scratch::with_limit(folder.path(), limit);
+            let mut model = BTreeMap::new();
+            for (key, value) in inserts {
+                scratch.insert(vec![key], value.to_be_bytes().to_vec()).unwrap();
+                model.insert(vec![key], value.to_be_bytes().to_vec());
+                prop_assert_eq!(scratch.get(&[key]).unwrap(), model.get(&vec![key]).cloned());
+            }
+            prop_assert_eq!(scratch.spilled.is_some(), limit == 0 || (limit == 1_000 && scratch.spilled.is_some()));
+            prop_assert_eq!(scratch.get(b"absent").unwrap(), None);
+            let mut seen = Vec::new();
+            scratch.for_each::<StoreError>(|key, value| {
+                seen.push((key.to_vec(), value.to_vec()));
+                Ok(())
+            }).unwrap();
+            prop_assert_eq!(seen, model.into_iter().collect::<Vec<_>>());
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! One consistent view of a store.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use redb::ReadableTable;
+
+use super::lookup::Lookup;
+use super::rows::{KindRow, WatchRow, WriterRow};
+use super::tables::{ReadTables, row};
+use super::{StoreError, codec};
+use crate::model::Gvk;
+
+/// Everything that had been committed at one moment. Later commits do not change it.
+///
+/// While it lives, pages that it can see are not reused: take a new one for each piece of work.
+pub struct Snapshot {
+    tables: ReadTables,
+    txn: redb::ReadTransaction,
+    writer: WriterRow,
+    kinds: BTreeMap<u64, KindRow>,
+    path: PathBuf,
+}
+
+impl Snapshot {
+    pub(super) fn new(txn: redb::ReadTransaction, path: PathBuf) -> Result<Self, StoreError> {
+        let tables = ReadTables::open(&txn)?;
+        let writer = tables.writer_row()?;
+        let kinds = read_kinds(&tables.kinds)?;
+        Ok(Self {
+            tables,
+            txn,
+            writer,
+            kinds,
+            path,
+        })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn tables(&self) -> &ReadTables {
+        &self.tables
+    }
+
+    pub(super) fn txn(&self) -> &redb::ReadTransaction {
+        &self.txn
+    }
+
+    pub(crate) fn writer(&self) -> &WriterRow {
+        &self.writer
+    }
+
+    pub(crate) fn kinds(&self) -> &BTreeMap<u64, KindRow> {
+        &self.kinds
+    }
+
+    /// The kind behind a kind number.
+    pub(crate) fn gvk(&self, kind: u64) -> Result<Gvk, StoreError> {
+        self.kinds
+            .get(&kind)
+            .map(KindRow::gvk)
+            .ok_or_else(|| StoreError::Damaged {
+                table: "kind_id_to_kind",
+                key: codec::hex(&kind.to_be_bytes()),
+                reason: "the kind is missing, but others refer to it".to_owned(),
+            })
+    }
+}
+
+/// All kinds. Bounded by the configs that were ever in force.
+pub(crate) fn read_kinds(
+    table: &impl ReadableTable<u64, &'static [u8]>,
+) -> Result<BTreeMap<u64, KindRow>, StoreError> {
+    let mut kinds = BTreeMap::new();
+    for entry in table.iter()? {
+        let (number, value) = entry?;
+        kinds.insert(
+            number.value(),
+            row::<u64, _>(number.value(), value.value())?,
+        );
+    }
+    Ok(kinds)
+}
+
+/// All watches that there ever were.
+pub(crate) fn read_watches(
+    table: &impl ReadableTable<&'static str, &'static [u8]>,
+) -> Result<BTreeMap<Gvk, WatchRow>, StoreError> {
+    let mut watches = BTreeMap::new();
+    for entry in table.iter()? {
+        let (name, value) = entry?;
+        let watch = name
+            .value()
+            .parse::<Gvk>()
+            .map_err(|error| StoreError::Damaged {
+                table: "kind_to_watch",
+                key: codec::hex(name.value().as_bytes()),
+                reason: error.to_string(),
+            })?;
+        watches.insert(watch, row::<&str, _>(name.value(), value.value())?);
+    }
+    Ok(watches)
+}

@@ -1,0 +1,179 @@
+//! Every table, once. The name says what maps to what; docs/format.md says the bytes.
+//!
+//! [`WriteTables`] holds all tables of one write transaction, [`ReadTables`] all tables of one read transaction, and
+//! the trait [`Tables`] serves code that reads either.
+
+use redb::{Key, ReadOnlyTable, ReadableTable, Table, TableDefinition};
+
+use super::StoreError;
+use super::codec::{self, Row};
+
+macro_rules! tables {
+    ($($(#[$doc:meta])* $field:ident, $definition:ident, $name:literal, $key:ty;)*) => {
+        $(
+            $(#[$doc])*
+            pub(crate) const $definition: TableDefinition<'static, $key, &'static [u8]> = TableDefinition::new($name);
+        )*
+
+        /// All tables of one write transaction.
+        pub(crate) struct WriteTables<'txn> {
+            $($(#[$doc])* pub(crate) $field: Table<'txn, $key, &'static [u8]>,)*
+        }
+
+        impl<'txn> WriteTables<'txn> {
+            /// Opens every table, creating those that do not exist.
+            pub(crate) fn open(txn: &'txn redb::WriteTransaction) -> Result<Self, StoreError> {
+                Ok(Self { $($field: txn.open_table($definition)?,)* })
+            }
+        }
+
+        /// All tables of one read transaction: one consistent snapshot.
+        pub(crate) struct ReadTables {
+            $($(#[$doc])* pub(crate) $field: ReadOnlyTable<$key, &'static [u8]>,)*
+        }
+
+        impl ReadTables {
+            /// Opens every table of the snapshot.
+            pub(crate) fn open(txn: &redb::ReadTransaction) -> Result<Self, StoreError> {
+                Ok(Self { $($field: txn.open_table($definition)?,)* })
+            }
+        }
+
+        /// The tables of a transaction, for reading.
+        #[allow(dead_code, reason = "complete, whether or not code for both kinds of transaction reads a table")]
+        pub(crate) trait Tables {
+            $($(#[$doc])* fn $field(&self) -> &impl ReadableTable<$key, &'static [u8]>;)*
+        }
+
+        impl Tables for WriteTables<'_> {
+            $(fn $field(&self) -> &impl ReadableTable<$key, &'static [u8]> { &self.$field })*
+        }
+
+        impl Tables for ReadTables {
+            $(fn $field(&self) -> &impl ReadableTable<$key, &'static [u8]> { &self.$field })*
+        }
+
+        /// Names and stored sizes of every table.
+        pub(crate) fn sizes(txn: &redb::ReadTransaction) -> Result<Vec<super::TableSize>, StoreError> {
+            use redb::ReadableTableMetadata;
+            Ok(vec![$({
+                let table = txn.open_table($definition)?;
+                let stats = table.stats()?;
+                super::TableSize {
+                    name: $name,
+                    rows: table.len()?,
+                    stored_bytes: stats.stored_bytes(),
+                    overhead_bytes: stats.metadata_bytes() + stats.fragmented_bytes(),
+                }
+            }),*])
+        }
+    };
+}
+
+tables! {
+    /// What changed: time, sequence number -> [`super::rows::EventRow`].
+    events, EVENTS, "event_to_header", &'static [u8; 16];
+    /// The object after the change, sealed MessagePack; no row for a delete. Apart from `events`, so that planning an
+    /// export reads headers only.
+    bodies, BODIES, "event_to_body", &'static [u8; 16];
+    /// The spec-hash index: object name, id -> [`super::rows::ObjectRow`], one row an incarnation.
+    objects, OBJECTS, "object_to_row", &'static [u8];
+    /// Object id -> [`super::rows::IncarnationRow`]: the way from an event to its object's name.
+    incarnations, INCARNATIONS, "id_to_incarnation", u64;
+    /// One object's versions: object id, time, sequence number -> [`super::rows::HistoryRow`].
+    history, HISTORY, "object_and_event_to_action", &'static [u8; 24];
+    /// Epoch number -> [`super::rows::EpochRow`].
+    epochs, EPOCHS, "epoch_to_row", u64;
+    /// Every object that was alive at some time in an epoch: epoch, object name, id -> nothing.
+    alive, ALIVE, "epoch_and_object_to_unit", &'static [u8];
+    /// Every pod that had not ended at some time in an epoch: epoch, namespace, name, uid -> nothing.
+    alive_pods, ALIVE_PODS, "epoch_and_pod_to_unit", &'static [u8];
+    /// UID -> [`super::rows::OwnerRow`]: what owner chains are walked along.
+    owners, OWNERS, "uid_to_owner", &'static str;
+    /// UID -> [`super::rows::WantedRow`]: owners that are referred to, of kinds that are not tracked, and still unknown.
+    wanted, WANTED, "uid_to_wanted_owner", &'static str;
+    /// Pod UID -> [`super::rows::PodRow`]: its lifecycle.
+    pods, PODS, "uid_to_pod", &'static str;
+    /// Run number -> [`super::rows::RunRow`].
+    runs, RUNS, "run_to_row", u64;
+    /// Gap number -> [`super::rows::GapRow`].
+    gaps, GAPS, "gap_to_row", u64;
+    /// Watched kind -> [`super::rows::WatchRow`], written together with the rows it covers.
+    watches, WATCHES, "kind_to_watch", &'static str;
+    /// Kind number -> [`super::rows::KindRow`].
+    kinds, KINDS, "kind_id_to_kind", u64;
+    /// Name -> bytes: what the file is (see [`super::meta`]).
+    meta, META, "meta", &'static str;
+}
+
+/// The bytes by which a key goes into a row's checksum.
+pub(crate) trait SealedKey {
+    /// Those bytes.
+    fn seal_bytes(&self) -> std::borrow::Cow<'_, [u8]>;
+}
+
+impl SealedKey for &[u8] {
+    fn seal_bytes(&self) -> std::borrow::Cow<'_, [u8]> {
+        std::borrow::Cow::Borrowed(self)
+    }
+}
+
+impl<const N: usize> SealedKey for &[u8; N] {
+    fn seal_bytes(&self) -> std::borrow::Cow<'_, [u8]> {
+        std::borrow::Cow::Borrowed(self.as_slice())
+    }
+}
+
+impl SealedKey for &str {
+    fn seal_bytes(&self) -> std::borrow::Cow<'_, [u8]> {
+        std::borrow::Cow::Borrowed(self.as_bytes())
+    }
+}
+
+impl SealedKey for u64 {
+    fn seal_bytes(&self) -> std::borrow::Cow<'_, [u8]> {
+        std::borrow::Cow::Owned(self.to_be_bytes().to_vec())
+    }
+}
+
+/// Reads the row at a key.
+pub(crate) fn get<'k, K, R>(
+    table: &impl ReadableTable<K, &'static [u8]>,
+    key: K::SelfType<'k>,
+) -> Result<Option<R>, StoreError>
+where
+    K: Key + 'static,
+    K::SelfType<'k>: SealedKey + Copy,
+    R: Row,
+{
+    match table.get(key)? {
+        None => Ok(None),
+        Some(bytes) => codec::decode(&key.seal_bytes(), bytes.value()).map(Some),
+    }
+}
+
+/// Writes the row at a key, replacing what was there.
+pub(crate) fn put<'k, K, R>(
+    table: &mut Table<'_, K, &'static [u8]>,
+    key: K::SelfType<'k>,
+    row: &R,
+) -> Result<(), StoreError>
+where
+    K: Key + 'static,
+    K::SelfType<'k>: SealedKey + Copy,
+    R: Row,
+{
+    let bytes = codec::encode(&key.seal_bytes(), row)?;
+    table.insert(key, bytes.as_slice())?;
+    Ok(())
+}
+
+/// The row of a range scan's entry.
+pub(crate) fn row<'k, K, R>(key: K::SelfType<'k>, bytes: &[u8]) -> Result<R, StoreError>
+where
+    K: Key + 'static,
+    K::SelfType<'k>: SealedKey,
+    R: Row,
+{
+    codec::decode(&key.seal_bytes(), bytes)
+}
