@@ -10,6 +10,7 @@ mod migrations;
 pub mod model;
 pub mod normalize;
 pub mod query;
+pub mod serve;
 pub mod store;
 pub mod watch;
 pub mod workload;
