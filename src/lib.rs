@@ -1,4 +1,5 @@
 //! sk-tracedb
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod export;
@@ -10,6 +11,7 @@ mod migrations;
 pub mod model;
 pub mod normalize;
 pub mod query;
+pub mod recorder;
 pub mod serve;
 pub mod store;
 pub mod watch;

@@ -55,8 +55,131 @@ pub const EPOCH_ROWS_MIN: u64 = 16_384;
 pub const EPOCH_GROWTH: u64 = 3;
 /// Gaps listed in the summary of an export.
 pub const GAPS_REPORTED_MAX: usize = 1_000;
-/// TEMP
+
+/// Longest kind (`group/version.Kind`) or name (`namespace/name`) accepted in a trace, and longest field name, bytes.
 pub const TRACE_NAME_BYTES_MAX: usize = 4_096;
+/// Values (map entries and array elements, at every depth) in one object of a trace. It bounds what an object costs in
+/// memory, which can be far more than its bytes; etcd's default limit of 1.5 MiB leaves room for fewer.
+pub const OBJECT_VALUES_MAX: usize = 1 << 20;
+/// Buffer between a trace file and its reader, bytes.
+pub const TRACE_READ_BUFFER_BYTES: usize = 64 << 10;
+
+const _: () = assert!(
+    TRACE_NAME_BYTES_MAX >= 3 * NAME_BYTES_MAX + 2,
+    "group, version and kind of the greatest length must fit into a trace"
+);
+
+/// Largest tracer config accepted, bytes.
+pub const CONFIG_BYTES_MAX: usize = 256 << 10;
+/// Aliases (`*name`) accepted in a tracer config.
+pub const CONFIG_ALIASES_MAX: usize = 256;
+/// YAML nodes accepted in a tracer config, and again as many for what its aliases expand to.
+pub const CONFIG_NODES_MAX: usize = 16_384;
+/// Deepest nesting accepted in a tracer config; the format needs four levels.
+pub const CONFIG_DEPTH_MAX: usize = 16;
+/// Longest label selector accepted in its text form (`app=web,tier!=db`), bytes.
+pub const SELECTOR_BYTES_MAX: usize = 64 << 10;
+/// Longest excerpt of a foreign text that an error message repeats, bytes.
+pub const ERROR_EXCERPT_BYTES_MAX: usize = 256;
+
+
+/// Lists that fetch or hand over a page at once; each holds at most one page.
+pub const LISTS_MAX: usize = 4;
+/// The same for kinds that have failed since they last worked: they wait for each other, not the others for them.
+pub const LISTS_FAILING_MAX: usize = 2;
+/// Largest answer to a list request, bytes of JSON. A larger one is asked for again with fewer items.
+pub const LIST_PAGE_BYTES_MAX: usize = 32 << 20;
+/// How often one page of a list is asked for before the list is abandoned.
+pub const LIST_PAGE_TRIES_MAX: u32 = 5;
+/// Longest line of a watch, bytes of JSON: an object of [`OBJECT_BYTES_MAX`] and what normalizing drops.
+pub const WATCH_LINE_BYTES_MAX: usize = 32 << 20;
+/// Deadline for the answer to a watch request to begin, seconds.
+pub const WATCH_OPEN_SECONDS_MAX: u64 = 30;
+/// How long a watch may stay silent beyond the length that was asked for, seconds.
+pub const WATCH_SLACK_SECONDS: u64 = 15;
+/// Length of the first watch after a resume, seconds: API servers send a bookmark shortly before the end, which tells
+/// early that a quiet kind has caught up. Doubled with every further one.
+pub const CATCH_UP_WATCH_SECONDS: u32 = 10;
+/// A watch that lasted for less than this and delivered nothing is a failure, seconds.
+pub const WATCH_SECONDS_MIN: u32 = 20;
+/// Watches in a row that end early without having delivered anything, before the watch counts as blind.
+pub const EARLY_ENDS_BEFORE_BLIND: u32 = 3;
+/// Longest wait that a server's Retry-After is followed for, seconds.
+pub const RETRY_AFTER_SECONDS_MAX: u64 = 120;
+/// Deadline for a small request (discovery, the current version, kube-system), seconds.
+pub const REQUEST_SECONDS_MAX: u64 = 30;
+/// How much of a failed request's answer is read, bytes.
+pub const ERROR_BODY_BYTES_MAX: usize = 64 << 10;
+/// Characters of a reason (of a failure, of a gap) that are kept.
+pub const REASON_CHARS_MAX: usize = 300;
+/// Largest list of the resources of a group version, bytes of JSON.
+pub const DISCOVERY_BYTES_MAX: usize = 16 << 20;
+/// Group versions whose resources are remembered.
+pub const DISCOVERY_GROUPS_MAX: usize = 256;
+/// How long owner look-ups believe what discovery said, seconds.
+pub const DISCOVERY_AGE_SECONDS_MAX: u64 = 600;
+
+/// Unknown owners asked of the store at once.
+pub const OWNERS_WANTED_MAX: usize = 4_096;
+/// Owners whose look-ups are remembered, for their backoff.
+pub const OWNERS_ASKED_MAX: usize = 16_384;
+/// Kinds of owners whose look-ups are remembered.
+pub const OWNER_KINDS_MAX: usize = 256;
+/// Owner look-ups of one kind under way at once: a kind that never answers leaves room for others.
+pub const OWNER_LOOKUPS_PER_KIND_MAX: usize = 4;
+/// Deadline for one owner look-up, seconds.
+pub const OWNER_LOOKUP_SECONDS_MAX: u64 = 10;
+/// Shortest time between two lists of one kind of owners, seconds.
+pub const OWNER_LISTS_SECONDS_MIN: u64 = 60;
+/// First wait before an owner that was not found is looked for again, seconds.
+pub const OWNER_GONE_SECONDS_MIN: u64 = 10;
+/// Longest wait before an owner that was not found is looked for again, seconds.
+pub const OWNER_GONE_SECONDS_MAX: u64 = 600;
+/// Failures in a row after which a kind that was never listed no longer holds back readiness.
+pub const READY_FAILURES_MIN: u32 = 5;
+
+const _: () = {
+    assert!(LIST_PAGE_BYTES_MAX >= OBJECT_BYTES_MAX && WATCH_LINE_BYTES_MAX >= OBJECT_BYTES_MAX);
+    assert!(BACKOFF_MS_MIN < BACKOFF_MS_MAX && CATCH_UP_WATCH_SECONDS < WATCH_SECONDS);
+    // With a tenth of jitter on top.
+    assert!(WATCH_SECONDS + WATCH_SECONDS / 10 < 240);
+    assert!(OWNERS_WANTED_MAX < OWNERS_ASKED_MAX);
+    assert!(OWNER_LOOKUPS_PER_KIND_MAX < OWNER_LOOKUPS_MAX);
+};
+
+
+/// Rows of an epoch before a new one may begin (see `ingest::apply::epochs`).
+pub const EPOCH_ROWS_MIN: u64 = 16_384;
+/// How many times the rows that an epoch began with it has to hold before a new one begins.
+pub const EPOCH_GROWTH: u64 = 3;
+/// Gaps listed in the summary of an export.
+pub const GAPS_REPORTED_MAX: usize = 1_000;
+
+/// Longest kind (`group/version.Kind`) or name (`namespace/name`) accepted in a trace, and longest field name, bytes.
+pub const TRACE_NAME_BYTES_MAX: usize = 4_096;
+/// Values (map entries and array elements, at every depth) in one object of a trace. It bounds what an object costs in
+/// memory, which can be far more than its bytes; etcd's default limit of 1.5 MiB leaves room for fewer.
+pub const OBJECT_VALUES_MAX: usize = 1 << 20;
+/// Buffer between a trace file and its reader, bytes.
+pub const TRACE_READ_BUFFER_BYTES: usize = 64 << 10;
+
+const _: () = assert!(
+    TRACE_NAME_BYTES_MAX >= 3 * NAME_BYTES_MAX + 2,
+    "group, version and kind of the greatest length must fit into a trace"
+);
+
+/// Largest tracer config accepted, bytes.
+pub const CONFIG_BYTES_MAX: usize = 256 << 10;
+/// Aliases (`*name`) accepted in a tracer config.
+pub const CONFIG_ALIASES_MAX: usize = 256;
+/// YAML nodes accepted in a tracer config, and again as many for what its aliases expand to.
+pub const CONFIG_NODES_MAX: usize = 16_384;
+/// Deepest nesting accepted in a tracer config; the format needs four levels.
+pub const CONFIG_DEPTH_MAX: usize = 16;
+/// Longest label selector accepted in its text form (`app=web,tier!=db`), bytes.
+pub const SELECTOR_BYTES_MAX: usize = 64 << 10;
+/// Longest excerpt of a foreign text that an error message repeats, bytes.
+pub const ERROR_EXCERPT_BYTES_MAX: usize = 256;
 
 /// Largest body of a request over HTTP, bytes: Rocket's own limit for JSON, under which sk-tracer runs.
 pub const HTTP_REQUEST_BYTES_MAX: usize = 1 << 20;

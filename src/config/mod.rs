@@ -1,5 +1,9 @@
 //! What is tracked: the tracer config, in SimKube's format.
 
+mod entry;
+mod error;
 mod tracer;
+mod yaml;
 
-pub use tracer::{ConfigError, TracerConfig, TrackedKind};
+pub use error::ConfigError;
+pub use tracer::{ChangeScope, TracerConfig, TrackedKind};

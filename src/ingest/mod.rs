@@ -11,6 +11,7 @@ mod state;
 mod thread;
 mod writer;
 
-pub use queue::{Queue, QueueClosed, Queued, queue};
+pub use apply::Imported;
+pub use queue::{DepthGauge, Queue, QueueClosed, Queued, queue};
 pub use thread::{WriterStats, WriterThread, spawn};
 pub use writer::{Committed, Writer};

@@ -69,8 +69,21 @@ impl Queue {
             .map_err(|_| QueueClosed)
     }
 
-    /// Observations waiting at this moment.
-    pub fn depth(&self) -> usize {
-        self.sender.max_capacity() - self.sender.capacity()
+    /// Tells how many observations wait, without keeping the queue open.
+    pub fn depth_gauge(&self) -> DepthGauge {
+        DepthGauge(self.sender.downgrade())
+    }
+}
+
+/// See [`Queue::depth_gauge`].
+#[derive(Clone)]
+pub struct DepthGauge(mpsc::WeakSender<Queued>);
+
+impl DepthGauge {
+    /// Observations waiting at this moment; 0 once the queue is closed.
+    pub fn get(&self) -> usize {
+        self.0
+            .upgrade()
+            .map_or(0, |sender| sender.max_capacity() - sender.capacity())
     }
 }

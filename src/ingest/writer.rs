@@ -5,7 +5,7 @@ use std::path::Path;
 
 use redb::{Durability, WriteTransaction};
 
-use super::apply::{Apply, RunStart};
+use super::apply::{Apply, Imported, RunStart};
 use super::state::WriterState;
 use crate::config::TracerConfig;
 use crate::model::{EventKey, Observation, Timestamp, WatchId};
@@ -103,6 +103,23 @@ impl Writer {
         self.transaction(|apply| {
             for (at, observation) in batch {
                 apply.observation(at, &observation)?;
+            }
+            apply.turn_epoch()?;
+            apply.touch_run(false)
+        })
+    }
+
+    /// Records facts of a trace file as one transaction (see [`Imported`]).
+    ///
+    /// # Errors
+    /// As [`Writer::append`].
+    pub fn append_imported(
+        &mut self,
+        batch: impl IntoIterator<Item = (Timestamp, Imported)>,
+    ) -> Result<Committed, StoreError> {
+        self.transaction(|apply| {
+            for (at, fact) in batch {
+                apply.imported(at, &fact)?;
             }
             apply.turn_epoch()?;
             apply.touch_run(false)

@@ -108,7 +108,9 @@ pub enum Observation {
         /// That version.
         resource_version: String,
     },
-    /// The watch lost its contact (error, expiry, no permission, unknown kind).
+    /// The watch lost its contact (error, expiry, no permission, unknown kind). A list that was under way is abandoned:
+    /// after this comes `ListStarted`, or what a resumed watch delivers. Sent again when the reason changes; the gap
+    /// goes on.
     Blind {
         /// The watch.
         watch: WatchId,

@@ -65,6 +65,14 @@ impl Snapshot {
         }))
     }
 
+    /// Whether anything was ever recorded of an object of this name.
+    ///
+    /// # Errors
+    /// As [`Snapshot::history`].
+    pub fn is_recorded(&self, key: &ObjectKey) -> Result<bool, StoreError> {
+        Ok(!self.incarnations_of(key)?.is_empty())
+    }
+
     fn history_entry(&self, id: u64, event: EventKey) -> Result<HistoryEntry, StoreError> {
         let header = self.tables().event(event)?;
         let uid = self

@@ -8,6 +8,7 @@ mod info;
 mod kind_match;
 mod ownership;
 mod state;
+mod wanted;
 
 pub use gaps::Gap;
 pub use history::HistoryEntry;
@@ -16,3 +17,4 @@ pub use kind_match::KindMatch;
 pub(crate) use ownership::Ownership;
 pub use state::ObjectVersion;
 pub(crate) use state::decode_body;
+pub use wanted::UnknownOwner;

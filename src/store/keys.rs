@@ -33,11 +33,6 @@ pub(crate) fn event(key: EventKey) -> EventBytes {
     bytes
 }
 
-/// The least event key at or after `at`.
-pub(crate) fn event_from_time(at: Timestamp) -> EventBytes {
-    event(EventKey { at, seq: 0 })
-}
-
 /// Reads `time | seq`.
 pub(crate) fn event_of(bytes: &EventBytes) -> EventKey {
     let (mut time, mut seq) = ([0; 8], [0; 8]);

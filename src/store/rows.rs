@@ -4,7 +4,7 @@
 use bincode::{Decode, Encode};
 
 use super::codec::Row;
-use crate::model::{Action, EventKey, Gvk, ObjectKey, OwnerFacts, OwnerRef, Timestamp, Uid};
+use crate::model::{Action, Gvk, ObjectKey, OwnerFacts, OwnerRef, Uid};
 
 macro_rules! row_of {
     ($($row:ident in $table:literal;)*) => {$(
@@ -74,15 +74,6 @@ pub(crate) struct ObjectRow {
     pub change_hash: [u8; 32],
     /// Kind number of its last version.
     pub kind: u64,
-}
-
-impl ObjectRow {
-    pub(crate) fn last(&self) -> EventKey {
-        EventKey {
-            at: Timestamp::from_micros(self.last_us),
-            seq: self.last_seq,
-        }
-    }
 }
 
 /// What never changes of an incarnation.

@@ -40,6 +40,7 @@ macro_rules! tables {
         }
 
         /// The tables of a transaction, for reading.
+        #[allow(dead_code, reason = "complete, whether or not code for both kinds of transaction reads a table")]
         pub(crate) trait Tables {
             $($(#[$doc])* fn $field(&self) -> &impl ReadableTable<$key, &'static [u8]>;)*
         }

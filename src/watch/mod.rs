@@ -1,1 +1,114 @@
-//! Room prepared; see docs/design.md.
+//! Watching a cluster: the only place with the Kubernetes client.
+//!
+//! [`run`] starts one task for each tracked kind and one for pods, which are always watched. Each task performs what
+//! a [`session`] tells it (a pure state machine), reads raw answers ([`server`], [`list`], [`lines`]), and sends
+//! [`crate::model::Observation`]s to the ingest. What goes wrong with one kind stays with it (R15): it is said to be
+//! blind, logged, shown in [`WatchStatus`], and retried with a backoff for ever. One more task looks up owners that
+//! the record does not know ([`owners`]).
+//!
+//! Nothing here is durable: the ingest stores each watch's version in the transaction with the rows it covers, and
+//! hands it back at the next start as [`run`]'s `resume`. Memory is bounded by [`crate::limits::LISTS_MAX`] pages
+//! and one event for each kind.
+
+mod cluster;
+mod connect;
+mod decode;
+mod discover;
+mod kind;
+mod lines;
+mod list;
+mod owners;
+mod reason;
+mod retry;
+mod server;
+mod session;
+mod status;
+#[cfg(test)]
+mod tests;
+mod version;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::watch::Receiver;
+use tokio::task::JoinSet;
+
+pub use cluster::cluster_id;
+pub use connect::connect;
+pub use kube::Client;
+pub use owners::{WantedOwner, WantedOwners};
+pub use server::RequestError;
+pub use status::{OwnerCounters, Readiness, WatchCounters, WatchReport, WatchState, WatchStatus};
+
+use crate::config::TracerConfig;
+use crate::ingest::{Queue, QueueClosed};
+use crate::model::{Gvk, WatchId};
+
+/// Why watching ended, or could not begin. What goes wrong with one kind is not among it: that is retried.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    /// The writer has stopped, so that nothing can be recorded any more.
+    #[error("watching has ended")]
+    QueueClosed(#[from] QueueClosed),
+    /// Neither a kubeconfig file nor a service account says where the API server is.
+    #[error(
+        "cannot tell where the API server is\nhint: set KUBECONFIG, or run inside a cluster with a service account"
+    )]
+    Config(#[source] Box<kube::Error>),
+    /// It could not be found out which cluster this is.
+    #[error("cannot read the kube-system namespace, whose UID identifies the cluster")]
+    ClusterId(#[source] RequestError),
+    /// A watch ended in a way that it never should: a bug.
+    #[error("a watch has crashed")]
+    Crashed(#[source] tokio::task::JoinError),
+}
+
+/// Watches every tracked kind, and pods, until `stop` becomes true (or its sender is gone), or the writer stops.
+///
+/// `resume` holds the versions up to which the store knows its watches: those go on from there. Stopping takes no
+/// longer than it takes to drop what is under way.
+///
+/// # Errors
+/// When the writer has stopped, or a task panicked. Never because of what the API server does.
+pub async fn run(
+    client: kube::Client,
+    config: TracerConfig,
+    mut resume: BTreeMap<WatchId, String>,
+    queue: Queue,
+    wanted: Arc<dyn WantedOwners>,
+    status: Arc<WatchStatus>,
+    mut stop: Receiver<bool>,
+) -> Result<(), WatchError> {
+    let server = server::Server::new(client);
+    let shared = kind::Shared::new(server, queue, status);
+    let mut kinds: BTreeMap<Gvk, _> = config
+        .tracked
+        .into_iter()
+        .map(|(gvk, tracked)| (gvk, Some(tracked)))
+        .collect();
+    if !kinds.keys().any(Gvk::is_pod) {
+        kinds.insert(Gvk::pod(), None);
+    }
+    for gvk in kinds.keys() {
+        shared.status.register(gvk);
+    }
+    let mut tasks = JoinSet::new();
+    for (gvk, tracked) in kinds {
+        let version = resume.remove(&gvk);
+        tasks.spawn(kind::watch(Arc::clone(&shared), gvk, tracked, version));
+    }
+    tasks.spawn(owners::resolve(shared, wanted));
+
+    let outcome = tokio::select! {
+        biased;
+        // An error is a sender that is gone: nobody could stop this any more.
+        _ = stop.wait_for(|stop| *stop) => Ok(()),
+        ended = tasks.join_next() => match ended {
+            Some(Ok(QueueClosed)) => Err(WatchError::QueueClosed(QueueClosed)),
+            Some(Err(crash)) => Err(WatchError::Crashed(crash)),
+            None => Ok(()),
+        },
+    };
+    tasks.shutdown().await;
+    outcome
+}

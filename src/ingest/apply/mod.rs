@@ -4,6 +4,7 @@
 //! write transaction through [`Apply`] and never fail on what a cluster says: errors are those of the store.
 
 mod epochs;
+mod imported;
 mod objects;
 mod owners;
 mod pods;
@@ -15,6 +16,7 @@ use crate::model::{Observation, Timestamp};
 use crate::store::tables::put;
 use crate::store::{StoreError, WRITER, WriteTables};
 
+pub use imported::Imported;
 pub(super) use runs::RunStart;
 
 /// One write transaction's tables, and the writer's memory.

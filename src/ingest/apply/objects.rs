@@ -31,6 +31,17 @@ impl Apply<'_, '_> {
             }
             _ => self.new_incarnation(object)?,
         };
+        self.record_change(at, id, object, certainty)
+    }
+
+    /// Records a version of an incarnation, whatever the one before was.
+    pub(super) fn record_change(
+        &mut self,
+        at: Timestamp,
+        id: u64,
+        object: &ObservedObject,
+        certainty: Certainty,
+    ) -> Result<(), StoreError> {
         self.record_apply(at, id, object, certainty)?;
         self.object_as_owner(object, id)
     }

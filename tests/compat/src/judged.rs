@@ -102,6 +102,23 @@ pub fn config(trace: &ExportedTrace) -> Result<Value> {
     Ok(serde_json::to_value(&trace.config)?)
 }
 
+/// Fails with the first entry that is not the same on both sides: whole traces are too long to read.
+pub fn ensure_same<K, V>(what: &str, ours: &BTreeMap<K, V>, expected: &BTreeMap<K, V>) -> Result<()>
+where
+    K: Ord + std::fmt::Debug,
+    V: PartialEq + std::fmt::Debug,
+{
+    let keys: BTreeSet<&K> = ours.keys().chain(expected.keys()).collect();
+    for key in keys {
+        let (ours, expected) = (ours.get(key), expected.get(key));
+        ensure!(
+            ours == expected,
+            "{what} of {key:?}\nours:     {ours:?}\nexpected: {expected:?}"
+        );
+    }
+    Ok(())
+}
+
 /// A window that holds all of a trace: from its first event to behind everything that it knows of.
 pub fn whole_range(trace: &ExportedTrace) -> Result<(i64, i64)> {
     let start = trace.start_ts().context("the trace has no events")?;

@@ -178,18 +178,22 @@ fn round_trip(folder: &Path, name: &str, bytes: &[u8]) -> Result<usize> {
 
     let changes = judged::changes(&before)?;
     ensure!(!changes.is_empty(), "{name}: nothing to compare");
-    assert_eq!(judged::changes(&after)?, changes, "{name}: changes");
+    judged::ensure_same(
+        &format!("{name}: changes"),
+        &judged::changes(&after)?,
+        &changes,
+    )?;
     let lifecycles = judged::lifecycles(&before)?;
-    assert_eq!(
-        judged::lifecycles(&after)?,
-        lifecycles,
-        "{name}: lifecycles"
-    );
-    assert_eq!(
-        judged::index(&after)?,
-        judged::index(&before)?,
-        "{name}: index"
-    );
+    judged::ensure_same(
+        &format!("{name}: lifecycles"),
+        &judged::lifecycles(&after)?,
+        &lifecycles,
+    )?;
+    judged::ensure_same(
+        &format!("{name}: index"),
+        &judged::index(&after)?,
+        &judged::index(&before)?,
+    )?;
     assert_eq!(
         judged::config(&after)?,
         judged::config(&before)?,

@@ -1,0 +1,52 @@
+//! Errors as text and exit codes.
+
+use std::process::ExitCode;
+
+use super::interrupt::Interrupted;
+
+/// Something the caller gave is wrong: exit code 2, as clap's.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Usage(pub(super) String);
+
+/// Marks an error as caused by what the caller gave.
+pub(super) fn usage(error: impl std::fmt::Display) -> anyhow::Error {
+    anyhow::Error::new(Usage(error.to_string()))
+}
+
+/// Prints an error with its causes and says how the process shall end.
+pub(super) fn code(result: anyhow::Result<()>) -> ExitCode {
+    let Err(error) = result else {
+        return ExitCode::SUCCESS;
+    };
+    if let Some(interrupted) = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<Interrupted>())
+    {
+        eprintln!("stopped by {}; nothing was left behind", interrupted.name());
+        return ExitCode::from(interrupted.exit_code());
+    }
+    if is_broken_pipe(&error) {
+        // `sk-tracedb export -o - | head`: the reader has what it wanted; the writer has not succeeded.
+        return ExitCode::from(1);
+    }
+    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    let (hints, text): (Vec<String>, Vec<String>) = causes
+        .iter()
+        .flat_map(|cause| cause.split('\n'))
+        .map(str::to_owned)
+        .partition(|line| line.starts_with("hint:"));
+    eprintln!("error: {}", text.join(": "));
+    for hint in hints {
+        eprintln!("{hint}");
+    }
+    let wrong_input = error.chain().any(|cause| cause.is::<Usage>());
+    ExitCode::from(if wrong_input { 2 } else { 1 })
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+}

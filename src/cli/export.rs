@@ -1,0 +1,96 @@
+//! `sk-tracedb export`.
+
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::filters::FilterArgs;
+use super::interrupt::Interrupt;
+use super::window::WindowArgs;
+use crate::export::sink::FileSink;
+use crate::export::{ExportRequest, ExportSummary, export};
+use crate::model::TimeRange;
+use crate::store::Reader;
+
+/// Arguments of `export`.
+#[derive(Args, Debug)]
+pub(super) struct ExportArgs {
+    /// The store: a recorder's own file (it may be running) or a copy.
+    #[arg(long, value_name = "FILE", env = "SK_TRACEDB_DB")]
+    db: PathBuf,
+
+    #[command(flatten)]
+    window: WindowArgs,
+
+    /// The trace file to write; `-` for stdout.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+
+    #[command(flatten)]
+    filters: FilterArgs,
+}
+
+/// Runs `export`.
+pub(super) fn run(args: &ExportArgs) -> anyhow::Result<()> {
+    let filters = args.filters.filters()?;
+    let reader = Reader::open(&args.db)?;
+    let window = args.window.in_seconds(&reader.snapshot()?)?;
+    let request = ExportRequest { window, filters };
+    let interrupt = Interrupt::listen()?;
+    let summary = if args.output == Path::new("-") {
+        let mut out = interrupt.guard(BufWriter::with_capacity(1 << 20, std::io::stdout().lock()));
+        let summary = export(&reader, &request, &mut out)?;
+        out.flush()?;
+        summary
+    } else {
+        to_file(&reader, &request, &args.output, &interrupt)?
+    };
+    report(window, &summary);
+    Ok(())
+}
+
+/// Writes a trace file, whole or not at all.
+pub(super) fn to_file(
+    reader: &Reader,
+    request: &ExportRequest,
+    path: &Path,
+    interrupt: &Interrupt,
+) -> anyhow::Result<ExportSummary> {
+    let mut out = interrupt.guard(FileSink::create(path)?);
+    let summary = export(reader, request, &mut out)?;
+    interrupt.check()?;
+    out.into_inner().commit()?;
+    Ok(summary)
+}
+
+/// Tells what was exported, and what its reader should know.
+pub(super) fn report(window: TimeRange, summary: &ExportSummary) {
+    eprintln!(
+        "exported {} to {}: {} objects at the start, {} applied, {} deleted, {} pod lifecycles, {} events",
+        window.start,
+        window.end,
+        summary.start_objects,
+        summary.applied,
+        summary.deleted,
+        summary.lifecycles,
+        summary.events
+    );
+    if let Some(start) = summary.record_starts {
+        eprintln!("warning: the record begins at {start}; what existed before is unknown");
+    }
+    for gap in &summary.gaps {
+        let end = gap.end.map_or("now".to_owned(), |end| end.to_string());
+        eprintln!(
+            "warning: blind for {} from {} to {end}: {}",
+            gap.kind, gap.start, gap.reason
+        );
+    }
+    if summary.cluster_scoped_left_out > 0 {
+        eprintln!(
+            "note: {} cluster-scoped objects were left out, because sk-driver crashes on them\nhint: \
+             --include-cluster-scoped keeps them",
+            summary.cluster_scoped_left_out
+        );
+    }
+}

@@ -1,0 +1,152 @@
+//! `sk-tracedb info`.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::output::bytes;
+use super::table::Table;
+use crate::query::Info;
+use crate::store::{Reader, SizeOnDisk};
+
+/// Gaps and runs shown to people; `--json` shows all.
+const LINES_MAX: usize = 20;
+
+/// Arguments of `info`.
+#[derive(Args, Debug)]
+pub(super) struct InfoArgs {
+    /// The store: a recorder's own file (it may be running) or a copy.
+    #[arg(long, value_name = "FILE", env = "SK_TRACEDB_DB")]
+    db: PathBuf,
+
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    #[serde(flatten)]
+    info: Info,
+    size: SizeOnDisk,
+}
+
+/// Runs `info`.
+pub(super) fn run(args: &InfoArgs) -> anyhow::Result<()> {
+    let snapshot = Reader::open(&args.db)?.snapshot()?;
+    let report = Report {
+        info: snapshot.info()?,
+        size: snapshot.size_on_disk()?,
+    };
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
+    } else {
+        print(&mut out, &report)?;
+    }
+    Ok(())
+}
+
+/// Prints the report for people.
+pub(super) fn print_store(out: &mut impl Write, reader: &Reader) -> anyhow::Result<()> {
+    let snapshot = reader.snapshot()?;
+    print(
+        out,
+        &Report {
+            info: snapshot.info()?,
+            size: snapshot.size_on_disk()?,
+        },
+    )
+}
+
+fn print(out: &mut impl Write, Report { info, size }: &Report) -> anyhow::Result<()> {
+    let time =
+        |at: Option<crate::model::Timestamp>| at.map_or("none".to_owned(), |at| at.to_string());
+    writeln!(out, "Record:   {} to {}", time(info.start), time(info.end))?;
+    writeln!(
+        out,
+        "Cluster:  {}",
+        info.cluster_id.as_deref().unwrap_or("none")
+    )?;
+    writeln!(
+        out,
+        "Store:    {} (schema version {})",
+        info.store_id, info.schema_version
+    )?;
+    writeln!(out, "Changes:  {}", info.changes)?;
+    writeln!(out, "Pods:     {}", info.pods)?;
+    if info.wanted_owners > 0 {
+        writeln!(
+            out,
+            "Owners:   {} referred to and not known yet",
+            info.wanted_owners
+        )?;
+    }
+    let stored: u64 = size.tables.iter().map(|table| table.stored_bytes).sum();
+    writeln!(
+        out,
+        "Size:     {} of objects, {} stored with indexes, {} on disk",
+        bytes(info.raw_bytes),
+        bytes(stored),
+        bytes(size.allocated_bytes)
+    )?;
+    writeln!(out)?;
+    let mut table = Table::new(
+        &mut *out,
+        &["KIND", "OBJECTS", "APPLIED", "DELETED", "SIZE"],
+    );
+    for kind in &info.kinds {
+        table.row(vec![
+            kind.kind.clone(),
+            kind.objects.to_string(),
+            kind.applied.to_string(),
+            kind.deleted.to_string(),
+            bytes(kind.raw_bytes),
+        ])?;
+    }
+    table.flush()?;
+    writeln!(out)?;
+    let mut table = Table::new(
+        &mut *out,
+        &["RUN", "START", "LAST COMMIT", "SOURCE", "ENDED"],
+    );
+    let hidden = info.runs.len().saturating_sub(LINES_MAX);
+    for (number, run) in info.runs.iter().enumerate().skip(hidden) {
+        let ended = if run.closed {
+            "in order"
+        } else {
+            "running or killed"
+        };
+        table.row(vec![
+            (number + 1).to_string(),
+            run.start.to_string(),
+            run.end.to_string(),
+            run.source.clone(),
+            ended.to_owned(),
+        ])?;
+    }
+    table.flush()?;
+    writeln!(out)?;
+    if info.gaps.is_empty() {
+        writeln!(out, "No gaps.")?;
+        return Ok(());
+    }
+    let mut table = Table::new(&mut *out, &["BLIND FOR", "FROM", "TO", "REASON"]);
+    let hidden = info.gaps.len().saturating_sub(LINES_MAX);
+    for gap in info.gaps.iter().skip(hidden) {
+        let end = gap.end.map_or("still".to_owned(), |end| end.to_string());
+        table.row(vec![
+            gap.kind.clone(),
+            gap.start.to_string(),
+            end,
+            gap.reason.clone(),
+        ])?;
+    }
+    table.flush()?;
+    if hidden > 0 {
+        writeln!(out, "({hidden} earlier gaps: --json shows all)")?;
+    }
+    Ok(())
+}

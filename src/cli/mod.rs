@@ -1,0 +1,101 @@
+//! The command line: a thin edge. Arguments in, library calls, text out. stdout carries data only; everything a person is
+//! told goes to stderr.
+//!
+//! Exit codes: 0 done; 1 failed; 2 the arguments or the input are wrong; 130 and 143 stopped by SIGINT and SIGTERM
+//! before the work was done (a recorder that is told to stop has done its work: 0).
+
+mod demo;
+mod exit;
+mod export;
+mod filters;
+mod history;
+mod import;
+mod info;
+mod interrupt;
+mod log;
+mod migrate;
+mod output;
+mod record;
+mod state;
+mod table;
+mod window;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Records a Kubernetes cluster into one file, and exports windows of it as SimKube traces.
+///
+/// Without a subcommand it records, with sk-tracer's own flags.
+#[derive(Debug, Parser)]
+#[command(name = "sk-tracedb", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(flatten)]
+    record: record::RecordArgs,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Watch a cluster and keep every change of the configured objects.
+    #[command(visible_alias = "serve")]
+    Record(record::RecordArgs),
+    /// Write a window of the record as a SimKube trace.
+    Export(export::ExportArgs),
+    /// Make a store from a SimKube trace.
+    Import(import::ImportArgs),
+    /// Show what a store holds.
+    Info(info::InfoArgs),
+    /// Show the objects that existed at a time.
+    State(state::StateArgs),
+    /// Show what happened to one object.
+    History(history::HistoryArgs),
+    /// Bring a store to this release's schema version.
+    Migrate(migrate::MigrateArgs),
+    /// Record a synthetic cluster, restart in the middle, export, and show what was found. Needs no cluster.
+    Demo(demo::DemoArgs),
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        None => record::run(cli.record),
+        Some(Command::Record(args)) => record::run(args),
+        Some(Command::Export(args)) => export::run(&args),
+        Some(Command::Import(args)) => import::run(&args),
+        Some(Command::Info(args)) => info::run(&args),
+        Some(Command::State(args)) => state::run(&args),
+        Some(Command::History(args)) => history::run(&args),
+        Some(Command::Migrate(args)) => migrate::run(&args),
+        Some(Command::Demo(args)) => demo::run(&args),
+    };
+    exit::code(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::{CommandFactory, Parser};
+
+    #[test]
+    fn the_arguments_are_well_defined() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sk_tracers_own_command_line_records() {
+        let cli = Cli::try_parse_from([
+            "sk-tracedb",
+            "-c",
+            "/config.yml",
+            "--server-port",
+            "7777",
+            "-v",
+            "debug",
+        ]);
+        assert!(cli.is_ok_and(|cli| cli.command.is_none()));
+    }
+}

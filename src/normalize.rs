@@ -1,1 +1,0 @@
-//! Room prepared; see docs/design.md.

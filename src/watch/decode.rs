@@ -1,0 +1,198 @@
+//! From the bytes of an object or an event to what the session is told.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::reason::{chain, shortened};
+use crate::config::TrackedKind;
+use crate::model::{Gvk, Item, Uid};
+use crate::normalize::normalize_json;
+
+/// Something listed or watched that could not be read, and what is known of it all the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Unreadable {
+    /// Why, and of which object.
+    pub(super) reason: String,
+    /// Which object, where that much can be read.
+    pub(super) uid: Option<Uid>,
+    /// The version behind it, where that much can be read.
+    pub(super) version: Option<String>,
+    /// Whether it says that something is gone.
+    pub(super) deleted: bool,
+    /// Whether it came as it was sent: asking for it again would not help.
+    pub(super) intact: bool,
+}
+
+/// One event of a watch.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Event {
+    /// An object exists in this version.
+    Applied(Item, String),
+    /// An object is gone; its last version.
+    Deleted(Item, String),
+    /// Everything up to this version was delivered.
+    Bookmark(String),
+    /// The server no longer has what comes next.
+    Expired(String),
+    /// The server ends the watch for another reason.
+    Error(String),
+    /// An event that cannot be read.
+    Unreadable(Unreadable),
+}
+
+/// The few fields of an object that identify it, whatever their types: an object that cannot be normalized may have
+/// any.
+#[derive(Deserialize)]
+struct Identity {
+    metadata: Metadata,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    #[serde(default)]
+    uid: Value,
+    #[serde(default)]
+    resource_version: Value,
+    #[serde(default)]
+    namespace: Value,
+    #[serde(default)]
+    name: Value,
+}
+
+impl Metadata {
+    fn of(json: &[u8]) -> Option<Self> {
+        serde_json::from_slice::<Identity>(json)
+            .ok()
+            .map(|identity| identity.metadata)
+    }
+
+    fn text(value: &Value) -> Option<&str> {
+        value.as_str().filter(|text| !text.is_empty())
+    }
+
+    fn version(&self) -> Option<String> {
+        Self::text(&self.resource_version).map(str::to_owned)
+    }
+}
+
+/// Reads one item of a list.
+pub(super) fn listed(
+    watch: &Gvk,
+    tracked: Option<&TrackedKind>,
+    json: &[u8],
+) -> Result<Item, Unreadable> {
+    normalized(watch, tracked, json).map_err(|reason| unreadable(json, &reason, false))
+}
+
+/// Reads one line of a watch.
+pub(super) fn event(watch: &Gvk, tracked: Option<&TrackedKind>, line: &[u8]) -> Event {
+    #[derive(Deserialize)]
+    struct Line<'a> {
+        #[serde(rename = "type", borrow)]
+        action: Cow<'a, str>,
+        #[serde(borrow)]
+        object: &'a RawValue,
+    }
+    let line: Line<'_> = match serde_json::from_slice(line) {
+        Ok(line) => line,
+        Err(error) => {
+            return Event::Unreadable(garbled(format!("not a watch event: {error}")));
+        }
+    };
+    let json = line.object.get().as_bytes();
+    match &*line.action {
+        "ADDED" | "MODIFIED" => change(watch, tracked, json, Event::Applied, false),
+        "DELETED" => change(watch, tracked, json, Event::Deleted, true),
+        "BOOKMARK" => match Metadata::of(json).and_then(|metadata| metadata.version()) {
+            Some(version) => Event::Bookmark(version),
+            None => Event::Unreadable(garbled("a bookmark without a version".to_owned())),
+        },
+        "ERROR" => error(json),
+        other => Event::Unreadable(Unreadable {
+            // It may be about a deletion.
+            deleted: true,
+            ..unreadable(
+                json,
+                &format!("unknown type of event {:?}", shortened(other)),
+                true,
+            )
+        }),
+    }
+}
+
+fn change(
+    watch: &Gvk,
+    tracked: Option<&TrackedKind>,
+    json: &[u8],
+    event: impl FnOnce(Item, String) -> Event,
+    deleted: bool,
+) -> Event {
+    let Some(version) = Metadata::of(json).and_then(|metadata| metadata.version()) else {
+        let reason = "an object without a resourceVersion";
+        return Event::Unreadable(unreadable(json, reason, deleted));
+    };
+    match normalized(watch, tracked, json) {
+        Ok(item) => event(item, version),
+        Err(reason) => Event::Unreadable(unreadable(json, &reason, deleted)),
+    }
+}
+
+/// An event of type ERROR holds a `Status`.
+fn error(json: &[u8]) -> Event {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Status {
+        code: Value,
+        reason: Value,
+        message: Value,
+    }
+    let status: Status = serde_json::from_slice(json).unwrap_or_default();
+    let code = status.code.as_u64().unwrap_or(0);
+    let message = status.message.as_str().unwrap_or("no message");
+    let reason = shortened(&format!("the server ended the watch: {code} {message}"));
+    if code == 410 || matches!(status.reason.as_str(), Some("Expired" | "Gone")) {
+        Event::Expired(reason)
+    } else {
+        Event::Error(reason)
+    }
+}
+
+fn garbled(reason: String) -> Unreadable {
+    Unreadable {
+        reason,
+        uid: None,
+        version: None,
+        deleted: false,
+        intact: false,
+    }
+}
+
+fn unreadable(json: &[u8], reason: &str, deleted: bool) -> Unreadable {
+    let Some(metadata) = Metadata::of(json) else {
+        return Unreadable {
+            deleted,
+            ..garbled(shortened(reason))
+        };
+    };
+    let uid = Metadata::text(&metadata.uid).map(|uid| Uid(uid.to_owned()));
+    let version = metadata.version();
+    let namespace = Metadata::text(&metadata.namespace).unwrap_or_default();
+    let name = Metadata::text(&metadata.name).unwrap_or("(no name)");
+    Unreadable {
+        reason: shortened(&format!("{namespace}/{name}: {reason}")),
+        // What names itself and its version arrived as it was sent.
+        intact: uid.is_some() && version.is_some(),
+        uid,
+        version,
+        deleted,
+    }
+}
+
+/// The one place where this room calls the normalizer: the error as a text.
+fn normalized(watch: &Gvk, tracked: Option<&TrackedKind>, json: &[u8]) -> Result<Item, String> {
+    normalize_json(watch, tracked, json).map_err(|error| chain(&error))
+}

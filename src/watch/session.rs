@@ -1,0 +1,648 @@
+//! What one watch does next, and what it tells the ingest: a state machine without any I/O.
+//!
+//! ```text
+//!            +----------------------- 404 ------------------------+
+//!            v                                                    |
+//!        Discover --(no version)--> List --(last page)--> Open --> Stream
+//!            |                       ^ ^                   ^  ^      |
+//!            +--(version)--> Ask ----+-|-------------------+  +------+ full length
+//!                             ^   gone back   410                    |
+//!                             +------------ anything else -----------+
+//! ```
+//!
+//! A driver performs [`Session::action`] and reports what came of it with [`Session::on`], which answers with the
+//! observations to send, in their order. The invariants:
+//!
+//! - `version` is the version up to which everything was handed over, or nothing: a list under way has none.
+//! - `ListFinished` follows only a complete list in which every item could at least be identified (R7).
+//! - Sighted and blind alternate as the protocol of [`Observation`] says; a first `Blind` may be missing, since a
+//!   watch is blind from its start.
+//! - Every cycle without progress (nothing delivered, no full watch) passes through a pause that grows.
+
+use std::time::Duration;
+
+use super::decode::{Event, Unreadable};
+use super::version::{ahead, comparable, reached};
+use crate::limits::{
+    CATCH_UP_WATCH_SECONDS, EARLY_ENDS_BEFORE_BLIND, LIST_PAGE_ITEMS, LIST_PAGE_TRIES_MAX,
+    POISONED_EVENT_TRIES_MAX, RETRY_AFTER_SECONDS_MAX, WATCH_SECONDS, WATCH_SECONDS_MIN,
+};
+use crate::model::{Item, Observation, WatchId};
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Find out where the API server keeps the kind. Then [`Input::Discovered`] or [`Input::Failed`].
+    Discover,
+    /// Ask for the current version of the kind. Then [`Input::Version`] or [`Input::Failed`].
+    Ask,
+    /// Fetch a page. Then [`Input::Listed`] for each item and [`Input::PageRead`], or [`Input::PageTooLarge`], or
+    /// [`Input::Failed`].
+    Page {
+        /// Where it begins; `None` for the first.
+        token: Option<String>,
+        /// How many items.
+        limit: u32,
+    },
+    /// Open a watch. Then [`Input::Opened`] or [`Input::Failed`].
+    Open {
+        /// The version behind which it begins.
+        from: String,
+        /// How long it shall last, about.
+        seconds: u32,
+    },
+    /// Read from the watch that is open. Then [`Input::Event`], [`Input::Ended`] or [`Input::Silent`].
+    Read,
+    /// Wait. Then [`Input::Waited`].
+    Pause {
+        /// Failures in a row: the backoff grows with them.
+        failures: u32,
+        /// The least wait, as the server asked for it.
+        at_least: Duration,
+    },
+}
+
+/// What came of an action.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Input {
+    /// The kind is served.
+    Discovered,
+    /// The version of the kind that is current.
+    Version(String),
+    /// An item of a page.
+    Listed(Result<Item, Unreadable>),
+    /// All items of a page were handed in.
+    PageRead {
+        /// Where the next page begins.
+        token: Option<String>,
+        /// The version of the list.
+        version: String,
+    },
+    /// The page is larger than the bound on pages.
+    PageTooLarge,
+    /// The server has begun to answer the watch.
+    Opened,
+    /// Something watched.
+    Event(Event),
+    /// The watch has ended, by the server or because the connection broke.
+    Ended {
+        /// How long it was to last, seconds.
+        asked_seconds: u32,
+        /// How long it lasted, seconds.
+        lasted_seconds: u32,
+    },
+    /// Nothing came for longer than the watch should have lasted.
+    Silent,
+    /// A request failed.
+    Failed(Trouble),
+    /// The pause is over.
+    Waited,
+}
+
+/// A failed request, as far as it matters what to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Trouble {
+    /// What kind of failure.
+    pub(super) class: Class,
+    /// Why, in a few words.
+    pub(super) reason: String,
+    /// For how long the server asks to be left alone.
+    pub(super) retry_after: Option<Duration>,
+}
+
+/// What a failure means for where to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// The version or the token has expired (HTTP 410).
+    Gone,
+    /// The server does not accept the request (HTTP 400, 422): what it was given to go on from is no good.
+    Refused,
+    /// The server does not know the kind (HTTP 404, discovery).
+    NotServed,
+    /// Anything else: it may pass.
+    Other,
+}
+
+/// Where a session stands, for those who look at it from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Nothing was heard yet.
+    Pending,
+    /// A list is under way.
+    Listing,
+    /// A watch is open, but what was missed has not all arrived.
+    CatchingUp,
+    /// In contact.
+    Watching,
+    /// Out of contact, and why.
+    Failing(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Phase {
+    Discover,
+    Ask,
+    List(List),
+    Open,
+    Stream,
+    Pause {
+        then: Box<Phase>,
+        at_least: Duration,
+    },
+}
+
+/// A list under way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct List {
+    /// Where the next page begins.
+    token: Option<String>,
+    /// The version of the first page; present once the list has begun.
+    version: Option<String>,
+    /// Whether `ListStarted` was said.
+    started: bool,
+    /// Failed tries of this page.
+    tries: u32,
+    /// The first item that could not even be identified: the list cannot tell what was deleted.
+    unidentified: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Sight {
+    /// Since the start.
+    Unknown,
+    /// Since `Blind` was said with this reason.
+    Blind(String),
+    /// Since `Sighted` or `ListFinished` was said.
+    Sighted,
+}
+
+/// The state of one watch.
+#[derive(Debug)]
+pub(super) struct Session {
+    watch: WatchId,
+    phase: Phase,
+    version: Option<String>,
+    /// The version that was current when the watch resumed: it has caught up when it gets there.
+    goal: Option<String>,
+    sight: Sight,
+    /// The last failure, until something works again.
+    trouble: Option<String>,
+    /// Failures since the last progress.
+    failures: u32,
+    /// Events given up.
+    skipped: u64,
+    /// Tries of the event behind `version`, which cannot be read.
+    poisoned: u32,
+    /// Lists that an unreadable event made necessary since the last watch of full length.
+    sweeps: u32,
+    /// Watches that ended while catching up, and the seconds that they lasted.
+    catch_ups: u32,
+    caught_seconds: u32,
+    /// Items to ask for in a page.
+    limit: u32,
+}
+
+impl Session {
+    /// A watch that goes on from a stored version, or begins with a list.
+    pub(super) fn new(watch: WatchId, version: Option<String>) -> Self {
+        Self {
+            watch,
+            phase: Phase::Discover,
+            version,
+            goal: None,
+            sight: Sight::Unknown,
+            trouble: None,
+            failures: 0,
+            skipped: 0,
+            poisoned: 0,
+            sweeps: 0,
+            catch_ups: 0,
+            caught_seconds: 0,
+            limit: LIST_PAGE_ITEMS,
+        }
+    }
+
+    /// What to do next.
+    pub(super) fn action(&self) -> Action {
+        match &self.phase {
+            Phase::Discover => Action::Discover,
+            Phase::Ask => Action::Ask,
+            Phase::List(list) => Action::Page {
+                token: list.token.clone(),
+                limit: self.limit,
+            },
+            Phase::Open => match &self.version {
+                Some(from) => Action::Open {
+                    from: from.clone(),
+                    seconds: self.seconds(),
+                },
+                // Not reached: a phase that needs a version is entered only with one.
+                None => Action::Discover,
+            },
+            Phase::Stream => Action::Read,
+            Phase::Pause { at_least, .. } => Action::Pause {
+                failures: self.failures,
+                at_least: *at_least,
+            },
+        }
+    }
+
+    /// Where it stands.
+    pub(super) fn standing(&self) -> Standing {
+        if self.sight == Sight::Sighted {
+            return Standing::Watching;
+        }
+        if let Some(reason) = &self.trouble {
+            return Standing::Failing(reason.clone());
+        }
+        match self.phase {
+            Phase::List(_) => Standing::Listing,
+            Phase::Stream => Standing::CatchingUp,
+            _ => Standing::Pending,
+        }
+    }
+
+    /// Failures in a row.
+    pub(super) fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// Events given up: what they told is not in the record.
+    pub(super) fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    /// Takes what came of an action; what to tell the ingest, in order.
+    pub(super) fn on(&mut self, input: Input) -> Vec<Observation> {
+        let mut out = Vec::new();
+        match input {
+            Input::Waited => {
+                if let Phase::Pause { then, .. } = &mut self.phase {
+                    self.phase = std::mem::replace(then, Phase::Discover);
+                }
+            }
+            Input::Discovered => {
+                if self.version.is_some() {
+                    self.phase = Phase::Ask;
+                } else {
+                    let reason = "nothing is known of this kind yet: it has to be listed";
+                    if self.sight == Sight::Unknown {
+                        self.blind(&mut out, reason);
+                    }
+                    self.phase = Phase::List(List::default());
+                }
+            }
+            Input::Version(current) => self.on_version(&mut out, current),
+            Input::Listed(item) => self.on_listed(&mut out, item),
+            Input::PageRead { token, version } => self.on_page(&mut out, token, version),
+            Input::PageTooLarge => {
+                if self.limit > 1 {
+                    self.limit = (self.limit / 4).max(1);
+                } else {
+                    self.fail(&mut out, too_large());
+                }
+            }
+            Input::Opened => {
+                self.trouble = None;
+                self.phase = Phase::Stream;
+            }
+            Input::Event(event) => self.on_event(&mut out, event),
+            Input::Ended {
+                asked_seconds,
+                lasted_seconds,
+            } => self.on_end(&mut out, asked_seconds, lasted_seconds),
+            Input::Silent => {
+                let reason = "the watch fell silent".to_owned();
+                self.fail(&mut out, other(reason));
+            }
+            Input::Failed(trouble) => self.fail(&mut out, trouble),
+        }
+        out
+    }
+
+    fn on_version(&mut self, out: &mut Vec<Observation>, current: String) {
+        let Some(stored) = &self.version else {
+            self.phase = Phase::Discover;
+            return;
+        };
+        if ahead(stored, &current) {
+            let reason = format!(
+                "the server is at version {current}, behind the {stored} that was recorded: its history was replaced"
+            );
+            self.relist(out, reason, None);
+            return;
+        }
+        let arrived = reached(stored, &current);
+        self.phase = Phase::Open;
+        if self.sight != Sight::Sighted {
+            if self.goal.is_none() {
+                self.goal = Some(current);
+                self.catch_ups = 0;
+                self.caught_seconds = 0;
+            }
+            if arrived {
+                self.sighted(out);
+            }
+        }
+    }
+
+    fn on_listed(&mut self, out: &mut Vec<Observation>, item: Result<Item, Unreadable>) {
+        self.start_list(out);
+        let Phase::List(list) = &mut self.phase else {
+            return;
+        };
+        let watch = self.watch.clone();
+        match item {
+            Ok(item) => out.push(Observation::Applied {
+                watch,
+                item,
+                resource_version: None,
+            }),
+            Err(Unreadable { uid: Some(uid), .. }) => out.push(Observation::Listed { watch, uid }),
+            Err(Unreadable { reason, .. }) => {
+                list.unidentified.get_or_insert(reason);
+            }
+        }
+    }
+
+    fn on_page(&mut self, out: &mut Vec<Observation>, token: Option<String>, version: String) {
+        self.start_list(out);
+        self.trouble = None;
+        let Phase::List(list) = &mut self.phase else {
+            return;
+        };
+        // All pages show the version of the first; where a server thinks otherwise, the first is the safe one.
+        let version = list.version.get_or_insert(version).clone();
+        if token.is_some() {
+            if token == list.token {
+                let reason = "the list does not go on: a page led to itself".to_owned();
+                self.fail(out, other(reason));
+                return;
+            }
+            list.token = token;
+            list.tries = 0;
+        } else if let Some(reason) = list.unidentified.take() {
+            let reason = format!("the list holds an object that cannot be identified: {reason}");
+            self.relist(out, reason, Some(Duration::ZERO));
+        } else {
+            self.version = Some(version.clone());
+            self.goal = None;
+            self.sight = Sight::Sighted;
+            self.limit = LIST_PAGE_ITEMS;
+            self.phase = Phase::Open;
+            out.push(Observation::ListFinished {
+                watch: self.watch.clone(),
+                resource_version: version,
+            });
+        }
+    }
+
+    fn on_event(&mut self, out: &mut Vec<Observation>, event: Event) {
+        let watch = self.watch.clone();
+        match event {
+            Event::Applied(item, version) => {
+                out.push(Observation::Applied {
+                    watch,
+                    item,
+                    resource_version: Some(version.clone()),
+                });
+                self.advance(out, version, false);
+            }
+            Event::Deleted(item, version) => {
+                out.push(Observation::Deleted {
+                    watch,
+                    item,
+                    resource_version: Some(version.clone()),
+                });
+                self.advance(out, version, false);
+            }
+            Event::Bookmark(version) => {
+                let back = self
+                    .version
+                    .as_ref()
+                    .is_some_and(|stored| ahead(stored, &version));
+                if !back {
+                    out.push(Observation::Bookmark {
+                        watch,
+                        resource_version: version.clone(),
+                    });
+                    self.advance(out, version, true);
+                }
+            }
+            Event::Expired(reason) => self.fail(
+                out,
+                Trouble {
+                    class: Class::Gone,
+                    reason,
+                    retry_after: None,
+                },
+            ),
+            Event::Error(reason) => self.fail(out, other(reason)),
+            Event::Unreadable(unreadable) => self.on_unreadable(out, unreadable),
+        }
+    }
+
+    /// An event that cannot be read is asked for again, unless it came as it was sent; in the end it is skipped.
+    fn on_unreadable(&mut self, out: &mut Vec<Observation>, event: Unreadable) {
+        if !event.intact && self.poisoned < POISONED_EVENT_TRIES_MAX {
+            self.poisoned += 1;
+            self.failures = self.failures.max(self.poisoned);
+            self.pause(Phase::Open, Duration::ZERO);
+            return;
+        }
+        self.poisoned = 0;
+        self.skipped = self.skipped.saturating_add(1);
+        let reason = format!("an event could not be read: {}", event.reason);
+        match event.version {
+            // What it told of one object is lost; the watch goes on behind it.
+            Some(version) if !event.deleted => {
+                if !event.intact {
+                    // Nobody knows what was in it: the record says that it did not see this moment.
+                    self.blind(out, &reason);
+                }
+                out.push(Observation::Bookmark {
+                    watch: self.watch.clone(),
+                    resource_version: version.clone(),
+                });
+                self.advance(out, version, false);
+            }
+            // A deletion is found by the next list; and from an unknown version no watch can go on. Many of them
+            // must not mean one list after the other.
+            _ => {
+                self.failures = self.failures.max(self.sweeps);
+                self.sweeps = self.sweeps.saturating_add(1);
+                self.relist(out, reason, None);
+            }
+        }
+    }
+
+    fn on_end(&mut self, out: &mut Vec<Observation>, asked_seconds: u32, lasted_seconds: u32) {
+        if self.sight != Sight::Sighted {
+            self.catch_ups = self.catch_ups.saturating_add(1);
+            self.caught_seconds = self.caught_seconds.saturating_add(lasted_seconds);
+            // Watched for that long, whatever was current at the start has arrived, even if no version says so.
+            if self.caught_seconds >= WATCH_SECONDS {
+                self.sighted(out);
+            }
+        }
+        if u64::from(lasted_seconds) * 10 >= u64::from(asked_seconds) * 9 {
+            self.failures = 0;
+            self.sweeps = 0;
+            self.phase = Phase::Open;
+        } else if lasted_seconds >= WATCH_SECONDS_MIN {
+            // Cut by something on the way, most likely; or by a server that was replaced by one with another history.
+            self.failures = 0;
+            self.phase = Phase::Ask;
+        } else {
+            self.failures = self.failures.saturating_add(1);
+            if self.failures > EARLY_ENDS_BEFORE_BLIND {
+                let reason = "watches end as soon as they begin";
+                self.blind(out, reason);
+                self.trouble = Some(reason.to_owned());
+            }
+            self.pause(Phase::Ask, Duration::ZERO);
+        }
+    }
+
+    fn fail(&mut self, out: &mut Vec<Observation>, trouble: Trouble) {
+        let Trouble {
+            class,
+            reason,
+            retry_after,
+        } = trouble;
+        let at_least = retry_after
+            .unwrap_or_default()
+            .min(Duration::from_secs(RETRY_AFTER_SECONDS_MAX));
+        match (class, &mut self.phase) {
+            (Class::NotServed, _) => {
+                self.trouble_with(out, reason);
+                self.pause(Phase::Discover, at_least);
+            }
+            (Class::Gone, Phase::List(_) | Phase::Open | Phase::Stream)
+            | (Class::Refused, Phase::Open) => {
+                let wait = (!at_least.is_zero()).then_some(at_least);
+                self.relist(out, reason, wait);
+            }
+            // Another try of the same page saves the pages before it; the watch is blind all the time.
+            (Class::Other, Phase::List(list))
+                if list.started && list.tries + 1 < LIST_PAGE_TRIES_MAX =>
+            {
+                list.tries += 1;
+                let again = Phase::List(list.clone());
+                self.failures = self.failures.saturating_add(1);
+                self.trouble = Some(reason);
+                self.pause(again, at_least);
+            }
+            (_, Phase::List(_)) => self.relist(out, reason, Some(at_least)),
+            (_, phase) => {
+                let then = match phase {
+                    Phase::Discover => Phase::Discover,
+                    // What was current before does not matter any more.
+                    _ => Phase::Ask,
+                };
+                self.goal = None;
+                self.trouble_with(out, reason);
+                self.pause(then, at_least);
+            }
+        }
+    }
+
+    /// Forgets what is known and lists anew: at once where this is the first failure since the last progress and
+    /// nobody asks for a wait.
+    fn relist(&mut self, out: &mut Vec<Observation>, reason: String, wait: Option<Duration>) {
+        self.version = None;
+        self.goal = None;
+        self.poisoned = 0;
+        let at_once = self.failures == 0 && wait.is_none();
+        self.blind(out, &reason);
+        self.failures = self.failures.saturating_add(1);
+        let list = Phase::List(List::default());
+        if at_once {
+            self.phase = list;
+        } else {
+            self.trouble = Some(reason);
+            self.pause(list, wait.unwrap_or_default());
+        }
+    }
+
+    fn trouble_with(&mut self, out: &mut Vec<Observation>, reason: String) {
+        self.blind(out, &reason);
+        self.failures = self.failures.saturating_add(1);
+        self.trouble = Some(reason);
+    }
+
+    fn pause(&mut self, then: Phase, at_least: Duration) {
+        self.phase = Phase::Pause {
+            then: Box::new(then),
+            at_least,
+        };
+    }
+
+    /// Everything up to `version` was delivered.
+    fn advance(&mut self, out: &mut Vec<Observation>, version: String, bookmark: bool) {
+        self.failures = 0;
+        self.poisoned = 0;
+        if self.sight != Sight::Sighted {
+            let caught_up = self.goal.as_ref().is_none_or(|goal| {
+                // Where versions cannot be compared, a bookmark says that what was missed has been sent.
+                reached(&version, goal) || (bookmark && !comparable(&version, goal))
+            });
+            if caught_up {
+                self.sighted(out);
+            }
+        }
+        self.version = Some(version);
+    }
+
+    fn start_list(&mut self, out: &mut Vec<Observation>) {
+        if let Phase::List(list) = &mut self.phase
+            && !list.started
+        {
+            list.started = true;
+            out.push(Observation::ListStarted {
+                watch: self.watch.clone(),
+            });
+        }
+    }
+
+    fn blind(&mut self, out: &mut Vec<Observation>, reason: &str) {
+        if !matches!(&self.sight, Sight::Blind(said) if said == reason) {
+            self.sight = Sight::Blind(reason.to_owned());
+            out.push(Observation::Blind {
+                watch: self.watch.clone(),
+                reason: reason.to_owned(),
+            });
+        }
+    }
+
+    fn sighted(&mut self, out: &mut Vec<Observation>) {
+        self.sight = Sight::Sighted;
+        self.goal = None;
+        self.trouble = None;
+        out.push(Observation::Sighted {
+            watch: self.watch.clone(),
+        });
+    }
+
+    /// How long the next watch shall last: short ones while catching up.
+    fn seconds(&self) -> u32 {
+        if self.sight == Sight::Sighted {
+            return WATCH_SECONDS;
+        }
+        CATCH_UP_WATCH_SECONDS
+            .saturating_mul(1 << self.catch_ups.min(10))
+            .min(WATCH_SECONDS)
+    }
+}
+
+fn other(reason: String) -> Trouble {
+    Trouble {
+        class: Class::Other,
+        reason,
+        retry_after: None,
+    }
+}
+
+fn too_large() -> Trouble {
+    other("a single object is larger than a page may be".to_owned())
+}

@@ -1,0 +1,200 @@
+//! The watches against an API server in the process, under paused time: five minutes of watching take no time.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+mod fake;
+mod faults;
+mod kinds;
+mod lists;
+mod owners;
+mod resume;
+mod session;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::{WantedOwner, WantedOwners, WatchError, WatchState, WatchStatus, run};
+use crate::clock::ManualClock;
+use crate::config::{TracerConfig, TrackedKind};
+use crate::ingest::{Queued, queue};
+use crate::model::{Gvk, Item, Observation};
+use fake::Fake;
+
+/// The owners that a test wants.
+#[derive(Clone, Default)]
+struct Wanted(Arc<Mutex<Vec<WantedOwner>>>);
+
+impl WantedOwners for Wanted {
+    fn wanted(&self, limit: usize) -> Vec<WantedOwner> {
+        self.0.lock().unwrap().iter().take(limit).cloned().collect()
+    }
+}
+
+/// Watches under way, and what they say.
+struct Running {
+    observations: mpsc::Receiver<Queued>,
+    status: Arc<WatchStatus>,
+    wanted: Wanted,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<Result<(), WatchError>>,
+}
+
+/// Watches pods, and the kinds named, as a recorder would that stored these versions.
+fn start(fake: &Fake, tracked: &[&str], stored: &[(&str, u64)]) -> Running {
+    let stored: Vec<_> = stored
+        .iter()
+        .map(|(gvk, version)| (*gvk, version.to_string()))
+        .collect();
+    start_at(fake, tracked, &stored)
+}
+
+fn start_at(fake: &Fake, tracked: &[&str], stored: &[(&str, String)]) -> Running {
+    let clock = Arc::new(ManualClock::default());
+    let (sender, observations) = queue(Arc::clone(&clock) as Arc<_>);
+    let status = Arc::new(WatchStatus::new(clock));
+    let wanted = Wanted::default();
+    let (stop, stopped) = watch::channel(false);
+    let config = TracerConfig {
+        tracked: tracked
+            .iter()
+            .map(|gvk| (gvk.parse().unwrap(), TrackedKind::default()))
+            .collect(),
+    };
+    let resume: BTreeMap<Gvk, String> = stored
+        .iter()
+        .map(|(gvk, version)| (gvk.parse().unwrap(), version.clone()))
+        .collect();
+    let task = tokio::spawn(run(
+        fake.client(),
+        config,
+        resume,
+        sender,
+        Arc::new(wanted.clone()),
+        Arc::clone(&status),
+        stopped,
+    ));
+    Running {
+        observations,
+        status,
+        wanted,
+        stop,
+        task,
+    }
+}
+
+impl Running {
+    /// The next observation; it fails when nothing comes for an hour.
+    async fn next(&mut self) -> Observation {
+        tokio::time::timeout(Duration::from_secs(3600), self.observations.recv())
+            .await
+            .expect("nothing observed for an hour")
+            .expect("the watches have ended")
+            .observation
+    }
+
+    /// What is said of one kind, up to and with the first text that begins so. What is said of others is dropped.
+    async fn until_of(&mut self, gvk: &str, text: &str) -> Vec<String> {
+        let mut said = Vec::new();
+        loop {
+            let observation = self.next().await;
+            if observation.watch().map(Gvk::to_string).as_deref() != Some(gvk) {
+                continue;
+            }
+            said.push(told(&observation));
+            if said.last().unwrap().starts_with(text) {
+                return said;
+            }
+            assert!(said.len() < 100_000, "{text} does not come: {said:?}");
+        }
+    }
+
+    /// What is said of pods, up to and with the first text that begins so.
+    async fn until(&mut self, text: &str) -> Vec<String> {
+        self.until_of("v1.Pod", text).await
+    }
+
+    /// What is said within some seconds.
+    async fn within(&mut self, seconds: u64) -> Vec<String> {
+        let end = tokio::time::Instant::now() + Duration::from_secs(seconds);
+        let mut said = Vec::new();
+        while let Ok(queued) = tokio::time::timeout_at(end, self.observations.recv()).await {
+            said.push(told(&queued.expect("the watches have ended").observation));
+        }
+        said
+    }
+
+    fn state(&self, gvk: &str) -> WatchState {
+        self.status.watches()[&gvk.parse().unwrap()].state.clone()
+    }
+
+    fn counters(&self, gvk: &str) -> super::WatchCounters {
+        self.status.watches()[&gvk.parse().unwrap()].counters
+    }
+}
+
+/// An observation in a few words.
+fn told(observation: &Observation) -> String {
+    let at = |version: &Option<String>| {
+        version
+            .as_ref()
+            .map(|version| format!("@{version}"))
+            .unwrap_or_default()
+    };
+    match observation {
+        Observation::ListStarted { .. } => "started".into(),
+        Observation::Applied {
+            item,
+            resource_version,
+            ..
+        } => format!("applied {}{}", name(item), at(resource_version)),
+        Observation::Listed { uid, .. } => format!("listed {uid}"),
+        Observation::Deleted {
+            item,
+            resource_version,
+            ..
+        } => format!("deleted {}{}", name(item), at(resource_version)),
+        Observation::ListFinished {
+            resource_version, ..
+        } => format!("finished@{resource_version}"),
+        Observation::Bookmark {
+            resource_version, ..
+        } => format!("bookmark@{resource_version}"),
+        Observation::Blind { reason, .. } => format!("blind: {reason}"),
+        Observation::Sighted { .. } => "sighted".into(),
+        Observation::Owner { uid, facts } => format!(
+            "owner {uid}: {}",
+            facts
+                .as_ref()
+                .map_or_else(|| "none".to_owned(), |facts| format!("{facts:?}"))
+        ),
+    }
+}
+
+fn name(item: &Item) -> &str {
+    match (&item.object, &item.pod) {
+        (Some(object), _) => &object.key.name,
+        (None, Some(pod)) => &pod.name,
+        _ => "?",
+    }
+}
+
+/// Watches of a collection, not its lists.
+fn watches(collection: &'static str) -> impl Fn(&str) -> bool {
+    move |path: &str| path.starts_with(&format!("{collection}?watch"))
+}
+
+/// Pages of a list, not the request for the current version.
+fn pages(collection: &'static str) -> impl Fn(&str) -> bool {
+    move |path: &str| {
+        path.starts_with(&format!("{collection}?limit=")) && !path.ends_with("?limit=1")
+    }
+}
