@@ -82,7 +82,6 @@ pub const SELECTOR_BYTES_MAX: usize = 64 << 10;
 /// Longest excerpt of a foreign text that an error message repeats, bytes.
 pub const ERROR_EXCERPT_BYTES_MAX: usize = 256;
 
-
 /// Lists that fetch or hand over a page at once; each holds at most one page.
 pub const LISTS_MAX: usize = 4;
 /// The same for kinds that have failed since they last worked: they wait for each other, not the others for them.
@@ -138,48 +137,6 @@ pub const OWNER_GONE_SECONDS_MAX: u64 = 600;
 /// Failures in a row after which a kind that was never listed no longer holds back readiness.
 pub const READY_FAILURES_MIN: u32 = 5;
 
-const _: () = {
-    assert!(LIST_PAGE_BYTES_MAX >= OBJECT_BYTES_MAX && WATCH_LINE_BYTES_MAX >= OBJECT_BYTES_MAX);
-    assert!(BACKOFF_MS_MIN < BACKOFF_MS_MAX && CATCH_UP_WATCH_SECONDS < WATCH_SECONDS);
-    // With a tenth of jitter on top.
-    assert!(WATCH_SECONDS + WATCH_SECONDS / 10 < 240);
-    assert!(OWNERS_WANTED_MAX < OWNERS_ASKED_MAX);
-    assert!(OWNER_LOOKUPS_PER_KIND_MAX < OWNER_LOOKUPS_MAX);
-};
-
-
-/// Rows of an epoch before a new one may begin (see `ingest::apply::epochs`).
-pub const EPOCH_ROWS_MIN: u64 = 16_384;
-/// How many times the rows that an epoch began with it has to hold before a new one begins.
-pub const EPOCH_GROWTH: u64 = 3;
-/// Gaps listed in the summary of an export.
-pub const GAPS_REPORTED_MAX: usize = 1_000;
-
-/// Longest kind (`group/version.Kind`) or name (`namespace/name`) accepted in a trace, and longest field name, bytes.
-pub const TRACE_NAME_BYTES_MAX: usize = 4_096;
-/// Values (map entries and array elements, at every depth) in one object of a trace. It bounds what an object costs in
-/// memory, which can be far more than its bytes; etcd's default limit of 1.5 MiB leaves room for fewer.
-pub const OBJECT_VALUES_MAX: usize = 1 << 20;
-/// Buffer between a trace file and its reader, bytes.
-pub const TRACE_READ_BUFFER_BYTES: usize = 64 << 10;
-
-const _: () = assert!(
-    TRACE_NAME_BYTES_MAX >= 3 * NAME_BYTES_MAX + 2,
-    "group, version and kind of the greatest length must fit into a trace"
-);
-
-/// Largest tracer config accepted, bytes.
-pub const CONFIG_BYTES_MAX: usize = 256 << 10;
-/// Aliases (`*name`) accepted in a tracer config.
-pub const CONFIG_ALIASES_MAX: usize = 256;
-/// YAML nodes accepted in a tracer config, and again as many for what its aliases expand to.
-pub const CONFIG_NODES_MAX: usize = 16_384;
-/// Deepest nesting accepted in a tracer config; the format needs four levels.
-pub const CONFIG_DEPTH_MAX: usize = 16;
-/// Longest label selector accepted in its text form (`app=web,tier!=db`), bytes.
-pub const SELECTOR_BYTES_MAX: usize = 64 << 10;
-/// Longest excerpt of a foreign text that an error message repeats, bytes.
-pub const ERROR_EXCERPT_BYTES_MAX: usize = 256;
 
 /// Largest body of a request over HTTP, bytes: Rocket's own limit for JSON, under which sk-tracer runs.
 pub const HTTP_REQUEST_BYTES_MAX: usize = 1 << 20;
