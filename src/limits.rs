@@ -137,7 +137,6 @@ pub const OWNER_GONE_SECONDS_MAX: u64 = 600;
 /// Failures in a row after which a kind that was never listed no longer holds back readiness.
 pub const READY_FAILURES_MIN: u32 = 5;
 
-
 /// Largest body of a request over HTTP, bytes: Rocket's own limit for JSON, under which sk-tracer runs.
 pub const HTTP_REQUEST_BYTES_MAX: usize = 1 << 20;
 /// Largest head (request line and headers) of a request over HTTP, bytes.
