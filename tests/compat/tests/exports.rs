@@ -166,7 +166,7 @@ fn round_trip(folder: &Path, name: &str, bytes: &[u8]) -> Result<usize> {
     let before = referee::import(bytes)?;
     let (start, end) = judged::whole_range(&before)?;
     let old = folder.join(format!("{name}.old"));
-    let db = folder.join(format!("{name}.redb"));
+    let db = folder.join(format!("{name}.imported.redb"));
     std::fs::write(&old, bytes)?;
     binary::import(&old, &db)?;
     let after = judge(&binary::export(
