@@ -12,6 +12,7 @@ pub mod model;
 pub mod normalize;
 pub mod query;
 pub mod recorder;
+pub mod serve;
 pub mod store;
 pub mod watch;
 pub mod workload;

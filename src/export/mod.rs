@@ -19,4 +19,4 @@ mod stream;
 
 pub use error::ExportError;
 pub use filter::ExportFilters;
-pub use run::{ExportRequest, ExportSummary, export};
+pub use run::{ExportRequest, ExportSummary, PreparedExport, export};

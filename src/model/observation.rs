@@ -77,12 +77,12 @@ pub enum Observation {
         /// The version from which a watch can go on behind this item; `None` while listing.
         resource_version: Option<String>,
     },
-    /// An object of this UID is in the list, but its content could not be read (it is logged and counted): nothing is
-    /// recorded of it, and it is not swept by `ListFinished`. Only between `ListStarted` and `ListFinished`.
+    /// A list shows that an object exists whose content could not be read: nothing is recorded of it, but it is not
+    /// taken for deleted either (R7).
     Listed {
         /// The watch.
         watch: WatchId,
-        /// Which object.
+        /// Which incarnation it is.
         uid: Uid,
     },
     /// The item was deleted; it holds the final version.

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::reason::{chain, shortened};
 use crate::config::TrackedKind;
 use crate::model::{Gvk, Item, Uid};
+use crate::normalize::normalize_json;
 
 /// Something listed or watched that could not be read, and what is known of it all the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -193,46 +194,5 @@ fn unreadable(json: &[u8], reason: &str, deleted: bool) -> Unreadable {
 
 /// The one place where this room calls the normalizer: the error as a text.
 fn normalized(watch: &Gvk, tracked: Option<&TrackedKind>, json: &[u8]) -> Result<Item, String> {
-    let _ = chain;
-    stub(watch, tracked, json)
-}
-
-// STUB until crate::normalize lands.
-fn stub(watch: &Gvk, tracked: Option<&TrackedKind>, json: &[u8]) -> Result<Item, String> {
-    use crate::model::{ContentHash, ObjectKey, ObservedObject, ObservedPod, PodTimes};
-    let value: Value = serde_json::from_slice(json).map_err(|e| e.to_string())?;
-    let text = |field: &str| -> Result<String, String> {
-        value
-            .get("metadata")
-            .and_then(|m| m.get(field))
-            .and_then(Value::as_str)
-            .map(str::to_owned)
-            .ok_or_else(|| format!("no {field}"))
-    };
-    if value.get("spec").is_some_and(|spec| !spec.is_object()) {
-        return Err("spec is not an object".into());
-    }
-    let (uid, name) = (Uid(text("uid")?), text("name")?);
-    let namespace = text("namespace").unwrap_or_default();
-    let _ = ContentHash::default();
-    Ok(Item {
-        object: tracked.map(|_| ObservedObject {
-            version: watch.version.clone(),
-            key: ObjectKey::new(&watch.group, &watch.kind, &namespace, &name),
-            uid: uid.clone(),
-            owners: Vec::new(),
-            change_hash: ContentHash::default(),
-            spec_hash: 0,
-            body: json.to_vec(),
-        }),
-        pod: watch.is_pod().then_some(ObservedPod {
-            namespace,
-            name,
-            uid,
-            owners: Vec::new(),
-            spec_hash: 0,
-            times: PodTimes::default(),
-        }),
-        skipped: None,
-    })
+    normalize_json(watch, tracked, json).map_err(|error| chain(&error))
 }

@@ -229,7 +229,7 @@ mod tests {
         let (a, b) = (Gvk::new("", "v1", "A"), Gvk::new("", "v1", "B"));
         status.set_failing(&a, "forbidden".into(), READY_FAILURES_MIN - 1);
         status.set_failing(&b, "down".into(), READY_FAILURES_MIN);
-        assert_eq!(status.readiness().waiting, [a.clone()]);
+        assert_eq!(status.readiness().waiting, std::slice::from_ref(&a));
         status.set_failing(&a, "forbidden".into(), READY_FAILURES_MIN);
         assert!(!status.readiness().ready);
         status.set(&b, WatchState::Watching);

@@ -157,7 +157,11 @@ async fn a_poisoned_event_without_a_version_leads_to_a_list() {
 async fn an_object_that_cannot_be_normalized_is_skipped_without_asking_again() {
     let fake = Fake::new();
     let mut running = watching(&fake).await;
-    let bad = fake.put("v1.Pod", "default/bad", json!({"spec": 5}));
+    let bad = fake.put(
+        "v1.Pod",
+        "default/bad",
+        json!({"metadata": {"ownerReferences": "none"}}),
+    );
     let good = fake.pod("good");
     let said = running.until("applied").await;
     assert_eq!(

@@ -53,7 +53,11 @@ async fn five_thousand_pods_arrive_page_by_page_behind_a_slow_writer() {
 async fn malformed_objects_cost_no_other_and_are_not_swept() {
     let fake = Fake::new();
     fake.pod("a");
-    fake.put("v1.Pod", "default/b", json!({"spec": "not an object"}));
+    fake.put(
+        "v1.Pod",
+        "default/b",
+        json!({"metadata": {"ownerReferences": "none"}}),
+    );
     fake.pod("c");
     let mut running = start(&fake, &[], &[]);
     let said = running.until("finished").await;
