@@ -27,6 +27,8 @@ pub const READER_CACHE_BYTES: usize = 8 << 20;
 pub const TRACE_EVENT_OBJECTS_MAX: usize = 1_024;
 /// Bytes of objects in one event of a trace, the first excepted.
 pub const TRACE_EVENT_BYTES_MAX: usize = 4 << 20;
+/// Bytes of a trace that are gathered before they are handed to its receiver.
+pub const TRACE_GATHERED_BYTES: usize = 1 << 20;
 /// Memory of one ordered scratch set before it goes to a temporary file, bytes.
 pub const SCRATCH_BYTES_MAX: usize = 8 << 20;
 /// Longest life of one read transaction of an export's stream pass, milliseconds.

@@ -1,16 +1,17 @@
 //! The second pass: writes what was planned.
 //!
-//! Bodies never change once written, so each stretch of the window may be read in its own short transaction: a receiver
-//! that is slow does not keep old pages alive (X2).
+//! Bodies never change once written, so each stretch of the window may be read in its own short transaction. What is read
+//! in it is gathered, and handed on when it is over: a receiver that is slow, or stands still, keeps no old pages alive
+//! (X2).
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use super::encode::sktrace::{TraceEncoder, deleted_object};
+use super::encode::sktrace::{EncodeError, TraceEncoder, deleted_object};
 use super::error::ExportError;
 use super::grouping::Grouping;
 use super::plan::Plan;
-use crate::limits::READ_TXN_MS_MAX;
+use crate::limits::{READ_TXN_MS_MAX, TRACE_GATHERED_BYTES};
 use crate::model::{EventKey, Gvk};
 use crate::store::lookup::Lookup;
 use crate::store::rows::EventRow;
@@ -23,27 +24,68 @@ pub(super) fn write_trace<W: Write>(
     plan: &mut Plan,
     out: W,
 ) -> Result<W, ExportError> {
-    let mut encoder = TraceEncoder::new(out);
+    let mut encoder = TraceEncoder::new(Outbox {
+        out,
+        gathered: Vec::new(),
+        holding: true,
+    });
     encoder.header(&plan.config.to_simkube(), plan.events)?;
-    let mut snapshots = Snapshots::new(reader)?;
+    let mut snapshots = Snapshots::new(reader);
     write_start_state(&mut snapshots, plan, &mut encoder)?;
     write_events(&mut snapshots, plan, &mut encoder)?;
     drop(snapshots);
+    encoder.output_mut().holding = false;
     write_index(plan, &mut encoder)?;
     write_lifecycles(plan, &mut encoder)?;
-    Ok(encoder.finish()?)
+    Ok(encoder.finish()?.out)
+}
+
+/// Encoded bytes on their way to the receiver.
+struct Outbox<W> {
+    out: W,
+    gathered: Vec<u8>,
+    /// A snapshot may be held: only gather, the receiver may take as long as it likes.
+    holding: bool,
+}
+
+impl<W: Write> Outbox<W> {
+    fn is_full(&self) -> bool {
+        self.gathered.len() >= TRACE_GATHERED_BYTES
+    }
+
+    fn hand_on(&mut self) -> io::Result<()> {
+        self.out.write_all(&self.gathered)?;
+        self.gathered.clear();
+        Ok(())
+    }
+}
+
+impl<W: Write> Write for Outbox<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.gathered.extend_from_slice(bytes);
+        if !self.holding && self.is_full() {
+            self.hand_on()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.hand_on()?;
+        self.out.flush()
+    }
 }
 
 fn write_start_state<W: Write>(
     snapshots: &mut Snapshots<'_>,
     plan: &mut Plan,
-    encoder: &mut TraceEncoder<W>,
+    encoder: &mut TraceEncoder<Outbox<W>>,
 ) -> Result<(), ExportError> {
     encoder.event_start(plan.window.start.as_seconds(), plan.start_objects)?;
     plan.start.for_each::<ExportError>(|_, event| {
         let event: keys::EventBytes = event.try_into().unwrap_or_default();
         let body = snapshots.fresh()?.tables().body(keys::event_of(&event))?;
-        Ok(encoder.object(&body)?)
+        encoder.object(&body)?;
+        snapshots.hand_on(encoder.output_mut())
     })?;
     Ok(encoder.deleted_start(0)?)
 }
@@ -51,7 +93,7 @@ fn write_start_state<W: Write>(
 fn write_events<W: Write>(
     snapshots: &mut Snapshots<'_>,
     plan: &Plan,
-    encoder: &mut TraceEncoder<W>,
+    encoder: &mut TraceEncoder<Outbox<W>>,
 ) -> Result<(), ExportError> {
     let mut grouping = Grouping::default();
     let mut pending = Pending::default();
@@ -79,7 +121,7 @@ fn write_events<W: Write>(
                 pending.second = event.at.as_seconds();
             }
             pending.push(snapshot, event, &header)?;
-            if Instant::now() >= deadline {
+            if encoder.output_mut().is_full() || Instant::now() >= deadline {
                 resume_at = Some(keys::event(EventKey {
                     at: event.at,
                     seq: event.seq.saturating_add(1),
@@ -88,7 +130,10 @@ fn write_events<W: Write>(
             }
         }
         match resume_at {
-            Some(key) => next = key,
+            Some(key) => {
+                snapshots.hand_on(encoder.output_mut())?;
+                next = key;
+            }
             None => return pending.write(encoder),
         }
     }
@@ -176,24 +221,31 @@ const STRETCH: Duration = Duration::from_millis(READ_TXN_MS_MAX);
 /// Snapshots that are replaced once they are old.
 struct Snapshots<'r> {
     reader: &'r Reader,
-    current: Snapshot,
-    taken: Instant,
+    current: Option<(Snapshot, Instant)>,
 }
 
 impl<'r> Snapshots<'r> {
-    fn new(reader: &'r Reader) -> Result<Self, StoreError> {
-        Ok(Self {
+    fn new(reader: &'r Reader) -> Self {
+        Self {
             reader,
-            current: reader.snapshot()?,
-            taken: Instant::now(),
-        })
+            current: None,
+        }
     }
 
     fn fresh(&mut self) -> Result<&Snapshot, StoreError> {
-        if self.taken.elapsed() >= STRETCH {
-            self.current = self.reader.snapshot()?;
-            self.taken = Instant::now();
+        let current = match self.current.take() {
+            Some((snapshot, taken)) if taken.elapsed() < STRETCH => (snapshot, taken),
+            _ => (self.reader.snapshot()?, Instant::now()),
+        };
+        Ok(&self.current.insert(current).0)
+    }
+
+    /// Hands on what has been gathered, if that is enough, without a snapshot meanwhile.
+    fn hand_on<W: Write>(&mut self, outbox: &mut Outbox<W>) -> Result<(), ExportError> {
+        if outbox.is_full() {
+            self.current = None;
+            outbox.hand_on().map_err(EncodeError::Write)?;
         }
-        Ok(&self.current)
+        Ok(())
     }
 }
