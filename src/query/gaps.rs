@@ -1,6 +1,6 @@
 //! When the record was blind (R10), and which config was in force.
 
-use redb::ReadableTable;
+use crate::store::tables::ReadableTable;
 
 use crate::config::TracerConfig;
 use crate::model::{TimeRange, Timestamp};

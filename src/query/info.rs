@@ -1,6 +1,6 @@
 //! What a store holds, in numbers. Reads counters, not the record.
 
-use redb::{ReadableTable, ReadableTableMetadata};
+use crate::store::tables::{ReadableTable, ReadableTableMetadata};
 
 use super::Gap;
 use crate::model::{TimeRange, Timestamp};

@@ -5,9 +5,12 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use redb::{ConcurrencyMode, Database, DatabaseError, ReadableDatabase, StorageError};
+use redb::{
+    ConcurrencyMode, Database, DatabaseError, Durability, ReadableDatabase, StorageError,
+    WriteTransaction,
+};
 
-use super::{Reader, SCHEMA_VERSION, StoreError, create, meta, reader};
+use super::{ReadTables, Reader, SCHEMA_VERSION, StoreError, create, meta, reader};
 use crate::limits::WRITER_CACHE_BYTES;
 use crate::migrations;
 
@@ -31,7 +34,7 @@ pub(super) const MODE: ConcurrencyMode = ConcurrencyMode::SingleWriter;
 /// # }
 /// ```
 pub struct Store {
-    pub(crate) database: Arc<Database>,
+    database: Arc<Database>,
     path: PathBuf,
 }
 
@@ -114,6 +117,19 @@ impl Store {
     /// Where the file is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// A write transaction that is durable when it is committed, and quick to recover from.
+    pub(crate) fn begin_write(&self) -> Result<WriteTransaction, StoreError> {
+        let mut txn = self.database.begin_write()?;
+        txn.set_durability(Durability::Immediate)?;
+        txn.set_quick_repair(true);
+        Ok(txn)
+    }
+
+    /// All tables as they are now.
+    pub(crate) fn read_tables(&self) -> Result<ReadTables, StoreError> {
+        ReadTables::open(&self.database.begin_read()?)
     }
 
     /// A handle for reading this store while it is written. Cheap to clone; snapshots never block the writer.

@@ -6,7 +6,7 @@
 
 use std::ops::Bound;
 
-use redb::ReadableTable;
+use crate::store::tables::ReadableTable;
 
 use super::Apply;
 use crate::limits::{EPOCH_GROWTH, EPOCH_ROWS_MIN};

@@ -1,6 +1,6 @@
 //! Who owns whom: facts by UID, and the list of owners that still have to be looked up (R12).
 
-use redb::ReadableTable;
+use crate::store::tables::ReadableTable;
 
 use super::Apply;
 use crate::model::{OwnerFacts, OwnerRef, Timestamp, Uid};

@@ -1,6 +1,6 @@
 //! Pod lifecycles: one for each pod, by UID (R1, R14).
 
-use redb::ReadableTable;
+use crate::store::tables::ReadableTable;
 
 use super::{Apply, Certainty};
 use crate::model::{ObservedPod, Timestamp};

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::Bound;
 
-use redb::ReadableTable;
+use crate::store::tables::ReadableTable;
 
 use super::{Apply, Certainty};
 use crate::ingest::state::{Watch, uid_mark};
