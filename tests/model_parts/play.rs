@@ -48,6 +48,11 @@ pub enum Op {
         name: usize,
         told: bool,
     },
+    /// Deleted and created again under its name.
+    Replace {
+        kind: usize,
+        name: usize,
+    },
     PodRuns {
         name: usize,
         what: u8,
@@ -69,6 +74,8 @@ pub enum Op {
     AbortList {
         kind: usize,
     },
+    /// Every watch that has lost its contact resumes where it can, else lists.
+    CatchUp,
     LookUp {
         owner: usize,
         found: bool,
@@ -97,6 +104,8 @@ pub fn op() -> impl Strategy<Value = Op> {
         1 => (kind(), name()).prop_map(|(kind, name)| Op::Status { kind, name }),
         5 => (kind(), name(), any::<bool>()).prop_map(|(kind, name, told)| Op::Delete { kind, name, told }),
         6 => (name(), 0u8..6).prop_map(|(name, what)| Op::PodRuns { name, what }),
+        3 => (kind(), name()).prop_map(|(kind, name)| Op::Replace { kind, name }),
+        4 => Just(Op::CatchUp),
         12 => kind().prop_map(|kind| Op::Deliver { kind }),
         2 => kind().prop_map(|kind| Op::Blind { kind }),
         4 => kind().prop_map(|kind| Op::Resume { kind }),
@@ -196,6 +205,20 @@ impl Play {
                 }
             }
             Op::Delete { kind, name, told } => self.delete(*kind, *name, *told),
+            Op::Replace { kind, name } => {
+                if self.cluster.contains_key(&(*kind, *name)) {
+                    self.delete(*kind, *name, false);
+                    self.create(*kind, *name, 0);
+                }
+            }
+            Op::CatchUp => {
+                for kind in 0..KINDS.len() {
+                    self.resume(kind);
+                    if self.contact.get(&kind) != Some(&Contact::Live) {
+                        self.relist(kind, false);
+                    }
+                }
+            }
             Op::PodRuns { name, what } => self.pod_runs(*name, *what),
             Op::Deliver { kind } => {
                 if self.contact.get(kind) == Some(&Contact::Live) {
