@@ -175,3 +175,5 @@ pub const STORAGE_RETRY_SECONDS_MAX: u64 = 60;
 /// Longest wait for an object store to forget an unfinished upload, seconds.
 pub const STORAGE_ABORT_SECONDS_MAX: u64 = 10;
 const _: () = assert!(STORAGE_PART_BYTES >= 5 << 20 && STORAGE_PARTS_UNDER_WAY_MAX >= 1);
+/// Bytes of a trace that are encoded before they are written, while no snapshot of the store is held.
+pub const EXPORT_STAGE_BYTES: usize = 1 << 20;
