@@ -21,7 +21,7 @@ impl Apply<'_, '_> {
         // A pod whose deletion was inferred and that is there after all.
         row.gone = false;
         if pod.times.terminal {
-            end(&mut row, at, certainty);
+            end(&mut row, at, certainty.since_of_presence());
         }
         self.store_pod(at, pod, before.as_ref(), &row)
     }
@@ -37,7 +37,7 @@ impl Apply<'_, '_> {
         let mut row = before.clone().unwrap_or_else(|| new_pod(pod));
         learn(&mut row, pod);
         row.gone = true;
-        end(&mut row, at, certainty);
+        end(&mut row, at, certainty.since);
         self.store_pod(at, pod, before.as_ref(), &row)
     }
 
@@ -98,13 +98,13 @@ fn learn(row: &mut PodRow, pod: &ObservedPod) {
 }
 
 /// The pod has ended: at the `finishedAt` of its last containers where that is known, else now.
-pub(super) fn end(row: &mut PodRow, at: Timestamp, certainty: Certainty) {
+pub(super) fn end(row: &mut PodRow, at: Timestamp, since: Option<Timestamp>) {
     if row.end_us.is_some() {
         return;
     }
     let end_us = row.containers_end_us.unwrap_or(at.as_micros());
     row.end_us = Some(row.start_us.map_or(end_us, |start| end_us.max(start)));
     if row.containers_end_us.is_none() {
-        row.end_since_us = certainty.since.map(Timestamp::as_micros);
+        row.end_since_us = since.map(Timestamp::as_micros);
     }
 }
