@@ -24,7 +24,9 @@ fn changes(kind: &str, entry: &str, versions: &[Value]) -> Vec<bool> {
 fn version(metadata: Value, rest: Value) -> Value {
     let mut object = rest;
     let mut all = json!({"name": "a", "namespace": "ns", "uid": "1"});
-    all.as_object_mut().unwrap().extend(metadata.as_object().unwrap().clone());
+    all.as_object_mut()
+        .unwrap()
+        .extend(metadata.as_object().unwrap().clone());
     object["metadata"] = all;
     object
 }
@@ -34,11 +36,17 @@ fn of_an_object_with_a_spec_the_spec_counts() {
     let spec = json!({"replicas": 1, "paused": false});
     let versions = [
         version(json!({}), json!({"spec": spec})),
-        version(json!({"resourceVersion": "2", "generation": 2}), json!({"spec": spec, "status": {"ready": 1}})),
+        version(
+            json!({"resourceVersion": "2", "generation": 2}),
+            json!({"spec": spec, "status": {"ready": 1}}),
+        ),
         version(json!({"labels": {"a": "b"}}), json!({"spec": spec})),
         version(json!({}), json!({"spec": {"replicas": 2, "paused": false}})),
     ];
-    assert_eq!(changes("apps/v1.Deployment", "{}", &versions), [true, false, false, true]);
+    assert_eq!(
+        changes("apps/v1.Deployment", "{}", &versions),
+        [true, false, false, true]
+    );
     // Where the config asks for it, labels and annotations count too; status and volatile metadata never do.
     assert_eq!(
         changes("apps/v1.Deployment", "{changes: object}", &versions),
@@ -50,12 +58,21 @@ fn of_an_object_with_a_spec_the_spec_counts() {
 fn of_an_object_without_a_spec_everything_but_status_and_volatile_metadata_counts() {
     let versions = [
         version(json!({"resourceVersion": "1"}), json!({"data": {"k": "v"}})),
-        version(json!({"resourceVersion": "2", "managedFields": []}), json!({"data": {"k": "v"}})),
+        version(
+            json!({"resourceVersion": "2", "managedFields": []}),
+            json!({"data": {"k": "v"}}),
+        ),
         version(json!({}), json!({"data": {"k": "w"}})),
         version(json!({"labels": {"a": "b"}}), json!({"data": {"k": "w"}})),
-        version(json!({"labels": {"a": "b"}}), json!({"data": {"k": "w"}, "status": {}})),
+        version(
+            json!({"labels": {"a": "b"}}),
+            json!({"data": {"k": "w"}, "status": {}}),
+        ),
     ];
-    assert_eq!(changes("v1.ConfigMap", "{}", &versions), [true, false, true, true, false]);
+    assert_eq!(
+        changes("v1.ConfigMap", "{}", &versions),
+        [true, false, true, true, false]
+    );
 }
 
 #[test]
@@ -73,7 +90,10 @@ fn values_that_simkubes_hash_takes_for_equal_are_changes() {
         of(json!({"ingress": [{"from": [{"a": 1}, {"b": 2}]}]})),
         of(json!({"ingress": [{"from": [{"a": 1}]}, {"from": [{"b": 2}]}]})),
     ];
-    assert_eq!(changes("networking.k8s.io/v1.NetworkPolicy", "{}", &versions), [true; 10]);
+    assert_eq!(
+        changes("networking.k8s.io/v1.NetworkPolicy", "{}", &versions),
+        [true; 10]
+    );
 }
 
 #[test]
@@ -81,14 +101,21 @@ fn with_skip_owned_neither_applies_nor_deletes_of_owned_objects_are_recorded() {
     let kind = gvk("apps/v1.ReplicaSet");
     let mut recorder = Recorder::listed(config(&["apps/v1.ReplicaSet: {skipOwned: true}"]));
     let tracked = recorder.config.tracked.get(&kind).cloned();
-    let owner = json!([{"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "uid": "web"}]);
+    let owner =
+        json!([{"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "uid": "web"}]);
     let owned = version(json!({"ownerReferences": owner}), json!({"spec": {}}));
     let mut free = version(json!({}), json!({"spec": {}}));
     free["metadata"]["name"] = json!("free");
     free["metadata"]["uid"] = json!("2");
     let item = |object: &Value| normalize(&kind, tracked.as_ref(), object.clone()).unwrap();
-    recorder.see_all(s(101), [applied(&kind, item(&owned)), applied(&kind, item(&free))]);
-    recorder.see_all(s(102), [deleted(&kind, item(&owned)), deleted(&kind, item(&free))]);
+    recorder.see_all(
+        s(101),
+        [applied(&kind, item(&owned)), applied(&kind, item(&free))],
+    );
+    recorder.see_all(
+        s(102),
+        [deleted(&kind, item(&owned)), deleted(&kind, item(&free))],
+    );
     assert_eq!(
         recorder.export(100, 200).trace.told(),
         ["101 + ReplicaSet ns/free", "102 - ReplicaSet ns/free"]
@@ -106,12 +133,20 @@ fn owner_chains_run_through_skipped_objects() {
         "apps/v1.ReplicaSet: {skipOwned: true}",
     ]));
     let web = obj("apps/v1.Deployment", "ns/web", "web").spec(json!({}));
-    let set = obj("apps/v1.ReplicaSet", "ns/web-1", "set").spec(json!({})).owned_by(&web);
-    recorder.see(s(101), pod("ns/p", "p").owned_by(&set).started(90).applied());
+    let set = obj("apps/v1.ReplicaSet", "ns/web-1", "set")
+        .spec(json!({}))
+        .owned_by(&web);
+    recorder.see(
+        s(101),
+        pod("ns/p", "p").owned_by(&set).started(90).applied(),
+    );
     recorder.see(s(102), applied(&set.gvk, set.skipped_item()));
     recorder.see(s(103), web.applied());
     let trace = recorder.export(100, 200).trace;
-    assert_eq!(trace.lifecycles_of("apps/v1.Deployment", "ns/web"), [Lifecycle::Running(100)]);
+    assert_eq!(
+        trace.lifecycles_of("apps/v1.Deployment", "ns/web"),
+        [Lifecycle::Running(100)]
+    );
     assert_eq!(trace.told(), ["103 + Deployment ns/web"]);
 }
 

@@ -25,7 +25,10 @@ fn a_store_refuses_another_cluster_and_says_which_is_which() {
     drop(writer);
     // Nothing has changed.
     let after = recorder.info();
-    assert_eq!((after.runs.len(), after.changes), (before.runs.len(), before.changes));
+    assert_eq!(
+        (after.runs.len(), after.changes),
+        (before.runs.len(), before.changes)
+    );
     assert_eq!(after.gaps, before.gaps);
     // The right cluster goes on.
     recorder.run_from(s(130));
@@ -47,7 +50,12 @@ fn a_kind_that_is_no_longer_tracked_is_a_gap_and_not_a_deletion() {
         recorder.gap_times(window(125, 130)),
         [("v1.ConfigMap".to_owned(), 110, None)]
     );
-    assert!(!recorder.writer().resume_points().contains_key(&gvk("v1.ConfigMap")));
+    assert!(
+        !recorder
+            .writer()
+            .resume_points()
+            .contains_key(&gvk("v1.ConfigMap"))
+    );
     recorder.restart(s(140), s(150));
     assert_eq!(
         recorder.gap_times(window(125, 130)),
@@ -58,8 +66,14 @@ fn a_kind_that_is_no_longer_tracked_is_a_gap_and_not_a_deletion() {
     recorder.config = config(&["v1.ConfigMap: {}"]);
     recorder.run_from(s(170));
     recorder.list(s(171), &gvk("v1.ConfigMap"), [map(2).item()]);
-    assert_eq!(recorder.story(&map(0).key()), ["101 + 1", "171 + 1 (after 110)"]);
-    assert_eq!(recorder.story(&gone.key()), ["101 + 2", "171 - 2 (after 110)"]);
+    assert_eq!(
+        recorder.story(&map(0).key()),
+        ["101 + 1", "171 + 1 (after 110)"]
+    );
+    assert_eq!(
+        recorder.story(&gone.key()),
+        ["101 + 2", "171 - 2 (after 110)"]
+    );
     assert_eq!(
         recorder.gap_times(window(125, 130)),
         [("v1.ConfigMap".to_owned(), 110, Some(171))]
@@ -75,12 +89,20 @@ fn a_kind_that_is_new_starts_with_its_list() {
     let map = obj("v1.ConfigMap", "ns/a", "1");
     recorder.list(s(121), &map.gvk, [map.item()]);
     assert_eq!(recorder.story(&map.key()), ["121 + 1 (initial)"]);
-    assert!(!recorder.gap_times(window(100, 200)).iter().any(|(kind, ..)| kind == "v1.ConfigMap"));
+    assert!(
+        !recorder
+            .gap_times(window(100, 200))
+            .iter()
+            .any(|(kind, ..)| kind == "v1.ConfigMap")
+    );
 }
 
 #[test]
 fn an_export_carries_the_config_in_force_at_its_end() {
-    let mut recorder = Recorder::listed(config(&["apps/v1.Deployment: {trackLifecycle: true}", "v1.ConfigMap: {}"]));
+    let mut recorder = Recorder::listed(config(&[
+        "apps/v1.Deployment: {trackLifecycle: true}",
+        "v1.ConfigMap: {}",
+    ]));
     recorder.stop(s(110));
     recorder.config = config(&["apps/v1.StatefulSet: {skipOwned: true}"]);
     recorder.run_from(s(120));
@@ -102,11 +124,21 @@ fn resume_points_are_those_of_what_has_been_committed() {
     recorder.bookmark(s(101), "v1.ConfigMap");
     assert!(recorder.writer().resume_points().is_empty());
     recorder.list(s(102), &gvk("v1.ConfigMap"), []);
-    let at = |recorder: &mut Recorder| recorder.writer().resume_points().remove(&gvk("v1.ConfigMap"));
+    let at = |recorder: &mut Recorder| {
+        recorder
+            .writer()
+            .resume_points()
+            .remove(&gvk("v1.ConfigMap"))
+    };
     assert_eq!(at(&mut recorder).as_deref(), Some("10"));
     recorder.bookmark(s(103), "v1.ConfigMap");
     recorder.crash();
     recorder.run_from(s(110));
     assert_eq!(at(&mut recorder).as_deref(), Some("5"));
-    assert!(!recorder.writer().resume_points().contains_key(&gvk("v1.Pod")));
+    assert!(
+        !recorder
+            .writer()
+            .resume_points()
+            .contains_key(&gvk("v1.Pod"))
+    );
 }

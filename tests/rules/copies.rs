@@ -8,16 +8,26 @@ use crate::support::recorder::export_of;
 use crate::support::*;
 
 fn recorder() -> Recorder {
-    let mut recorder = Recorder::listed(config(&["apps/v1.Deployment: {trackLifecycle: true}", "v1.ConfigMap: {}"]));
+    let mut recorder = Recorder::listed(config(&[
+        "apps/v1.Deployment: {trackLifecycle: true}",
+        "v1.ConfigMap: {}",
+    ]));
     let web = obj("apps/v1.Deployment", "ns/web", "web").spec(json!({"replicas": 2}));
     recorder.see(s(101), web.applied());
     for n in 0..300 {
-        let map = obj("v1.ConfigMap", &format!("ns/map-{}", n % 40), &format!("m{}", n % 40));
+        let map = obj(
+            "v1.ConfigMap",
+            &format!("ns/map-{}", n % 40),
+            &format!("m{}", n % 40),
+        );
         recorder.see_all(
             s(102 + n / 10),
             [
                 map.field("data", json!({"n": n})).applied(),
-                pod(&format!("ns/p{n}"), &format!("p{n}")).owned_by(&web).started(102 + n / 10).applied(),
+                pod(&format!("ns/p{n}"), &format!("p{n}"))
+                    .owned_by(&web)
+                    .started(102 + n / 10)
+                    .applied(),
             ],
         );
     }
@@ -39,7 +49,10 @@ fn a_copy_of_a_closed_file_exports_the_same_bytes() {
     std::fs::copy(recorder.path(), &copy).unwrap();
     let before = std::fs::read(&copy).unwrap();
     assert!(live == bytes(&Reader::open(&copy).unwrap()));
-    assert!(before == std::fs::read(&copy).unwrap(), "reading changed the copy");
+    assert!(
+        before == std::fs::read(&copy).unwrap(),
+        "reading changed the copy"
+    );
 }
 
 #[test]
@@ -51,7 +64,10 @@ fn a_copy_of_a_file_that_was_not_closed_exports_the_same_bytes() {
     std::fs::copy(recorder.path(), &copy).unwrap();
     let before = std::fs::read(&copy).unwrap();
     assert!(live == bytes(&Reader::open(&copy).unwrap()));
-    assert!(before == std::fs::read(&copy).unwrap(), "reading changed the copy");
+    assert!(
+        before == std::fs::read(&copy).unwrap(),
+        "reading changed the copy"
+    );
     // A copy that may not be written, as on a read-only volume.
     let mut permissions = std::fs::metadata(&copy).unwrap().permissions();
     permissions.set_readonly(true);

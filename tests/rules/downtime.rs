@@ -74,11 +74,23 @@ fn a_change_while_disconnected_is_inferred_whether_listed_or_resumed() {
 fn deletions_delivered_by_a_resumed_watch_are_inferred() {
     let mut recorder = recorder();
     recorder.restart(s(110), s(150));
-    recorder.see_all(s(151), [web("1", 1).deleted(), web("2", 1).applied(), web("2", 1).deleted()]);
+    recorder.see_all(
+        s(151),
+        [
+            web("1", 1).deleted(),
+            web("2", 1).applied(),
+            web("2", 1).deleted(),
+        ],
+    );
     recorder.sighted(s(152), "apps/v1.Deployment");
     assert_eq!(
         recorder.story(&web("", 0).key()),
-        ["101 + 1", "151 - 1 (after 110)", "151 + 2 (after 110)", "151 - 2 (after 110)"]
+        [
+            "101 + 1",
+            "151 - 1 (after 110)",
+            "151 + 2 (after 110)",
+            "151 - 2 (after 110)"
+        ]
     );
 }
 
@@ -86,19 +98,41 @@ fn deletions_delivered_by_a_resumed_watch_are_inferred() {
 fn pods_that_ended_while_down_end_at_what_their_last_status_says() {
     let mut recorder = recorder();
     let owner = web("1", 1);
-    let run = |name: &str| pod(&format!("ns/{name}"), name).owned_by(&owner).started(102);
+    let run = |name: &str| {
+        pod(&format!("ns/{name}"), name)
+            .owned_by(&owner)
+            .started(102)
+    };
     let finished = run("finished").finished(108);
-    recorder.see_all(s(109), [run("silent").applied(), finished.applied(), run("stays").applied()]);
+    recorder.see_all(
+        s(109),
+        [
+            run("silent").applied(),
+            finished.applied(),
+            run("stays").applied(),
+        ],
+    );
     recorder.restart(s(110), s(150));
-    recorder.list(s(152), &sk_tracedb::model::Gvk::pod(), [run("stays").item()]);
+    recorder.list(
+        s(152),
+        &sk_tracedb::model::Gvk::pod(),
+        [run("stays").item()],
+    );
     let trace = recorder.export(100, 200).trace;
     assert_eq!(
         trace.lifecycles_of("apps/v1.Deployment", "ns/web"),
-        [Lifecycle::Running(102), Lifecycle::Finished(102, 108), Lifecycle::Finished(102, 152)]
+        [
+            Lifecycle::Running(102),
+            Lifecycle::Finished(102, 108),
+            Lifecycle::Finished(102, 152)
+        ]
     );
     // Only the window before the list still overlaps them.
     let later = recorder.export(153, 200).trace;
-    assert_eq!(later.lifecycles_of("apps/v1.Deployment", "ns/web"), [Lifecycle::Running(153)]);
+    assert_eq!(
+        later.lifecycles_of("apps/v1.Deployment", "ns/web"),
+        [Lifecycle::Running(153)]
+    );
 }
 
 #[test]
@@ -108,9 +142,16 @@ fn a_pod_replaced_while_down_has_two_lifecycles() {
     let run = |uid: &str, start: i64| pod("ns/db-0", uid).owned_by(&owner).started(start);
     recorder.see(s(103), run("p1", 103).applied());
     recorder.restart(s(110), s(150));
-    recorder.list(s(152), &sk_tracedb::model::Gvk::pod(), [run("p2", 130).item()]);
+    recorder.list(
+        s(152),
+        &sk_tracedb::model::Gvk::pod(),
+        [run("p2", 130).item()],
+    );
     assert_eq!(
-        recorder.export(100, 200).trace.lifecycles_of("apps/v1.Deployment", "ns/web"),
+        recorder
+            .export(100, 200)
+            .trace
+            .lifecycles_of("apps/v1.Deployment", "ns/web"),
         [Lifecycle::Running(130), Lifecycle::Finished(103, 152)]
     );
 }
@@ -132,5 +173,8 @@ fn a_crash_during_the_first_list_hides_no_deletion() {
         ["105 + 1 (initial)", "152 - 1 (after 100)"]
     );
     let gaps = recorder.gap_times(window(106, 150));
-    assert!(gaps.contains(&("apps/v1.Deployment".to_owned(), 100, Some(152))), "{gaps:?}");
+    assert!(
+        gaps.contains(&("apps/v1.Deployment".to_owned(), 100, Some(152))),
+        "{gaps:?}"
+    );
 }

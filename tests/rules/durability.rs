@@ -26,9 +26,25 @@ fn what_a_commit_acknowledged_is_in_the_file_at_that_moment() {
         let image = recorder.folder().join("image.redb");
         std::fs::copy(recorder.path(), &image).unwrap();
         let mut writer = Writer::new(Store::open(&image).unwrap()).unwrap();
-        assert_eq!(writer.reader().snapshot().unwrap().state_at(s(101)).unwrap().count(), n + 1);
+        assert_eq!(
+            writer
+                .reader()
+                .snapshot()
+                .unwrap()
+                .state_at(s(101))
+                .unwrap()
+                .count(),
+            n + 1
+        );
         // And it can be gone on with.
-        writer.begin_run(s(102), &config(&["v1.ConfigMap: {}"]), "record", Some("cluster")).unwrap();
+        writer
+            .begin_run(
+                s(102),
+                &config(&["v1.ConfigMap: {}"]),
+                "record",
+                Some("cluster"),
+            )
+            .unwrap();
         let next = writer.append([(s(103), map(n + 1).applied())]).unwrap();
         assert_eq!(next.last.seq, committed.last.seq + 1);
     }
@@ -57,7 +73,8 @@ async fn the_queue_is_bounded_in_observations_and_in_bytes() {
     assert!(matches!(futures::poll!(&mut one_more), Poll::Ready(Ok(()))));
 
     while receiver.try_recv().is_ok() {}
-    let large = obj("v1.ConfigMap", "ns/large", "l").field("data", json!("x".repeat(QUEUE_BYTES_MAX / 3)));
+    let large =
+        obj("v1.ConfigMap", "ns/large", "l").field("data", json!("x".repeat(QUEUE_BYTES_MAX / 3)));
     queue.send(large.applied()).await.unwrap();
     queue.send(large.applied()).await.unwrap();
     let mut third = Box::pin(queue.send(large.applied()));
@@ -69,7 +86,8 @@ async fn the_queue_is_bounded_in_observations_and_in_bytes() {
     assert!(matches!(futures::poll!(&mut third), Poll::Ready(Ok(()))));
 
     while receiver.try_recv().is_ok() {}
-    let huge = obj("v1.ConfigMap", "ns/huge", "h").field("data", json!("x".repeat(2 * QUEUE_BYTES_MAX)));
+    let huge =
+        obj("v1.ConfigMap", "ns/huge", "h").field("data", json!("x".repeat(2 * QUEUE_BYTES_MAX)));
     queue.send(huge.applied()).await.unwrap();
     drop(receiver);
     assert!(queue.send(map(0).applied()).await.is_err());
@@ -80,7 +98,9 @@ fn the_writer_thread_commits_what_is_queued_then_ends_the_run() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("trace.redb");
     let mut writer = Writer::new(Store::open(&path).unwrap()).unwrap();
-    writer.begin_run(s(100), &config(&["v1.ConfigMap: {}"]), "record", None).unwrap();
+    writer
+        .begin_run(s(100), &config(&["v1.ConfigMap: {}"]), "record", None)
+        .unwrap();
     let clock = Arc::new(ManualClock::new(s(110)));
     let (queue, receiver) = queue(clock.clone());
     let (told, commits) = std::sync::mpsc::channel();
@@ -93,7 +113,9 @@ fn the_writer_thread_commits_what_is_queued_then_ends_the_run() {
     })
     .unwrap();
     let stats = thread.stats();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         for n in 0..500 {
             queue.send(map(n).applied()).await.unwrap();
@@ -108,7 +130,16 @@ fn the_writer_thread_commits_what_is_queued_then_ends_the_run() {
     let runs = writer.reader().snapshot().unwrap().runs().unwrap();
     assert_eq!((runs[0].end, runs[0].closed), (s(120), true));
     writer.into_store().close().unwrap();
-    assert_eq!(Reader::open(&path).unwrap().snapshot().unwrap().info().unwrap().changes, 500);
+    assert_eq!(
+        Reader::open(&path)
+            .unwrap()
+            .snapshot()
+            .unwrap()
+            .info()
+            .unwrap()
+            .changes,
+        500
+    );
 }
 
 /// Flips a bit in every row of a table.
@@ -123,7 +154,10 @@ fn damage(path: &std::path::Path, table: &str) {
         let mut table = txn.open_table(definition).unwrap();
         let rows: Vec<(Vec<u8>, Vec<u8>)> = redb::ReadableTable::iter(&table)
             .unwrap()
-            .map(|row| row.map(|(key, value)| (key.value().to_vec(), value.value().to_vec())).unwrap())
+            .map(|row| {
+                row.map(|(key, value)| (key.value().to_vec(), value.value().to_vec()))
+                    .unwrap()
+            })
             .collect();
         assert!(!rows.is_empty());
         for (key, mut value) in rows {
@@ -144,10 +178,22 @@ fn a_write_that_meets_a_damaged_row_changes_nothing_and_is_the_last() {
     let before = recorder.info();
     let batch = [(s(121), map(2).applied()), (s(121), map(1).deleted())];
     let error = recorder.writer().append(batch.clone()).unwrap_err();
-    assert!(matches!(&error, StoreError::Damaged { table: "object_to_row", .. }), "{error:?}");
+    assert!(
+        matches!(
+            &error,
+            StoreError::Damaged {
+                table: "object_to_row",
+                ..
+            }
+        ),
+        "{error:?}"
+    );
     assert_eq!(recorder.info(), before);
     // What the writer knew of lists and config is gone: going on would record wrong things.
-    let refused = recorder.writer().append([(s(122), map(3).applied())]).unwrap_err();
+    let refused = recorder
+        .writer()
+        .append([(s(122), map(3).applied())])
+        .unwrap_err();
     assert!(matches!(refused, StoreError::Refused(_)), "{refused:?}");
     assert_eq!(recorder.info(), before);
 }
@@ -158,10 +204,15 @@ fn nothing_is_recorded_outside_of_a_run() {
     let mut writer = Writer::new(Store::open(folder.path().join("trace.redb")).unwrap()).unwrap();
     let refused = writer.append([(s(100), map(1).applied())]).unwrap_err();
     assert!(matches!(refused, StoreError::Refused(_)), "{refused:?}");
-    writer.begin_run(s(101), &config(&["v1.ConfigMap: {}"]), "record", None).unwrap();
+    writer
+        .begin_run(s(101), &config(&["v1.ConfigMap: {}"]), "record", None)
+        .unwrap();
     writer.append([(s(102), map(1).applied())]).unwrap();
     writer.end_run(s(103)).unwrap();
     let refused = writer.append([(s(104), map(2).applied())]).unwrap_err();
     assert!(matches!(refused, StoreError::Refused(_)), "{refused:?}");
-    assert_eq!(writer.reader().snapshot().unwrap().info().unwrap().changes, 1);
+    assert_eq!(
+        writer.reader().snapshot().unwrap().info().unwrap().changes,
+        1
+    );
 }

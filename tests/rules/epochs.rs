@@ -72,7 +72,10 @@ fn record(recorder: &mut Recorder, maps: &[Life], pods: &[Life]) {
     }
     for life in pods {
         script.push((life.seen, life_of(life).applied()));
-        script.extend(life.end.map(|end| (end, life_of(life).finished(end).deleted())));
+        script.extend(
+            life.end
+                .map(|end| (end, life_of(life).finished(end).deleted())),
+        );
     }
     script.sort_by_key(|(at, _)| *at);
     while !script.is_empty() {
@@ -83,12 +86,20 @@ fn record(recorder: &mut Recorder, maps: &[Life], pods: &[Life]) {
 
 fn rows(recorder: &Recorder, table: &str) -> u64 {
     let sizes = recorder.snapshot().size_on_disk().unwrap();
-    sizes.tables.iter().find(|size| size.name == table).unwrap().rows
+    sizes
+        .tables
+        .iter()
+        .find(|size| size.name == table)
+        .unwrap()
+        .rows
 }
 
 #[test]
 fn old_epochs_know_all_that_was_alive_in_them() {
-    let mut recorder = Recorder::listed(config(&["v1.ConfigMap: {}", "apps/v1.Deployment: {trackLifecycle: true}"]));
+    let mut recorder = Recorder::listed(config(&[
+        "v1.ConfigMap: {}",
+        "apps/v1.Deployment: {trackLifecycle: true}",
+    ]));
     recorder.see(s(101), owner().applied());
     let maps = lives("map");
     let mut pods = lives("pod");
@@ -100,16 +111,28 @@ fn old_epochs_know_all_that_was_alive_in_them() {
         end,
     };
     pods.push(late("ancient", round_start(1) + 5, round_start(8), None));
-    pods.push(late("antique", round_start(3) + 70, round_start(7), Some(round_start(7) + 1)));
+    pods.push(late(
+        "antique",
+        round_start(3) + 70,
+        round_start(7),
+        Some(round_start(7) + 1),
+    ));
     // The kubelet's clock is ahead of the recorder's: it starts, and ends, in what is the future when it is told.
-    pods.push(late("ahead", round_start(5), round_start(1) + 12, Some(round_start(1) + 14)));
+    pods.push(late(
+        "ahead",
+        round_start(5),
+        round_start(1) + 12,
+        Some(round_start(1) + 14),
+    ));
     record(&mut recorder, &maps, &pods);
     let epochs = rows(&recorder, "epoch_to_row");
     assert!(epochs >= 4, "only {epochs} epochs: the test shows nothing");
     assert!(maps.len() as u64 + pods.len() as u64 > 3 * EPOCH_ROWS_MIN);
 
     let snapshot = recorder.snapshot();
-    let mut times: Vec<i64> = (0..ROUNDS).flat_map(|round| [9, 10, 49, 50, 53, 90].map(|n| round_start(round) + n)).collect();
+    let mut times: Vec<i64> = (0..ROUNDS)
+        .flat_map(|round| [9, 10, 49, 50, 53, 90].map(|n| round_start(round) + n))
+        .collect();
     times.push(round_start(ROUNDS) + 1_000);
     for at in times {
         let there: BTreeSet<String> = snapshot
@@ -130,12 +153,18 @@ fn old_epochs_know_all_that_was_alive_in_them() {
     for round in 0..=ROUNDS {
         // From before the round until its first pods have ended; between the waves; and one that spans several epochs.
         let base = round_start(round);
-        for (start, end) in [(base, base + 11), (base + 60, base + 80), (base, base + 320)] {
+        for (start, end) in [
+            (base, base + 11),
+            (base + 60, base + 80),
+            (base, base + 320),
+        ] {
             let trace = recorder.export(start, end).trace;
             let mut model: Vec<Lifecycle> = pods
                 .iter()
                 .map(|life| (life, life.end.map(|end| end.max(life.start))))
-                .filter(|(life, ended)| life.start < end && ended.is_none_or(|ended| ended >= start))
+                .filter(|(life, ended)| {
+                    life.start < end && ended.is_none_or(|ended| ended >= start)
+                })
                 .map(|(life, ended)| match ended {
                     None => Lifecycle::Running(life.start.max(start)),
                     Some(ended) => Lifecycle::Finished(life.start.max(start), ended),
@@ -155,12 +184,24 @@ fn old_epochs_know_all_that_was_alive_in_them() {
     assert_eq!(recorder.state(s(9_000)), ["Deployment ns/web web"]);
     let first = maps.iter().find(|life| life.end.is_none()).unwrap();
     let snapshot = recorder.snapshot();
-    let history = snapshot.history(&map(&first.name).key(), TimeRange::ALL).unwrap();
+    let history = snapshot
+        .history(&map(&first.name).key(), TimeRange::ALL)
+        .unwrap();
     assert_eq!(history.count(), 2);
     let run_on = pods.iter().filter(|life| life.end.is_none()).count();
     drop(snapshot);
     recorder.list(s(9_001), &gvk("v1.Pod"), []);
-    let ended = recorder.export(9_000, 9_002).trace.lifecycles_of(WEB, "ns/web");
+    let ended = recorder
+        .export(9_000, 9_002)
+        .trace
+        .lifecycles_of(WEB, "ns/web");
     assert_eq!(ended, vec![Lifecycle::Finished(9_000, 9_001); run_on]);
-    assert!(recorder.export(9_002, 9_003).trace.pod_lifecycles.0.is_empty());
+    assert!(
+        recorder
+            .export(9_002, 9_003)
+            .trace
+            .pod_lifecycles
+            .0
+            .is_empty()
+    );
 }

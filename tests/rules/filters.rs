@@ -21,18 +21,28 @@ fn recorder() -> Recorder {
         "v1.Node: {}",
     ]));
     let agent = obj("apps/v1.DaemonSet", "kube-system/agent", "agent").spec(json!({}));
-    let blue = obj("apps/v1.Deployment", "ns/blue", "blue").spec(json!({})).label("color", "blue");
-    let red = obj("apps/v1.Deployment", "other/red", "red").spec(json!({})).label("color", "red");
+    let blue = obj("apps/v1.Deployment", "ns/blue", "blue")
+        .spec(json!({}))
+        .label("color", "blue");
+    let red = obj("apps/v1.Deployment", "other/red", "red")
+        .spec(json!({}))
+        .label("color", "red");
     let objects = [
         obj("v1.ConfigMap", "ns/plain", "plain"),
         obj("v1.ConfigMap", "ns/blue", "blue-map").label("color", "blue"),
-        obj("v1.Node", "node", "node").spec(json!({})).label("color", "blue"),
+        obj("v1.Node", "node", "node")
+            .spec(json!({}))
+            .label("color", "blue"),
         agent.clone(),
         blue.clone(),
         red.clone(),
     ];
     recorder.see_all(s(101), objects.iter().map(Obj::applied));
-    let pods = [("kube-system/a", &agent), ("ns/b", &blue), ("other/c", &red)];
+    let pods = [
+        ("kube-system/a", &agent),
+        ("ns/b", &blue),
+        ("other/c", &red),
+    ];
     let pods = pods.map(|(path, owner)| pod(path, path).owned_by(owner).started(102).tracked());
     recorder.see_all(s(102), pods.iter().map(Pod::applied));
     recorder.see_all(s(110), pods.iter().map(Pod::deleted));
@@ -50,7 +60,8 @@ fn held(recorder: &Recorder, filters: ExportFilters) -> (Vec<String>, Vec<String
     assert_eq!(across.told().len(), 2 * within.start().len());
     assert_eq!(within.end_state().len(), 0);
     assert_eq!(within.lifecycles().len(), across.lifecycles().len());
-    let short = |(kind, name): (String, String)| format!("{} {name}", kind.rsplit('.').next().unwrap());
+    let short =
+        |(kind, name): (String, String)| format!("{} {name}", kind.rsplit('.').next().unwrap());
     (
         across.index().into_keys().map(short).collect(),
         across.lifecycles().into_keys().map(short).collect(),
@@ -93,19 +104,35 @@ fn namespaces_are_excluded_and_included() {
         excluded_namespaces: vec!["ns".to_owned(), "kube-system".to_owned()],
         ..ExportFilters::default()
     };
-    expect(excluded, &["Deployment other/red"], &["Deployment other/red"]);
+    expect(
+        excluded,
+        &["Deployment other/red"],
+        &["Deployment other/red"],
+    );
     let included = ExportFilters {
         included_namespaces: vec!["ns".to_owned(), "other".to_owned()],
         excluded_namespaces: vec!["other".to_owned()],
         ..ExportFilters::default()
     };
-    expect(included, &["Deployment ns/blue", "ConfigMap ns/blue", "ConfigMap ns/plain"], &["Deployment ns/blue"]);
+    expect(
+        included,
+        &[
+            "Deployment ns/blue",
+            "ConfigMap ns/blue",
+            "ConfigMap ns/plain",
+        ],
+        &["Deployment ns/blue"],
+    );
 }
 
 #[test]
 fn kinds_are_excluded_and_included() {
     let excluded = ExportFilters {
-        excluded_kinds: vec!["deploy".parse().unwrap(), "apps/v1.DaemonSet".parse().unwrap(), "Pod".parse().unwrap()],
+        excluded_kinds: vec![
+            "deploy".parse().unwrap(),
+            "apps/v1.DaemonSet".parse().unwrap(),
+            "Pod".parse().unwrap(),
+        ],
         ..ExportFilters::default()
     };
     expect(excluded, &["ConfigMap ns/blue", "ConfigMap ns/plain"], &[]);
@@ -113,7 +140,11 @@ fn kinds_are_excluded_and_included() {
         included_kinds: vec!["deployments.apps".parse().unwrap()],
         ..ExportFilters::default()
     };
-    expect(included, &["Deployment ns/blue", "Deployment other/red"], &["Deployment ns/blue", "Deployment other/red"]);
+    expect(
+        included,
+        &["Deployment ns/blue", "Deployment other/red"],
+        &["Deployment ns/blue", "Deployment other/red"],
+    );
 }
 
 #[test]
@@ -125,7 +156,11 @@ fn labels_are_excluded_and_included() {
     };
     expect(
         excluded,
-        &["DaemonSet kube-system/agent", "Deployment other/red", "ConfigMap ns/plain"],
+        &[
+            "DaemonSet kube-system/agent",
+            "Deployment other/red",
+            "ConfigMap ns/plain",
+        ],
         &["DaemonSet kube-system/agent", "Deployment other/red"],
     );
     let requirement = json!({"key": "color", "operator": "In", "values": ["blue", "red"]});
@@ -134,7 +169,11 @@ fn labels_are_excluded_and_included() {
         excluded_labels: vec![selector(json!({"matchLabels": {"color": "red"}}))],
         ..ExportFilters::default()
     };
-    expect(included, &["Deployment ns/blue", "ConfigMap ns/blue"], &["Deployment ns/blue"]);
+    expect(
+        included,
+        &["Deployment ns/blue", "ConfigMap ns/blue"],
+        &["Deployment ns/blue"],
+    );
 }
 
 #[test]
@@ -175,7 +214,12 @@ fn a_selector_that_kubernetes_would_refuse_is_an_error_and_no_crash() {
 #[test]
 fn only_cluster_scoped_objects_that_are_wanted_otherwise_count_as_left_out() {
     let recorder = recorder();
-    let left_out = |filters| recorder.export_with(100, 120, filters).summary.cluster_scoped_left_out;
+    let left_out = |filters| {
+        recorder
+            .export_with(100, 120, filters)
+            .summary
+            .cluster_scoped_left_out
+    };
     assert_eq!(left_out(ExportFilters::default()), 1);
     let other_kinds = ExportFilters {
         included_kinds: vec!["ConfigMap".parse().unwrap()],

@@ -26,10 +26,21 @@ fn a_broken_watch_is_a_gap_from_its_last_contact_until_it_sees_again() {
     // While it is blind, words of the watch do not end the gap.
     recorder.bookmark(s(125), MAP);
     recorder.sighted(s(140), MAP);
-    assert_eq!(recorder.gap_times(window(100, 300)), [gap(MAP, 110, Some(140))]);
+    assert_eq!(
+        recorder.gap_times(window(100, 300)),
+        [gap(MAP, 110, Some(140))]
+    );
     let gaps = recorder.gaps(window(100, 300));
-    assert!(gaps[0].reason.contains("connection reset"), "{}", gaps[0].reason);
-    assert!(gaps[0].reason.contains("connection refused"), "{}", gaps[0].reason);
+    assert!(
+        gaps[0].reason.contains("connection reset"),
+        "{}",
+        gaps[0].reason
+    );
+    assert!(
+        gaps[0].reason.contains("connection refused"),
+        "{}",
+        gaps[0].reason
+    );
     // Half-open windows: what ends where the window begins, or begins where it ends, is not touched.
     assert_eq!(recorder.gap_times(window(140, 300)), []);
     assert_eq!(recorder.gap_times(window(100, 110)), []);
@@ -85,7 +96,10 @@ fn downtime_is_a_gap_of_every_kind_and_runs_are_told() {
         .iter()
         .map(|run| (run.start.as_seconds(), run.end.as_seconds(), run.closed))
         .collect();
-    assert_eq!(told, [(100, 130, true), (150, 160, false), (170, 171, false)]);
+    assert_eq!(
+        told,
+        [(100, 130, true), (150, 160, false), (170, 171, false)]
+    );
 }
 
 #[test]
@@ -97,7 +111,10 @@ fn a_gap_goes_on_through_restarts_until_the_kind_is_seen() {
     recorder.run_from(s(140));
     recorder.list(s(150), &gvk(MAP), []);
     let gaps = recorder.gap_times(window(100, 300));
-    assert_eq!(gaps.iter().find(|(kind, ..)| kind == MAP), Some(&gap(MAP, 100, Some(150))));
+    assert_eq!(
+        gaps.iter().find(|(kind, ..)| kind == MAP),
+        Some(&gap(MAP, 100, Some(150)))
+    );
 }
 
 #[test]
@@ -109,12 +126,18 @@ fn a_kind_that_cannot_be_watched_is_a_gap_and_stops_no_other() {
     let web = obj(WEB, "ns/web", "1").spec(json!({}));
     recorder.see(s(103), web.applied());
     recorder.blind(s(110), MAP, "forbidden");
-    assert_eq!(recorder.export(100, 200).trace.told(), ["103 + Deployment ns/web"]);
+    assert_eq!(
+        recorder.export(100, 200).trace.told(),
+        ["103 + Deployment ns/web"]
+    );
     assert_eq!(recorder.gap_times(window(100, 200)), [gap(MAP, 100, None)]);
     // RBAC comes: it starts with its list, and the gap ends.
     let map = obj(MAP, "ns/map", "2");
     recorder.list(s(150), &gvk(MAP), [map.item()]);
-    assert_eq!(recorder.gap_times(window(100, 200)), [gap(MAP, 100, Some(150))]);
+    assert_eq!(
+        recorder.gap_times(window(100, 200)),
+        [gap(MAP, 100, Some(150))]
+    );
     assert_eq!(recorder.story(&map.key()), ["150 + 2 (initial)"]);
 }
 
@@ -124,6 +147,10 @@ fn downtime_is_a_gap_also_for_a_kind_whose_first_list_was_never_finished() {
     recorder.crash();
     recorder.run_from(s(150));
     recorder.list(s(151), &gvk(MAP), []);
-    assert!(recorder.gap_times(window(120, 130)).contains(&gap(MAP, 100, Some(151))));
+    assert!(
+        recorder
+            .gap_times(window(120, 130))
+            .contains(&gap(MAP, 100, Some(151)))
+    );
     assert_eq!(recorder.export(120, 130).summary.gaps.len(), 2);
 }

@@ -82,15 +82,25 @@ fn delete_and_recreate_within_a_second_are_both_kept_in_their_order() {
     recorder.see(s(101), of("1").applied());
     recorder.see(us(105_200_000), of("1").deleted());
     recorder.see(us(105_700_000), of("2").applied());
-    let expected = ["101 + Deployment ns/web", "105 - Deployment ns/web", "105 + Deployment ns/web"];
+    let expected = [
+        "101 + Deployment ns/web",
+        "105 - Deployment ns/web",
+        "105 + Deployment ns/web",
+    ];
     // The object exists afterwards: in every export, from every side of the second, and in every query.
     let trace = recorder.export(100, 200).trace;
     assert_eq!(trace.told(), expected);
     assert_eq!(trace.end_state().len(), 1);
     let trace = recorder.export(103, 106).trace;
     assert_eq!(trace.told(), expected[1..]);
-    assert_eq!(trace.end_state().values().next().unwrap()["spec"], json!({"of": "2"}));
-    assert_eq!(recorder.export(106, 107).trace.start()[0]["spec"], json!({"of": "2"}));
+    assert_eq!(
+        trace.end_state().values().next().unwrap()["spec"],
+        json!({"of": "2"})
+    );
+    assert_eq!(
+        recorder.export(106, 107).trace.start()[0]["spec"],
+        json!({"of": "2"})
+    );
     assert_eq!(recorder.state(us(105_699_999)), [""; 0]);
     assert_eq!(recorder.state(us(105_700_000)), ["Deployment ns/web 2"]);
     assert_eq!(recorder.info().kinds[0].objects, 1);
@@ -100,9 +110,16 @@ fn delete_and_recreate_within_a_second_are_both_kept_in_their_order() {
 fn delete_and_recreate_in_one_microsecond_of_one_batch_are_kept_in_their_order() {
     let mut recorder = Recorder::listed(config(&["v1.ConfigMap: {}"]));
     let of = |uid: &str| obj("v1.ConfigMap", "ns/a", uid).field("data", json!({"same": "data"}));
-    recorder.see_all(s(105), [of("1").applied(), of("1").deleted(), of("2").applied()]);
+    recorder.see_all(
+        s(105),
+        [of("1").applied(), of("1").deleted(), of("2").applied()],
+    );
     let trace = recorder.export(100, 200).trace;
-    let expected = ["105 + ConfigMap ns/a", "105 - ConfigMap ns/a", "105 + ConfigMap ns/a"];
+    let expected = [
+        "105 + ConfigMap ns/a",
+        "105 - ConfigMap ns/a",
+        "105 + ConfigMap ns/a",
+    ];
     assert_eq!(trace.told(), expected);
     assert_eq!(trace.end_state().len(), 1);
     assert_eq!(recorder.state(s(105)), ["ConfigMap ns/a 2"]);
@@ -114,7 +131,10 @@ fn a_new_uid_under_a_live_name_is_a_deletion_and_a_creation() {
     let of = |uid: &str| obj("v1.ConfigMap", "ns/a", uid).field("data", json!({"same": "data"}));
     recorder.see(s(101), of("1").applied());
     recorder.see(s(105), of("2").applied());
-    assert_eq!(recorder.story(&of("").key()), ["101 + 1", "105 - 1", "105 + 2"]);
+    assert_eq!(
+        recorder.story(&of("").key()),
+        ["101 + 1", "105 - 1", "105 + 2"]
+    );
     assert_eq!(recorder.export(100, 200).trace.end_state().len(), 1);
 }
 
@@ -131,11 +151,18 @@ fn a_late_word_of_an_earlier_incarnation_deletes_nothing() {
 
 #[test]
 fn a_deployment_and_a_service_of_one_name_are_two_objects() {
-    let mut recorder = Recorder::listed(config(&["apps/v1.Deployment: {}", "v1.Service: {}", "x.io/v1.Service: {}"]));
+    let mut recorder = Recorder::listed(config(&[
+        "apps/v1.Deployment: {}",
+        "v1.Service: {}",
+        "x.io/v1.Service: {}",
+    ]));
     let web = obj("apps/v1.Deployment", "ns/web", "1").spec(json!({"a": 1}));
     let service = obj("v1.Service", "ns/web", "2").spec(json!({"b": 1}));
     let foreign = obj("x.io/v1.Service", "ns/web", "3").spec(json!({"c": 1}));
-    recorder.see_all(s(101), [web.applied(), service.applied(), foreign.applied()]);
+    recorder.see_all(
+        s(101),
+        [web.applied(), service.applied(), foreign.applied()],
+    );
     let trace = recorder.export(110, 120).trace;
     assert_eq!(trace.start().len(), 3);
     assert_eq!(trace.index().len(), 3);
@@ -162,6 +189,9 @@ fn an_object_read_in_another_version_is_the_same_object() {
         ["101 + 1", "121 + 1 (after 110)"]
     );
     let kinds = recorder.info().kinds;
-    let live: Vec<_> = kinds.iter().map(|kind| (kind.kind.as_str(), kind.objects)).collect();
+    let live: Vec<_> = kinds
+        .iter()
+        .map(|kind| (kind.kind.as_str(), kind.objects))
+        .collect();
     assert_eq!(live, [("x.io/v1.Job", 1), ("x.io/v1beta1.Job", 0)]);
 }

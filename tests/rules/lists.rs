@@ -7,7 +7,12 @@ use crate::support::build::listed;
 use crate::support::*;
 
 fn map(name: &str, value: i64) -> Obj {
-    obj("v1.ConfigMap", &format!("ns/{name}"), &format!("uid-{name}")).field("data", json!({"v": value}))
+    obj(
+        "v1.ConfigMap",
+        &format!("ns/{name}"),
+        &format!("uid-{name}"),
+    )
+    .field("data", json!({"v": value}))
 }
 
 fn recorder_with(names: &[&str]) -> Recorder {
@@ -41,7 +46,10 @@ fn an_aborted_list_deletes_nothing_and_leaves_no_ghosts() {
     recorder.see_all(s(111), [started(), item("b")]);
     assert_eq!(recorder.state(s(111)).len(), 3);
     recorder.see_all(s(112), [item("c"), finished()]);
-    assert_eq!(recorder.state(s(112)), ["ConfigMap ns/b uid-b", "ConfigMap ns/c uid-c"]);
+    assert_eq!(
+        recorder.state(s(112)),
+        ["ConfigMap ns/b uid-b", "ConfigMap ns/c uid-c"]
+    );
 }
 
 #[test]
@@ -51,7 +59,10 @@ fn a_list_that_lost_its_contact_proves_nothing() {
     recorder.blind(s(111), "v1.ConfigMap", "timeout");
     recorder.see(s(112), finished());
     assert_eq!(recorder.state(s(113)).len(), 2);
-    assert_eq!(recorder.gap_times(window(100, 200)), [("v1.ConfigMap".to_owned(), 101, None)]);
+    assert_eq!(
+        recorder.gap_times(window(100, 200)),
+        [("v1.ConfigMap".to_owned(), 101, None)]
+    );
 }
 
 #[test]
@@ -72,7 +83,10 @@ fn an_object_that_cannot_be_read_is_not_taken_for_deleted_and_costs_nothing_else
         uid: Uid::from("uid-b"),
     };
     let changed = listed(&gvk("v1.ConfigMap"), map("c", 2).item());
-    recorder.see_all(s(110), [started(), item("a"), unreadable, changed, finished()]);
+    recorder.see_all(
+        s(110),
+        [started(), item("a"), unreadable, changed, finished()],
+    );
     assert_eq!(recorder.state(s(111)).len(), 3);
     assert_eq!(recorder.story(&map("b", 0).key()), ["101 + uid-b"]);
     assert_eq!(recorder.story(&map("c", 0).key()).len(), 2);
@@ -80,14 +94,23 @@ fn an_object_that_cannot_be_read_is_not_taken_for_deleted_and_costs_nothing_else
 
 #[test]
 fn a_list_hides_no_deletion_of_its_kind_and_touches_no_other() {
-    let mut recorder = Recorder::listed(config(&["v1.ConfigMap: {}", "v1.ConfigMapX: {}", "x/v1.ConfigMap: {}"]));
+    let mut recorder = Recorder::listed(config(&[
+        "v1.ConfigMap: {}",
+        "v1.ConfigMapX: {}",
+        "x/v1.ConfigMap: {}",
+    ]));
     let others = [
         obj("v1.ConfigMapX", "ns/a", "x"),
         obj("x/v1.ConfigMap", "ns/a", "g"),
     ];
     recorder.see_all(s(101), others.iter().map(Obj::applied));
-    recorder.see_all(s(101), (0..2_500).map(|n| map(&format!("m{n}"), 1).applied()));
-    let kept = (0..2_500).filter(|n| n % 500 == 7).map(|n| map(&format!("m{n}"), 1).item());
+    recorder.see_all(
+        s(101),
+        (0..2_500).map(|n| map(&format!("m{n}"), 1).applied()),
+    );
+    let kept = (0..2_500)
+        .filter(|n| n % 500 == 7)
+        .map(|n| map(&format!("m{n}"), 1).item());
     assert_eq!(recorder.list(s(110), &gvk("v1.ConfigMap"), kept), 2_495);
     let state = recorder.state(s(110));
     assert_eq!(state.len(), 7);
@@ -105,5 +128,8 @@ fn what_vanishes_between_two_tries_of_the_first_list_is_an_inferred_deletion() {
         recorder.story(&map("a", 0).key()),
         ["105 + uid-a (initial)", "110 - uid-a (after 100)"]
     );
-    assert_eq!(recorder.story(&map("b", 0).key()), ["105 + uid-b (initial)"]);
+    assert_eq!(
+        recorder.story(&map("b", 0).key()),
+        ["105 + uid-b (initial)"]
+    );
 }

@@ -75,9 +75,16 @@ fn an_export_that_fails_anywhere_leaves_nothing_behind() {
             left,
         };
         let error = export(&reader, &request(), &mut out).unwrap_err();
-        assert!(matches!(error, ExportError::Encode(_)), "after {left} bytes: {error:?}");
+        assert!(
+            matches!(error, ExportError::Encode(_)),
+            "after {left} bytes: {error:?}"
+        );
         drop(out);
-        assert_eq!(fs::read_dir(outputs.path()).unwrap().count(), 0, "after {left} bytes");
+        assert_eq!(
+            fs::read_dir(outputs.path()).unwrap().count(),
+            0,
+            "after {left} bytes"
+        );
     }
     fs::write(&path, "an older trace").unwrap();
     let mut out = Failing {

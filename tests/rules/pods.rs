@@ -99,7 +99,11 @@ fn a_pod_that_never_started_has_no_lifecycle() {
 #[test]
 fn a_pod_first_seen_when_it_was_over_has_its_lifecycle() {
     let lifecycles = play(|recorder, web| {
-        let job = pod("ns/p", "p").owned_by(web).started(80).finished(104).terminal();
+        let job = pod("ns/p", "p")
+            .owned_by(web)
+            .started(80)
+            .finished(104)
+            .terminal();
         recorder.see(s(120), job.applied());
     });
     // The start is cut at the window's.
@@ -111,10 +115,19 @@ fn windows_hold_the_lifecycles_that_overlap_them() {
     let mut recorder = Recorder::listed(config(&["apps/v1.Deployment: {trackLifecycle: true}"]));
     let web = obj(WEB, "ns/web", "web").spec(json!({}));
     recorder.see(s(101), web.applied());
-    let over = pod("ns/over", "over").owned_by(&web).started(110).finished(150).terminal();
+    let over = pod("ns/over", "over")
+        .owned_by(&web)
+        .started(110)
+        .finished(150)
+        .terminal();
     let runs = pod("ns/runs", "runs").owned_by(&web).started(120);
     recorder.see_all(s(160), [over.applied(), runs.applied()]);
-    let of = |start, end| recorder.export(start, end).trace.lifecycles_of(WEB, "ns/web");
+    let of = |start, end| {
+        recorder
+            .export(start, end)
+            .trace
+            .lifecycles_of(WEB, "ns/web")
+    };
     use Lifecycle::{Finished, Running};
     assert_eq!(of(100, 200), [Running(120), Finished(110, 150)]);
     // One that spans the whole window is kept, also where nothing else happens in it.

@@ -41,11 +41,19 @@ impl Write for Gated {
 
 fn map(name: &str, n: i64) -> Obj {
     let text = "x".repeat(30_000);
-    obj("v1.ConfigMap", &format!("ns/{name}"), &format!("uid-{name}")).field("data", json!({"n": n, "text": text}))
+    obj(
+        "v1.ConfigMap",
+        &format!("ns/{name}"),
+        &format!("uid-{name}"),
+    )
+    .field("data", json!({"n": n, "text": text}))
 }
 
 fn recorder() -> Recorder {
-    let mut recorder = Recorder::listed(config(&["v1.ConfigMap: {}", "apps/v1.Deployment: {trackLifecycle: true}"]));
+    let mut recorder = Recorder::listed(config(&[
+        "v1.ConfigMap: {}",
+        "apps/v1.Deployment: {trackLifecycle: true}",
+    ]));
     let web = obj("apps/v1.Deployment", "ns/web", "web").spec(json!({}));
     recorder.see(s(101), web.applied());
     for n in 0..200 {
@@ -53,7 +61,10 @@ fn recorder() -> Recorder {
             s(102 + n / 10),
             [
                 map(&format!("m{}", n % 30), n).applied(),
-                pod(&format!("ns/p{n}"), &format!("p{n}")).owned_by(&web).started(103).applied(),
+                pod(&format!("ns/p{n}"), &format!("p{n}"))
+                    .owned_by(&web)
+                    .started(103)
+                    .applied(),
             ],
         );
     }
@@ -69,7 +80,11 @@ fn request() -> ExportRequest {
 }
 
 /// Exports through a gate at a byte, and does something while the export stands there.
-fn while_stopped(recorder: &mut Recorder, stop_at: usize, work: impl FnOnce(&mut Recorder)) -> Vec<u8> {
+fn while_stopped(
+    recorder: &mut Recorder,
+    stop_at: usize,
+    work: impl FnOnce(&mut Recorder),
+) -> Vec<u8> {
     let reader = recorder.reader();
     let (stopped, is_stopped) = mpsc::channel();
     let (go, go_on) = mpsc::channel();
@@ -101,7 +116,9 @@ fn disturb(recorder: &mut Recorder, round: i64) {
             map("m2", 0).deleted(),
             map(&format!("new-{round}"), 1).applied(),
             pod("ns/p1", "p1").started(103).deleted(),
-            pod(&format!("ns/new-{round}"), &format!("new-{round}")).started(120).applied(),
+            pod(&format!("ns/new-{round}"), &format!("new-{round}"))
+                .started(120)
+                .applied(),
         ],
     );
     recorder.blind(at, "v1.ConfigMap", "test");
@@ -111,7 +128,13 @@ fn disturb(recorder: &mut Recorder, round: i64) {
 #[test]
 fn what_is_recorded_during_an_export_does_not_change_it() {
     let whole = recorder().export(110, 1_000).bytes;
-    for part in [1, whole.len() / 4, whole.len() / 2, whole.len() - 200, whole.len() - 1] {
+    for part in [
+        1,
+        whole.len() / 4,
+        whole.len() / 2,
+        whole.len() - 200,
+        whole.len() - 1,
+    ] {
         let mut recorder = recorder();
         let bytes = while_stopped(&mut recorder, part, |recorder| {
             for round in 0..5 {
@@ -162,5 +185,8 @@ fn a_receiver_that_stalls_keeps_no_old_pages_alive() {
         while_stopped(&mut beside, stop_at, work);
     }
     let (alone, beside) = (allocated(&alone), allocated(&beside));
-    assert!(beside <= 2 * alone, "{beside} bytes beside a stalled export, {alone} alone");
+    assert!(
+        beside <= 2 * alone,
+        "{beside} bytes beside a stalled export, {alone} alone"
+    );
 }

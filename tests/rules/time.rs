@@ -19,21 +19,39 @@ fn times_and_sequence_numbers_never_go_backwards() {
         let committed = recorder.see(s(clock), map(n).applied());
         told.push((committed.last.at.as_seconds(), committed.last.seq));
     }
-    assert_eq!(told, [(200, 1), (200, 2), (200, 3), (210, 4), (210, 5), (211, 6)]);
+    assert_eq!(
+        told,
+        [(200, 1), (200, 2), (200, 3), (210, 4), (210, 5), (211, 6)]
+    );
     let history = recorder.history(&map(0).key());
     let values: Vec<_> = history
         .iter()
         .map(|entry| entry.object().unwrap().unwrap()["data"]["n"].clone())
         .collect();
-    assert_eq!(values, [json!(1), json!(2), json!(3), json!(4), json!(5), json!(6)]);
+    assert_eq!(
+        values,
+        [json!(1), json!(2), json!(3), json!(4), json!(5), json!(6)]
+    );
     assert!(history.windows(2).all(|pair| pair[0].event < pair[1].event));
-    assert!(history.windows(2).all(|pair| pair[0].event.seq < pair[1].event.seq));
+    assert!(
+        history
+            .windows(2)
+            .all(|pair| pair[0].event.seq < pair[1].event.seq)
+    );
     // The export tells them in that order, and its end state is the last.
     let trace = recorder.export(100, 300).trace;
-    let order: Vec<_> = trace.changes().into_iter().map(|(_, object)| object["data"]["n"].clone()).collect();
+    let order: Vec<_> = trace
+        .changes()
+        .into_iter()
+        .map(|(_, object)| object["data"]["n"].clone())
+        .collect();
     assert_eq!(order, values);
     let gaps = recorder.gaps(sk_tracedb::model::TimeRange::ALL);
-    assert!(gaps.iter().all(|gap| gap.end.is_none_or(|end| end >= gap.start)), "{gaps:?}");
+    assert!(
+        gaps.iter()
+            .all(|gap| gap.end.is_none_or(|end| end >= gap.start)),
+        "{gaps:?}"
+    );
     let runs = recorder.info().runs;
     assert!(runs.iter().all(|run| run.start <= run.end));
     assert!(runs[0].end <= runs[1].start);
@@ -51,8 +69,14 @@ fn a_change_is_in_the_window_of_its_own_microsecond() {
     assert_eq!(recorder.state(us(120_000_001)).len(), 0);
     // Half-open: [start, end).
     assert_eq!(recorder.export(100, 110).trace.told(), [""; 0]);
-    assert_eq!(recorder.export(110, 120).trace.told(), ["110 + ConfigMap ns/a"]);
-    assert_eq!(recorder.export(111, 120).trace.start_names(), ["ConfigMap ns/a"]);
+    assert_eq!(
+        recorder.export(110, 120).trace.told(),
+        ["110 + ConfigMap ns/a"]
+    );
+    assert_eq!(
+        recorder.export(111, 120).trace.start_names(),
+        ["ConfigMap ns/a"]
+    );
     let at_its_end = recorder.export(120, 121).trace;
     assert_eq!(at_its_end.start_names(), ["ConfigMap ns/a"]);
     assert_eq!(at_its_end.told(), ["120 - ConfigMap ns/a"]);

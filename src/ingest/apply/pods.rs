@@ -54,10 +54,16 @@ impl Apply<'_, '_> {
         put(&mut self.tables.pods, pod.uid.0.as_str(), row)?;
         if before.is_none() {
             self.state.row.pods += 1;
+        }
+        // Also one that had ended, perhaps epochs ago, and is told more of now.
+        let told_late =
+            before.is_some_and(|before| before.end_us.is_some() && before.end_us != row.end_us);
+        if before.is_none() || told_late {
             self.pod_alive(&row.namespace, &row.name, &pod.uid)?;
         }
         // The kubelet may tell of a start that lies in an epoch before the one in which the pod was first seen.
-        if let (Some(start), None) = (row.start_us, before.and_then(|before| before.start_us)) {
+        let started = before.is_none_or(|before| before.start_us.is_none());
+        if let Some(start) = row.start_us.filter(|_| started || told_late) {
             self.pod_alive_from(
                 Timestamp::from_micros(start),
                 &row.namespace,
@@ -90,11 +96,17 @@ fn new_pod(pod: &ObservedPod) -> PodRow {
 /// Takes over what a version of the pod tells. A start, once known, stays: a restarted container must not move it.
 fn learn(row: &mut PodRow, pod: &ObservedPod) {
     row.owners = pod.owners.iter().map(OwnerRefRow::from).collect();
-    if row.end_us.is_some() {
-        return;
+    let containers_end_us = pod.times.containers_end.map(Timestamp::as_micros);
+    if row.end_us.is_none() {
+        row.start_us = row.start_us.or(pod.times.start.map(Timestamp::as_micros));
+        row.containers_end_us = containers_end_us;
+    } else if let (None, Some(end_us)) = (row.containers_end_us, containers_end_us) {
+        // It was seen to have ended before its containers told when (an evicted pod): now they do.
+        row.start_us = row.start_us.or(pod.times.start.map(Timestamp::as_micros));
+        row.containers_end_us = Some(end_us);
+        row.end_us = Some(row.start_us.map_or(end_us, |start| end_us.max(start)));
+        row.end_since_us = None;
     }
-    row.start_us = row.start_us.or(pod.times.start.map(Timestamp::as_micros));
-    row.containers_end_us = pod.times.containers_end.map(Timestamp::as_micros);
 }
 
 /// The pod has ended: at the `finishedAt` of its last containers where that is known, else now.
