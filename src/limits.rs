@@ -84,8 +84,8 @@ pub const ERROR_EXCERPT_BYTES_MAX: usize = 256;
 
 /// Lists that fetch or hand over a page at once; each holds at most one page.
 pub const LISTS_MAX: usize = 4;
-/// The same for kinds that have failed since they last worked: they wait for each other, not the others for them.
-pub const LISTS_FAILING_MAX: usize = 2;
+/// The same for kinds whose last page did not come in time: they wait for each other, not the others for them.
+pub const LISTS_SLOW_MAX: usize = 2;
 /// Largest answer to a list request, bytes of JSON. A larger one is asked for again with fewer items.
 pub const LIST_PAGE_BYTES_MAX: usize = 32 << 20;
 /// How often one page of a list is asked for before the list is abandoned.
