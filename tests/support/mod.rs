@@ -2,7 +2,7 @@
 //! stopped, crashed and restarted ([`recorder`]), and a decoder of trace files that was written from the format's
 //! description and shares nothing with the encoder ([`trace`]).
 
-#![allow(dead_code)] // every test crate uses its own part of this
+#![allow(dead_code, unused_imports)] // every test crate uses its own part of this
 
 pub mod build;
 pub mod recorder;
