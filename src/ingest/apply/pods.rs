@@ -1,11 +1,13 @@
 //! Pod lifecycles: one for each pod, by UID (R1, R14).
 
+use redb::ReadableTable;
+
 use super::{Apply, Certainty};
 use crate::model::{ObservedPod, Timestamp};
-use crate::store::StoreError;
-use crate::store::lookup::Lookup;
+use crate::store::lookup::{Lookup, as_slice};
 use crate::store::rows::{OwnerRefRow, PodRow};
 use crate::store::tables::put;
+use crate::store::{StoreError, keys};
 
 impl Apply<'_, '_> {
     /// The pod exists in this version.
@@ -16,6 +18,9 @@ impl Apply<'_, '_> {
         certainty: Certainty,
     ) -> Result<(), StoreError> {
         let before = self.tables.pod(&pod.uid)?;
+        if before.is_none() {
+            self.end_predecessors(at, pod, certainty)?;
+        }
         let mut row = before.clone().unwrap_or_else(|| new_pod(pod));
         learn(&mut row, pod);
         // A pod whose deletion was inferred and that is there after all.
@@ -39,6 +44,35 @@ impl Apply<'_, '_> {
         row.gone = true;
         end(&mut row, at, certainty.since);
         self.store_pod(at, pod, before.as_ref(), &row)
+    }
+
+    /// Another pod has taken the name: the deletions of those before were missed (R1, R9).
+    fn end_predecessors(
+        &mut self,
+        at: Timestamp,
+        pod: &ObservedPod,
+        certainty: Certainty,
+    ) -> Result<(), StoreError> {
+        let name = keys::epoch_pod_prefix(self.state.row.epoch, &pod.namespace, &pod.name);
+        let (from, to) = keys::prefix_range(&name);
+        for entry in self
+            .tables
+            .alive_pods
+            .range::<&[u8]>((as_slice(&from), as_slice(&to)))?
+        {
+            let uid = keys::epoch_pod_of("epoch_and_pod_to_unit", entry?.0.value())?;
+            let Some(mut row) = self.tables.pod(&uid)? else {
+                continue;
+            };
+            // An imported pod bears its owner's name.
+            if row.gone || row.given_owner.is_some() {
+                continue;
+            }
+            row.gone = true;
+            end(&mut row, at, certainty.since);
+            put(&mut self.tables.pods, uid.0.as_str(), &row)?;
+        }
+        Ok(())
     }
 
     fn store_pod(
