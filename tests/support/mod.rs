@@ -8,6 +8,6 @@ pub mod build;
 pub mod recorder;
 pub mod trace;
 
-pub use build::{Obj, Pod, config, gvk, listed, obj, pod, s, us};
-pub use recorder::{Exported, Recorder, window};
+pub use build::{Obj, Pod, config, gvk, obj, pod, s, us};
+pub use recorder::{Recorder, window};
 pub use trace::{Lifecycle, Trace};
