@@ -30,6 +30,7 @@ pub(super) enum Target {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an export request (start_ts, end_ts, export_path, filters)")]
 struct WireRequest {
     start_ts: i64,
     end_ts: i64,
@@ -39,9 +40,12 @@ struct WireRequest {
 }
 
 /// The first two are SimKube's; the others are ours.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, default)]
-#[derive(Default)]
+#[derive(Default, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    default,
+    expecting = "filters (lists of namespaces, kinds and label selectors)"
+)]
 struct WireFilters {
     excluded_namespaces: Vec<String>,
     excluded_labels: Vec<LabelSelector>,
@@ -160,8 +164,18 @@ mod tests {
         .unwrap();
         let filters = wanted.request.filters;
         assert_eq!(filters.included_namespaces, ["a"]);
-        assert!(filters.excluded_kinds.iter().all(|kind| kind.matches("", "ConfigMap")));
-        assert!(filters.included_kinds.iter().all(|kind| kind.matches("apps", "Deployment")));
+        assert!(
+            filters
+                .excluded_kinds
+                .iter()
+                .all(|kind| kind.matches("", "ConfigMap"))
+        );
+        assert!(
+            filters
+                .included_kinds
+                .iter()
+                .all(|kind| kind.matches("apps", "Deployment"))
+        );
         assert_eq!(filters.included_labels.len(), 1);
         assert!(filters.include_cluster_scoped);
     }
@@ -176,14 +190,25 @@ mod tests {
             ("{".to_owned(), "line 1 column 1"),
             ("[]".to_owned(), "start_ts"),
             (r#"{"start_ts":"x"}"#.to_owned(), "expected i64"),
-            (r#"{"start_ts":1,"end_ts":2,"export_path":"x"}"#.to_owned(), "`filters`"),
-            (with(r#"{"excluded_namespace":[]}"#), "`excluded_namespace`"),
-            (with(r#"{"excluded_kinds":["a b"]}"#), "\"a b\" names no kind"),
             (
-                with(r#"{"excluded_labels":[{"matchExpressions":[{"key":"k","operator":"Near"}]}]}"#),
+                r#"{"start_ts":1,"end_ts":2,"export_path":"x"}"#.to_owned(),
+                "`filters`",
+            ),
+            (with(r#"{"excluded_namespace":[]}"#), "`excluded_namespace`"),
+            (
+                with(r#"{"excluded_kinds":["a b"]}"#),
+                "\"a b\" names no kind",
+            ),
+            (
+                with(
+                    r#"{"excluded_labels":[{"matchExpressions":[{"key":"k","operator":"Near"}]}]}"#,
+                ),
                 "\"Near\"",
             ),
-            (with(r#"{"included_labels":[{"matchLabels":{"-":"v"}}]}"#), "\"-\""),
+            (
+                with(r#"{"included_labels":[{"matchLabels":{"-":"v"}}]}"#),
+                "\"-\"",
+            ),
             (
                 r#"{"start_ts":3,"end_ts":2,"export_path":"x","filters":{}}"#.to_owned(),
                 "(start_ts 3, end_ts 2)",
