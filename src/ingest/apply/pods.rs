@@ -1,7 +1,5 @@
 //! Pod lifecycles: one for each pod, by UID (R1, R14).
 
-use redb::ReadableTable;
-
 use super::{Apply, Certainty};
 use crate::model::{ObservedPod, Timestamp};
 use crate::store::lookup::{Lookup, as_slice};
