@@ -49,6 +49,39 @@ pub const OWNER_LOOKUPS_MAX: usize = 8;
 /// Wanted owners of one kind above which one paged list replaces single look-ups.
 pub const OWNER_LOOKUPS_BEFORE_LIST: usize = 64;
 
+/// Rows of an epoch before a new one may begin (see `ingest::apply::epochs`).
+pub const EPOCH_ROWS_MIN: u64 = 16_384;
+/// How many times the rows that an epoch began with it has to hold before a new one begins.
+pub const EPOCH_GROWTH: u64 = 3;
+/// Gaps listed in the summary of an export.
+pub const GAPS_REPORTED_MAX: usize = 1_000;
+
+/// Longest kind (`group/version.Kind`) or name (`namespace/name`) accepted in a trace, and longest field name, bytes.
+pub const TRACE_NAME_BYTES_MAX: usize = 4_096;
+/// Values (map entries and array elements, at every depth) in one object of a trace. It bounds what an object costs in
+/// memory, which can be far more than its bytes; etcd's default limit of 1.5 MiB leaves room for fewer.
+pub const OBJECT_VALUES_MAX: usize = 1 << 20;
+/// Buffer between a trace file and its reader, bytes.
+pub const TRACE_READ_BUFFER_BYTES: usize = 64 << 10;
+
+const _: () = assert!(
+    TRACE_NAME_BYTES_MAX >= 3 * NAME_BYTES_MAX + 2,
+    "group, version and kind of the greatest length must fit into a trace"
+);
+
+/// Largest tracer config accepted, bytes.
+pub const CONFIG_BYTES_MAX: usize = 256 << 10;
+/// Aliases (`*name`) accepted in a tracer config.
+pub const CONFIG_ALIASES_MAX: usize = 256;
+/// YAML nodes accepted in a tracer config, and again as many for what its aliases expand to.
+pub const CONFIG_NODES_MAX: usize = 16_384;
+/// Deepest nesting accepted in a tracer config; the format needs four levels.
+pub const CONFIG_DEPTH_MAX: usize = 16;
+/// Longest label selector accepted in its text form (`app=web,tier!=db`), bytes.
+pub const SELECTOR_BYTES_MAX: usize = 64 << 10;
+/// Longest excerpt of a foreign text that an error message repeats, bytes.
+pub const ERROR_EXCERPT_BYTES_MAX: usize = 256;
+
 /// Lists that fetch or hand over a page at once; each holds at most one page.
 pub const LISTS_MAX: usize = 4;
 /// The same for kinds whose last page did not come in time: they wait for each other, not the others for them.
@@ -104,44 +137,44 @@ pub const OWNER_GONE_SECONDS_MAX: u64 = 600;
 /// Failures in a row after which a kind that was never listed no longer holds back readiness.
 pub const READY_FAILURES_MIN: u32 = 5;
 
-const _: () = {
-    assert!(LIST_PAGE_BYTES_MAX >= OBJECT_BYTES_MAX && WATCH_LINE_BYTES_MAX >= OBJECT_BYTES_MAX);
-    assert!(BACKOFF_MS_MIN < BACKOFF_MS_MAX && CATCH_UP_WATCH_SECONDS < WATCH_SECONDS);
-    // With a tenth of jitter on top.
-    assert!(WATCH_SECONDS + WATCH_SECONDS / 10 < 240);
-    assert!(OWNERS_WANTED_MAX < OWNERS_ASKED_MAX);
-    assert!(OWNER_LOOKUPS_PER_KIND_MAX < OWNER_LOOKUPS_MAX);
-};
+/// Largest body of a request over HTTP, bytes: Rocket's own limit for JSON, under which sk-tracer runs.
+pub const HTTP_REQUEST_BYTES_MAX: usize = 1 << 20;
 
-/// Rows of an epoch before a new one may begin (see `ingest::apply::epochs`).
-pub const EPOCH_ROWS_MIN: u64 = 16_384;
-/// How many times the rows that an epoch began with it has to hold before a new one begins.
-pub const EPOCH_GROWTH: u64 = 3;
-/// Gaps listed in the summary of an export.
-pub const GAPS_REPORTED_MAX: usize = 1_000;
+/// Largest head (request line and headers) of a request over HTTP, bytes.
+pub const HTTP_HEAD_BYTES_MAX: usize = 64 << 10;
+/// Longest wait for the head of a request, from the moment the connection could carry one, seconds.
+pub const HTTP_HEAD_SECONDS_MAX: u64 = 15;
+/// Longest wait for the body of a request, seconds.
+pub const HTTP_REQUEST_SECONDS_MAX: u64 = 30;
+/// Longest time in which a client takes not one byte of what is ready for it, seconds.
+pub const HTTP_STALL_SECONDS_MAX: u64 = 120;
+/// Connections open at once; further ones wait in the system's backlog.
+pub const HTTP_CONNECTIONS_MAX: usize = 128;
+/// First wait after the system gave no connection (out of file descriptors), milliseconds.
+pub const HTTP_ACCEPT_RETRY_MS: u64 = 100;
+/// Exports under way at once over HTTP.
+pub const HTTP_EXPORTS_MAX: usize = 4;
+/// When a client that was sent away should come again, seconds.
+pub const HTTP_RETRY_AFTER_SECONDS: u64 = 10;
+/// Warnings about one export in headers of its response.
+pub const HTTP_WARNINGS_MAX: usize = 8;
+/// Longest header value that carries a warning, bytes.
+pub const HTTP_WARNING_BYTES_MAX: usize = 512;
+/// One piece of a streamed export, bytes.
+pub const EXPORT_CHUNK_BYTES: usize = 256 << 10;
+/// Pieces of a streamed export that wait for the receiver.
+pub const EXPORT_CHUNKS_QUEUED_MAX: usize = 4;
 
-/// Longest kind (`group/version.Kind`) or name (`namespace/name`) accepted in a trace, and longest field name, bytes.
-pub const TRACE_NAME_BYTES_MAX: usize = 4_096;
-/// Values (map entries and array elements, at every depth) in one object of a trace. It bounds what an object costs in
-/// memory, which can be far more than its bytes; etcd's default limit of 1.5 MiB leaves room for fewer.
-pub const OBJECT_VALUES_MAX: usize = 1 << 20;
-/// Buffer between a trace file and its reader, bytes.
-pub const TRACE_READ_BUFFER_BYTES: usize = 64 << 10;
-
-const _: () = assert!(
-    TRACE_NAME_BYTES_MAX >= 3 * NAME_BYTES_MAX + 2,
-    "group, version and kind of the greatest length must fit into a trace"
-);
-
-/// Largest tracer config accepted, bytes.
-pub const CONFIG_BYTES_MAX: usize = 256 << 10;
-/// Aliases (`*name`) accepted in a tracer config.
-pub const CONFIG_ALIASES_MAX: usize = 256;
-/// YAML nodes accepted in a tracer config, and again as many for what its aliases expand to.
-pub const CONFIG_NODES_MAX: usize = 16_384;
-/// Deepest nesting accepted in a tracer config; the format needs four levels.
-pub const CONFIG_DEPTH_MAX: usize = 16;
-/// Longest label selector accepted in its text form (`app=web,tier!=db`), bytes.
-pub const SELECTOR_BYTES_MAX: usize = 64 << 10;
-/// Longest excerpt of a foreign text that an error message repeats, bytes.
-pub const ERROR_EXCERPT_BYTES_MAX: usize = 256;
+/// One part of an upload to an object store, bytes. S3 takes 10,000 of them, each of 5 MiB at least.
+pub const STORAGE_PART_BYTES: usize = 8 << 20;
+/// Parts of one upload under way at once.
+pub const STORAGE_PARTS_UNDER_WAY_MAX: usize = 2;
+/// How often a request to an object store is sent again.
+pub const STORAGE_RETRIES_MAX: usize = 5;
+/// How long after its first try a request to an object store may be sent again, seconds.
+pub const STORAGE_RETRY_SECONDS_MAX: u64 = 60;
+/// Longest wait for an object store to forget an unfinished upload, seconds.
+pub const STORAGE_ABORT_SECONDS_MAX: u64 = 10;
+const _: () = assert!(STORAGE_PART_BYTES >= 5 << 20 && STORAGE_PARTS_UNDER_WAY_MAX >= 1);
+/// Bytes of a trace that are encoded before they are written, while no snapshot of the store is held.
+pub const EXPORT_STAGE_BYTES: usize = 1 << 20;

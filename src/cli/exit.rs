@@ -16,8 +16,13 @@ pub(super) fn usage(error: impl std::fmt::Display) -> anyhow::Error {
 
 /// Prints an error with its causes and says how the process shall end.
 pub(super) fn code(result: anyhow::Result<()>) -> ExitCode {
-    let Err(error) = result else { return ExitCode::SUCCESS };
-    if let Some(interrupted) = error.chain().find_map(|cause| cause.downcast_ref::<Interrupted>()) {
+    let Err(error) = result else {
+        return ExitCode::SUCCESS;
+    };
+    if let Some(interrupted) = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<Interrupted>())
+    {
         eprintln!("stopped by {}; nothing was left behind", interrupted.name());
         return ExitCode::from(interrupted.exit_code());
     }
@@ -26,8 +31,11 @@ pub(super) fn code(result: anyhow::Result<()>) -> ExitCode {
         return ExitCode::from(1);
     }
     let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-    let (hints, text): (Vec<String>, Vec<String>) =
-        causes.iter().flat_map(|cause| cause.split('\n')).map(str::to_owned).partition(|line| line.starts_with("hint:"));
+    let (hints, text): (Vec<String>, Vec<String>) = causes
+        .iter()
+        .flat_map(|cause| cause.split('\n'))
+        .map(str::to_owned)
+        .partition(|line| line.starts_with("hint:"));
     eprintln!("error: {}", text.join(": "));
     for hint in hints {
         eprintln!("{hint}");

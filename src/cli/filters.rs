@@ -15,7 +15,12 @@ pub(super) struct FilterArgs {
     exclude_namespace: Vec<String>,
 
     /// Keep only these namespaces.
-    #[arg(short = 'n', long = "namespace", value_name = "NAMESPACE", value_delimiter = ',')]
+    #[arg(
+        short = 'n',
+        long = "namespace",
+        value_name = "NAMESPACE",
+        value_delimiter = ','
+    )]
     include_namespace: Vec<String>,
 
     /// Leave out a kind: Deployment, deployments.apps or apps/v1.Deployment.
@@ -42,7 +47,10 @@ pub(super) struct FilterArgs {
 impl FilterArgs {
     pub(super) fn filters(&self) -> anyhow::Result<ExportFilters> {
         let selectors = |texts: &[String]| -> anyhow::Result<Vec<LabelSelector>> {
-            texts.iter().map(|text| LabelSelector::parse_query(text).map_err(usage)).collect()
+            texts
+                .iter()
+                .map(|text| LabelSelector::parse_query(text).map_err(usage))
+                .collect()
         };
         Ok(ExportFilters {
             excluded_namespaces: self.exclude_namespace.clone(),

@@ -8,12 +8,14 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::exit::usage;
+use super::gaps;
 use super::output::{Format, print_item};
 use super::table::Table;
 use super::window::WindowArgs;
-use crate::model::{Action, ObjectKey, TimeRange};
+use crate::limits::GAPS_REPORTED_MAX;
+use crate::model::{Action, Gvk, ObjectKey, TimeRange};
 use crate::query::diff::{Difference, diff};
-use crate::query::{HistoryEntry, KindMatch};
+use crate::query::{Gap, HistoryEntry, KindMatch};
 use crate::store::{Reader, Snapshot};
 
 /// Changed paths shown in one line of the table.
@@ -58,7 +60,10 @@ struct Entry<'a> {
 pub(super) fn run(args: &HistoryArgs) -> anyhow::Result<()> {
     let (namespace, name) = args.name.split_once('/').unwrap_or(("", &args.name));
     if name.is_empty() || name.contains('/') {
-        return Err(usage(format!("{:?} is no name: expected NAMESPACE/NAME, or NAME for a cluster-scoped object", args.name)));
+        return Err(usage(format!(
+            "{:?} is no name: expected NAMESPACE/NAME, or NAME for a cluster-scoped object",
+            args.name
+        )));
     }
     let snapshot = Reader::open(&args.db)?.snapshot()?;
     let key = find(&snapshot, &args.kind, namespace, name)?;
@@ -68,22 +73,39 @@ pub(super) fn run(args: &HistoryArgs) -> anyhow::Result<()> {
         Format::Table => print_table(&snapshot, &key, window, out)?,
         format => print_entries(&snapshot, &key, window, format, out)?,
     }
-    for gap in snapshot.gaps(window)? {
-        let gap = gap?;
-        if gap.kind.parse::<crate::model::Gvk>().is_ok_and(|gvk| gvk.group == key.group && gvk.kind == key.kind) {
-            let end = gap.end.map_or("now".to_owned(), |end| end.to_string());
-            eprintln!("warning: blind for {} from {} to {end}: {}", gap.kind, gap.start, gap.reason);
-        }
-    }
+    let of_kind = |gap: &Gap| {
+        gap.kind
+            .parse::<Gvk>()
+            .is_ok_and(|gvk| gvk.group == key.group && gvk.kind == key.kind)
+    };
+    let gaps: Vec<Gap> = snapshot
+        .gaps(window)?
+        .filter(|gap| gap.as_ref().map_or(true, of_kind))
+        .take(GAPS_REPORTED_MAX)
+        .collect::<Result<_, _>>()?;
+    gaps::warn(&gaps);
     Ok(())
 }
 
 /// The recorded object that is meant.
-fn find(snapshot: &Snapshot, kind: &KindMatch, namespace: &str, name: &str) -> anyhow::Result<ObjectKey> {
+fn find(
+    snapshot: &Snapshot,
+    kind: &KindMatch,
+    namespace: &str,
+    name: &str,
+) -> anyhow::Result<ObjectKey> {
     let mut found: Vec<ObjectKey> = Vec::new();
-    for gvk in snapshot.info()?.kinds.into_iter().filter_map(|kind| kind.kind.parse::<crate::model::Gvk>().ok()) {
+    for gvk in snapshot
+        .info()?
+        .kinds
+        .into_iter()
+        .filter_map(|kind| kind.kind.parse::<Gvk>().ok())
+    {
         let key = ObjectKey::new(&*gvk.group, &*gvk.kind, namespace, name);
-        if kind.matches(&gvk.group, &gvk.kind) && !found.contains(&key) && snapshot.is_recorded(&key)? {
+        if kind.matches(&gvk.group, &gvk.kind)
+            && !found.contains(&key)
+            && snapshot.is_recorded(&key)?
+        {
             found.push(key);
         }
     }
@@ -94,14 +116,25 @@ fn find(snapshot: &Snapshot, kind: &KindMatch, namespace: &str, name: &str) -> a
              `sk-tracedb state --at TIME` its objects",
             kind.as_str()
         ))),
-        _ => Err(usage(format!("{} means several kinds\nhint: name one as in the config: apps/v1.Deployment", kind.as_str()))),
+        _ => Err(usage(format!(
+            "{} means several kinds\nhint: name one as in the config: apps/v1.Deployment",
+            kind.as_str()
+        ))),
     }
 }
 
-fn print_table(snapshot: &Snapshot, key: &ObjectKey, window: TimeRange, out: impl Write) -> anyhow::Result<()> {
+fn print_table(
+    snapshot: &Snapshot,
+    key: &ObjectKey,
+    window: TimeRange,
+    out: impl Write,
+) -> anyhow::Result<()> {
     let mut table = Table::new(out, &["TIME", "ACTION", "UID", "CHANGED"]);
     each(snapshot, key, window, |entry, differences, _| {
-        let mut paths: Vec<String> = differences.iter().map(|difference| difference.path.clone()).collect();
+        let mut paths: Vec<String> = differences
+            .iter()
+            .map(|difference| difference.path.clone())
+            .collect();
         if paths.len() > PATHS_MAX {
             let more = paths.len() - PATHS_MAX;
             paths.truncate(PATHS_MAX);
@@ -111,7 +144,12 @@ fn print_table(snapshot: &Snapshot, key: &ObjectKey, window: TimeRange, out: imp
         if let Some(since) = entry.since {
             changed = format!("(inferred: after {since}) {changed}");
         }
-        table.row(vec![entry.event.at.to_string(), action(entry, &differences).to_owned(), entry.uid.to_string(), changed])?;
+        table.row(vec![
+            entry.event.at.to_string(),
+            action(entry, &differences).to_owned(),
+            entry.uid.to_string(),
+            changed,
+        ])?;
         Ok(())
     })?;
     table.flush()?;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
+use super::gaps;
 use super::output::bytes;
 use super::table::Table;
 use crate::query::Info;
@@ -36,7 +37,10 @@ struct Report {
 /// Runs `info`.
 pub(super) fn run(args: &InfoArgs) -> anyhow::Result<()> {
     let snapshot = Reader::open(&args.db)?.snapshot()?;
-    let report = Report { info: snapshot.info()?, size: snapshot.size_on_disk()? };
+    let report = Report {
+        info: snapshot.info()?,
+        size: snapshot.size_on_disk()?,
+    };
     let mut out = std::io::stdout().lock();
     if args.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
@@ -49,18 +53,37 @@ pub(super) fn run(args: &InfoArgs) -> anyhow::Result<()> {
 /// Prints the report for people.
 pub(super) fn print_store(out: &mut impl Write, reader: &Reader) -> anyhow::Result<()> {
     let snapshot = reader.snapshot()?;
-    print(out, &Report { info: snapshot.info()?, size: snapshot.size_on_disk()? })
+    print(
+        out,
+        &Report {
+            info: snapshot.info()?,
+            size: snapshot.size_on_disk()?,
+        },
+    )
 }
 
 fn print(out: &mut impl Write, Report { info, size }: &Report) -> anyhow::Result<()> {
-    let time = |at: Option<crate::model::Timestamp>| at.map_or("none".to_owned(), |at| at.to_string());
+    let time =
+        |at: Option<crate::model::Timestamp>| at.map_or("none".to_owned(), |at| at.to_string());
     writeln!(out, "Record:   {} to {}", time(info.start), time(info.end))?;
-    writeln!(out, "Cluster:  {}", info.cluster_id.as_deref().unwrap_or("none"))?;
-    writeln!(out, "Store:    {} (schema version {})", info.store_id, info.schema_version)?;
+    writeln!(
+        out,
+        "Cluster:  {}",
+        info.cluster_id.as_deref().unwrap_or("none")
+    )?;
+    writeln!(
+        out,
+        "Store:    {} (schema version {})",
+        info.store_id, info.schema_version
+    )?;
     writeln!(out, "Changes:  {}", info.changes)?;
     writeln!(out, "Pods:     {}", info.pods)?;
     if info.wanted_owners > 0 {
-        writeln!(out, "Owners:   {} referred to and not known yet", info.wanted_owners)?;
+        writeln!(
+            out,
+            "Owners:   {} referred to and not known yet",
+            info.wanted_owners
+        )?;
     }
     let stored: u64 = size.tables.iter().map(|table| table.stored_bytes).sum();
     writeln!(
@@ -71,7 +94,10 @@ fn print(out: &mut impl Write, Report { info, size }: &Report) -> anyhow::Result
         bytes(size.allocated_bytes)
     )?;
     writeln!(out)?;
-    let mut table = Table::new(&mut *out, &["KIND", "OBJECTS", "APPLIED", "DELETED", "SIZE"]);
+    let mut table = Table::new(
+        &mut *out,
+        &["KIND", "OBJECTS", "APPLIED", "DELETED", "SIZE"],
+    );
     for kind in &info.kinds {
         table.row(vec![
             kind.kind.clone(),
@@ -83,10 +109,17 @@ fn print(out: &mut impl Write, Report { info, size }: &Report) -> anyhow::Result
     }
     table.flush()?;
     writeln!(out)?;
-    let mut table = Table::new(&mut *out, &["RUN", "START", "LAST COMMIT", "SOURCE", "ENDED"]);
+    let mut table = Table::new(
+        &mut *out,
+        &["RUN", "START", "LAST COMMIT", "SOURCE", "ENDED"],
+    );
     let hidden = info.runs.len().saturating_sub(LINES_MAX);
     for (number, run) in info.runs.iter().enumerate().skip(hidden) {
-        let ended = if run.closed { "in order" } else { "running or killed" };
+        let ended = if run.closed {
+            "in order"
+        } else {
+            "running or killed"
+        };
         table.row(vec![
             (number + 1).to_string(),
             run.start.to_string(),
@@ -101,11 +134,16 @@ fn print(out: &mut impl Write, Report { info, size }: &Report) -> anyhow::Result
         writeln!(out, "No gaps.")?;
         return Ok(());
     }
-    let mut table = Table::new(&mut *out, &["BLIND FOR", "FROM", "TO", "REASON"]);
-    let hidden = info.gaps.len().saturating_sub(LINES_MAX);
-    for gap in info.gaps.iter().skip(hidden) {
-        let end = gap.end.map_or("still".to_owned(), |end| end.to_string());
-        table.row(vec![gap.kind.clone(), gap.start.to_string(), end, gap.reason.clone()])?;
+    let lines = gaps::together(&info.gaps);
+    let mut table = Table::new(&mut *out, &["BLIND FROM", "TO", "REASON", "KINDS"]);
+    let hidden = lines.len().saturating_sub(LINES_MAX);
+    for line in lines.iter().skip(hidden) {
+        table.row(vec![
+            line.gap.start.to_string(),
+            line.end(),
+            line.gap.reason.clone(),
+            line.kinds.join(", "),
+        ])?;
     }
     table.flush()?;
     if hidden > 0 {

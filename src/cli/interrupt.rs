@@ -16,7 +16,11 @@ pub(super) struct Interrupted {
 
 impl Interrupted {
     pub(super) fn name(self) -> &'static str {
-        if self.signal == SIGINT { "SIGINT" } else { "SIGTERM" }
+        if self.signal == SIGINT {
+            "SIGINT"
+        } else {
+            "SIGTERM"
+        }
     }
 
     /// 128 and the signal's number, as a shell reports it.
@@ -34,21 +38,28 @@ impl Interrupt {
     pub(super) fn listen() -> io::Result<Self> {
         let arrived = Arc::new(AtomicI32::new(0));
         let store = Arc::clone(&arrived);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()?;
         let (mut interrupt, mut terminate) = {
             let _context = runtime.enter();
             use tokio::signal::unix::{SignalKind, signal};
-            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+            (
+                signal(SignalKind::interrupt())?,
+                signal(SignalKind::terminate())?,
+            )
         };
-        std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-            runtime.block_on(async {
-                let signal = tokio::select! {
-                    _ = interrupt.recv() => SIGINT,
-                    _ = terminate.recv() => SIGTERM,
-                };
-                store.store(signal, Ordering::SeqCst);
-            });
-        })?;
+        std::thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(move || {
+                runtime.block_on(async {
+                    let signal = tokio::select! {
+                        _ = interrupt.recv() => SIGINT,
+                        _ = terminate.recv() => SIGTERM,
+                    };
+                    store.store(signal, Ordering::SeqCst);
+                });
+            })?;
         Ok(Self(arrived))
     }
 
@@ -62,7 +73,10 @@ impl Interrupt {
 
     /// An output that fails once a signal has arrived.
     pub(super) fn guard<W: Write>(&self, out: W) -> Guarded<W> {
-        Guarded { out, interrupt: self.clone() }
+        Guarded {
+            out,
+            interrupt: self.clone(),
+        }
     }
 }
 

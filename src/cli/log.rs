@@ -1,5 +1,7 @@
 //! Logs, on stderr.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 use super::exit::usage;
@@ -9,8 +11,16 @@ use super::exit::usage;
 /// # Errors
 /// When it is neither.
 pub(super) fn start(verbosity: &str) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(verbosity)
-        .map_err(|error| usage(format!("--verbosity {verbosity:?}: {error}\nhint: try info, debug or trace")))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    let filter = EnvFilter::try_new(verbosity).map_err(|error| {
+        usage(format!(
+            "--verbosity {verbosity:?}: {error}\nhint: try info, debug or trace"
+        ))
+    })?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
     Ok(())
 }

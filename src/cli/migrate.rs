@@ -16,7 +16,14 @@ pub(super) struct MigrateArgs {
 
 /// Runs `migrate`.
 pub(super) fn run(args: &MigrateArgs) -> anyhow::Result<()> {
-    Store::open_with(&args.db, OpenOptions { create: false, ..OpenOptions::default() })?.close()?;
+    Store::open_with(
+        &args.db,
+        OpenOptions {
+            create: false,
+            ..OpenOptions::default()
+        },
+    )?
+    .close()?;
     eprintln!("{} has schema version {SCHEMA_VERSION}", args.db.display());
     Ok(())
 }

@@ -8,6 +8,7 @@ mod demo;
 mod exit;
 mod export;
 mod filters;
+mod gaps;
 mod history;
 mod import;
 mod info;
@@ -87,7 +88,15 @@ mod tests {
 
     #[test]
     fn sk_tracers_own_command_line_records() {
-        let cli = Cli::try_parse_from(["sk-tracedb", "-c", "/config.yml", "--server-port", "7777", "-v", "debug"]);
+        let cli = Cli::try_parse_from([
+            "sk-tracedb",
+            "-c",
+            "/config.yml",
+            "--server-port",
+            "7777",
+            "-v",
+            "debug",
+        ]);
         assert!(cli.is_ok_and(|cli| cli.command.is_none()));
     }
 }

@@ -18,7 +18,11 @@ pub(super) enum Format {
 }
 
 /// Prints one item of a machine-readable answer: items go out one by one, so memory stays constant.
-pub(super) fn print_item(out: &mut impl Write, format: Format, item: &impl Serialize) -> anyhow::Result<()> {
+pub(super) fn print_item(
+    out: &mut impl Write,
+    format: Format,
+    item: &impl Serialize,
+) -> anyhow::Result<()> {
     match format {
         Format::Yaml => write!(out, "---\n{}", serde_saphyr::to_string(item)?)?,
         Format::Json | Format::Table => writeln!(out, "{}", serde_json::to_string(item)?)?,
@@ -36,5 +40,9 @@ pub(super) fn bytes(count: u64) -> String {
         unit += 1;
     }
     let unit = UNITS.get(unit).copied().unwrap_or("TiB");
-    if unit == "B" { format!("{count} B") } else { format!("{value:.1} {unit}") }
+    if unit == "B" {
+        format!("{count} B")
+    } else {
+        format!("{value:.1} {unit}")
+    }
 }

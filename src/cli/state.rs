@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::gaps;
 use super::output::{Format, print_item};
 use super::table::Table;
 use crate::clock::{Clock, WallClock};
+use crate::limits::GAPS_REPORTED_MAX;
 use crate::model::timestamp::TimeSpec;
 use crate::model::{ObjectKey, TimeRange, Timestamp};
 use crate::query::{KindMatch, ObjectVersion};
@@ -21,7 +23,12 @@ pub(super) struct StateArgs {
     db: PathBuf,
 
     /// The time: RFC 3339, Unix seconds, `now`, or a duration before now (-30m).
-    #[arg(long, value_name = "TIME", default_value = "now", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "now",
+        allow_hyphen_values = true
+    )]
     at: TimeSpec,
 
     /// Show only these namespaces.
@@ -52,7 +59,11 @@ pub(super) fn run(args: &StateArgs) -> anyhow::Result<()> {
 
 fn wanted(args: &StateArgs, key: &ObjectKey) -> bool {
     (args.namespace.is_empty() || args.namespace.contains(&key.namespace))
-        && (args.kind.is_empty() || args.kind.iter().any(|kind| kind.matches(&key.group, &key.kind)))
+        && (args.kind.is_empty()
+            || args
+                .kind
+                .iter()
+                .any(|kind| kind.matches(&key.group, &key.kind)))
 }
 
 fn objects<'a>(
@@ -66,11 +77,23 @@ fn objects<'a>(
     }))
 }
 
-fn print_table(snapshot: &Snapshot, args: &StateArgs, at: Timestamp, out: impl Write) -> anyhow::Result<()> {
+fn print_table(
+    snapshot: &Snapshot,
+    args: &StateArgs,
+    at: Timestamp,
+    out: impl Write,
+) -> anyhow::Result<()> {
     let mut table = Table::new(out, &["NAMESPACE", "KIND", "NAME", "SINCE"]);
     for version in objects(snapshot, args, at)? {
-        let ObjectVersion { gvk, key, event, .. } = version?;
-        table.row(vec![key.namespace, gvk.to_string(), key.name, event.at.to_string()])?;
+        let ObjectVersion {
+            gvk, key, event, ..
+        } = version?;
+        table.row(vec![
+            key.namespace,
+            gvk.to_string(),
+            key.name,
+            event.at.to_string(),
+        ])?;
     }
     table.flush()?;
     Ok(())
@@ -94,13 +117,21 @@ fn print_objects(
 fn warn_about(snapshot: &Snapshot, at: Timestamp) -> anyhow::Result<()> {
     match snapshot.extent() {
         None => eprintln!("warning: the store holds no record yet"),
-        Some((start, _)) if at < start => eprintln!("warning: the record begins at {start}, after {at}"),
-        Some((_, end)) if at > end => eprintln!("note: the record ends at {end}; this is the state it ended with"),
+        Some((start, _)) if at < start => {
+            eprintln!("warning: the record begins at {start}, after {at}")
+        }
+        Some((_, end)) if at > end => {
+            eprintln!("note: the record ends at {end}; this is the state it ended with")
+        }
         Some(_) => {}
     }
-    for gap in snapshot.gaps(TimeRange { start: at, end: at.plus_micros(1) })? {
-        let gap = gap?;
-        eprintln!("warning: blind for {} since {}: {}", gap.kind, gap.start, gap.reason);
-    }
+    let gaps: Vec<_> = snapshot
+        .gaps(TimeRange {
+            start: at,
+            end: at.plus_micros(1),
+        })?
+        .take(GAPS_REPORTED_MAX)
+        .collect::<Result<_, _>>()?;
+    gaps::warn(&gaps);
     Ok(())
 }

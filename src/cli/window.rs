@@ -26,7 +26,11 @@ impl WindowArgs {
     /// The window in whole seconds, widened where it has to be: the unit of a trace.
     pub(super) fn in_seconds(&self, snapshot: &Snapshot) -> anyhow::Result<TimeRange> {
         let window = self.resolve(snapshot)?;
-        let ceil = window.end.as_micros().saturating_add(MICROS_PER_SECOND - 1).div_euclid(MICROS_PER_SECOND);
+        let ceil = window
+            .end
+            .as_micros()
+            .saturating_add(MICROS_PER_SECOND - 1)
+            .div_euclid(MICROS_PER_SECOND);
         Ok(TimeRange {
             start: Timestamp::from_seconds(window.start.as_seconds()),
             end: Timestamp::from_seconds(ceil),
@@ -37,8 +41,12 @@ impl WindowArgs {
     pub(super) fn resolve(&self, snapshot: &Snapshot) -> anyhow::Result<TimeRange> {
         let now = WallClock.now();
         let (first, last) = snapshot.extent().unwrap_or((now, now));
-        let end = self.end.map_or(last.plus_micros(1), |end| end.resolve(now, now));
-        let start = self.start.map_or(first.min(end), |start| start.resolve(now, end));
+        let end = self
+            .end
+            .map_or(last.plus_micros(1), |end| end.resolve(now, now));
+        let start = self
+            .start
+            .map_or(first.min(end), |start| start.resolve(now, end));
         TimeRange::new(start, end).map_err(usage)
     }
 }

@@ -20,7 +20,6 @@ pub(super) fn read(yaml: &str) -> Result<Value, ConfigError> {
         budget: serde_saphyr::budget! {
             max_depth: CONFIG_DEPTH_MAX,
             flow_nesting_limit: CONFIG_DEPTH_MAX,
-            max_documents: 1,
             max_nodes: CONFIG_NODES_MAX,
             max_events: 4 * CONFIG_NODES_MAX,
             max_anchors: CONFIG_ALIASES_MAX,

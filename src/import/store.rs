@@ -51,10 +51,15 @@ pub fn import(
     go_on: impl Fn() -> Result<(), Box<dyn std::error::Error + Send + Sync>>,
 ) -> Result<TraceSummary, ImportError> {
     if db.exists() {
-        return Err(StoreError::Exists { path: db.to_owned() }.into());
+        return Err(StoreError::Exists {
+            path: db.to_owned(),
+        }
+        .into());
     }
-    let not_a_trace =
-        |source| ImportError::Trace { path: trace.display().to_string(), source: Box::new(source) };
+    let not_a_trace = |source| ImportError::Trace {
+        path: trace.display().to_string(),
+        source: Box::new(source),
+    };
     let open = || File::open(trace).map_err(StoreError::io(trace, "cannot be opened"));
     let summary = check(open()?).map_err(not_a_trace)?;
 
@@ -70,6 +75,7 @@ pub fn import(
         batch: Vec::new(),
         batch_bytes: 0,
         events: 0,
+        last_lifecycle: Timestamp::MIN,
         event_at: Timestamp::from_seconds(0),
     };
     read(open()?, &mut recording).map_err(|error| match error {
@@ -80,7 +86,9 @@ pub fn import(
     recording.finish()?;
     // A link, unlike a rename, never replaces a file that somebody else has put there meanwhile.
     std::fs::hard_link(&temporary, db).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => StoreError::Exists { path: db.to_owned() },
+        std::io::ErrorKind::AlreadyExists => StoreError::Exists {
+            path: db.to_owned(),
+        },
         _ => StoreError::io(db, "cannot be written")(error),
     })?;
     sync_folder_of(db)?;
@@ -96,6 +104,8 @@ struct Recording<'a> {
     batch_bytes: usize,
     events: u64,
     event_at: Timestamp,
+    /// The last thing that any lifecycle tells: pods start and end after the last event, too.
+    last_lifecycle: Timestamp,
 }
 
 impl Recording<'_> {
@@ -118,8 +128,11 @@ impl Recording<'_> {
     /// Ends the record behind the last event and closes the file.
     fn finish(mut self) -> Result<(), ImportError> {
         self.commit()?;
-        let end = self.summary.last_ts.map_or(self.event_at, Timestamp::from_seconds);
-        self.writer.end_run(end)?;
+        let end = self
+            .summary
+            .last_ts
+            .map_or(self.event_at, Timestamp::from_seconds);
+        self.writer.end_run(end.max(self.last_lifecycle))?;
         Ok(self.writer.into_store().close()?)
     }
 }
@@ -145,11 +158,22 @@ impl TraceVisitor for Recording<'_> {
     fn applied(&mut self, object: Value) -> Result<(), ImportError> {
         let object = normalize::imported(object)?;
         let bytes = object.body.len();
-        self.push(Imported::Applied { object: Box::new(object), initial: self.events == 0 }, bytes)
+        self.push(
+            Imported::Applied {
+                object: Box::new(object),
+                initial: self.events == 0,
+            },
+            bytes,
+        )
     }
 
     fn deleted(&mut self, object: Value) -> Result<(), ImportError> {
-        self.push(Imported::Deleted { key: key_of(&object) }, 0)
+        self.push(
+            Imported::Deleted {
+                key: key_of(&object),
+            },
+            0,
+        )
     }
 
     fn event_finished(&mut self) -> Result<(), ImportError> {
@@ -170,6 +194,8 @@ impl TraceVisitor for Recording<'_> {
         start_s: i64,
         end_s: Option<i64>,
     ) -> Result<(), ImportError> {
+        let last = Timestamp::from_seconds(end_s.unwrap_or(start_s));
+        self.last_lifecycle = self.last_lifecycle.max(last);
         let fact = Imported::Lifecycle {
             gvk: owner_gvk.clone(),
             name: owner_name.to_owned(),
@@ -183,7 +209,17 @@ impl TraceVisitor for Recording<'_> {
 
 /// The name of an object of a trace: the reader has checked that it has one.
 fn key_of(object: &Value) -> ObjectKey {
-    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let text = |pointer: &str| {
+        object
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
     let gvk = Gvk::from_api_version(text("/apiVersion"), text("/kind"));
-    ObjectKey::new(gvk.group, gvk.kind, text("/metadata/namespace"), text("/metadata/name"))
+    ObjectKey::new(
+        gvk.group,
+        gvk.kind,
+        text("/metadata/namespace"),
+        text("/metadata/name"),
+    )
 }

@@ -175,6 +175,12 @@ mod tests {
     }
 
     #[test]
+    fn zero_is_the_same_with_either_sign() {
+        assert_eq!(json!(-0.0), json!(0.0));
+        assert_eq!(content_hash(&json!(-0.0)), content_hash(&json!(0.0)));
+    }
+
+    #[test]
     fn domains_never_meet() {
         let value = json!({"replicas": 1});
         let hashes = [

@@ -252,6 +252,19 @@ mod tests {
     }
 
     #[test]
+    fn a_state_that_is_null_is_absent() {
+        let mut container = running(5);
+        container["state"]["terminated"] = Value::Null;
+        let times = PodTimes::from_pod(&pod(
+            2,
+            "Running",
+            vec![],
+            vec![container, terminated(3, 9)],
+        ));
+        assert_eq!((times.start, times.containers_end), (at(3), None));
+    }
+
+    #[test]
     fn ephemeral_containers_do_not_count() {
         let mut pod = pod(1, "Running", vec![], vec![running(5)]);
         pod["status"]["ephemeralContainerStatuses"] = json!([running(1)]);

@@ -4,7 +4,7 @@
 //! object comes an [`Item`]: the object side where its kind is tracked ([`ObservedObject`]: change hash, SimKube's
 //! hash, the body that is stored), the pod side where it is a pod ([`ObservedPod`]: owners, times, pod-spec hash).
 //!
-//! What is stored is what sk-tracer stores ("What is recorded of an object" in `docs/simkube-format.md`): the whole
+//! What is stored is what sk-tracer stores ("What is stored of an object" in `docs/simkube-format.md`): the whole
 //! object, with its status, without volatile metadata ([`metadata`]), for pods without `spec.nodeName`. A change is
 //! decided on that same stored form, so what is not stored is never a change.
 
@@ -162,13 +162,19 @@ pub fn normalize(
 /// # Errors
 /// As [`normalize`].
 pub fn imported(mut object: Value) -> Result<ObservedObject, NormalizeError> {
-    let text = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default();
+    let text = |field: &str| {
+        object
+            .get(field)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
     let kind = Gvk::from_api_version(text("apiVersion"), text("kind"));
     if let Some(Value::Object(metadata)) = object.get_mut("metadata") {
         metadata.insert("uid".to_owned(), Value::String("imported".to_owned()));
     }
     let item = normalize(&kind, Some(&TrackedKind::default()), object)?;
-    item.object.ok_or_else(|| NormalizeError::new(&kind, Problem::Untracked))
+    item.object
+        .ok_or_else(|| NormalizeError::new(&kind, Problem::Untracked))
 }
 
 /// The hash of what counts as a change (R6), over an object as it is stored; leaves it as it was.

@@ -16,5 +16,5 @@ pub use info::{Info, KindInfo, Run};
 pub use kind_match::KindMatch;
 pub(crate) use ownership::Ownership;
 pub use state::ObjectVersion;
-pub use wanted::UnknownOwner;
 pub(crate) use state::decode_body;
+pub use wanted::UnknownOwner;

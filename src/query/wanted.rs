@@ -23,7 +23,11 @@ impl Snapshot {
     ///
     /// # Errors
     /// What the file system says; [`StoreError::Damaged`] for a damaged row.
-    pub fn unknown_owners(&self, after: &str, limit: usize) -> Result<Vec<UnknownOwner>, StoreError> {
+    pub fn unknown_owners(
+        &self,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<UnknownOwner>, StoreError> {
         use std::ops::Bound;
         let behind = (Bound::Excluded(after), Bound::Unbounded);
         let mut owners = Vec::new();

@@ -4,6 +4,8 @@
 //! ([`Recorder::reader`]).
 
 mod owners;
+mod report;
+mod simulated;
 
 use std::sync::Arc;
 
@@ -11,11 +13,14 @@ use tokio::sync::watch::Receiver;
 
 use crate::clock::Clock;
 use crate::config::TracerConfig;
-use crate::ingest::{Queue, WriterStats, WriterThread, Writer, queue, spawn};
+use crate::ingest::{Queue, Writer, WriterThread, queue, spawn};
 use crate::limits::{BACKOFF_MS_MAX, BACKOFF_MS_MIN};
 use crate::model::Uid;
 use crate::store::{Reader, Store, StoreError};
-use crate::watch::{self, WatchError, WatchStatus};
+use crate::watch::{self, WatchError};
+
+pub use report::Report;
+pub use simulated::{SimulatedRecorder, SimulationError};
 
 /// Why recording ended.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +44,7 @@ pub struct Recorder {
     queue: Queue,
     writer: WriterThread,
     reader: Reader,
-    status: Arc<WatchStatus>,
+    report: Arc<Report>,
 }
 
 impl Recorder {
@@ -54,15 +59,25 @@ impl Recorder {
         cluster: &Uid,
         config: TracerConfig,
         clock: Arc<dyn Clock>,
-        status: Arc<WatchStatus>,
+        report: Arc<Report>,
     ) -> Result<Self, RecorderError> {
         let reader = store.reader();
         let mut writer = Writer::new(store)?;
         writer.begin_run(clock.now(), &config, "record", Some(&cluster.0))?;
         let resume = writer.resume_points();
         let (queue, receiver) = queue(Arc::clone(&clock));
-        let writer = spawn(writer, receiver, clock, |_| ()).map_err(RecorderError::Thread)?;
-        Ok(Self { client, config, resume, queue, writer, reader, status })
+        report.started(queue.depth_gauge());
+        let writer =
+            spawn(writer, receiver, clock, report.writer_stats()).map_err(RecorderError::Thread)?;
+        Ok(Self {
+            client,
+            config,
+            resume,
+            queue,
+            writer,
+            reader,
+            report,
+        })
     }
 
     /// Reads what has been committed.
@@ -70,30 +85,39 @@ impl Recorder {
         self.reader.clone()
     }
 
-    /// Counters of the writer.
-    pub fn writer_stats(&self) -> Arc<WriterStats> {
-        self.writer.stats()
-    }
-
-    /// Observations waiting for the writer, asked for when it is called.
-    pub fn queue_depth(&self) -> impl Fn() -> usize + Send + Sync + 'static {
-        // A weak handle: a queue that is alive would keep the writer from stopping.
-        let depth = self.queue.depth_gauge();
-        move || depth.get()
-    }
-
     /// Records until `stop` becomes true, then commits what is queued, ends the run and closes the file.
     ///
     /// # Errors
     /// [`RecorderError`]: the store failed, or the watches crashed. What had been committed is durable.
     pub async fn run(self, stop: Receiver<bool>) -> Result<(), RecorderError> {
-        let Self { client, config, resume, queue, writer, reader, status } = self;
+        let Self {
+            client,
+            config,
+            resume,
+            queue,
+            writer,
+            reader,
+            report,
+        } = self;
         let wanted = Arc::new(owners::StoredWants::new(reader.clone()));
-        let watched = watch::run(client, config, resume, queue, wanted, status, stop).await;
+        let watched = watch::run(
+            client,
+            config,
+            resume,
+            queue,
+            wanted,
+            report.watch_status(),
+            stop,
+        )
+        .await;
         // Every sender is gone now, so the writer commits what it has and comes back.
         let written = tokio::task::spawn_blocking(move || writer.join())
             .await
-            .unwrap_or_else(|_| Err(StoreError::Refused("the writer could not be waited for".to_owned())));
+            .unwrap_or_else(|_| {
+                Err(StoreError::Refused(
+                    "the writer could not be waited for".to_owned(),
+                ))
+            });
         drop(reader);
         // The writer's own error is the cause where both failed.
         let writer = written?;

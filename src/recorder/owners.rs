@@ -14,7 +14,10 @@ pub(super) struct StoredWants {
 
 impl StoredWants {
     pub(super) fn new(reader: Reader) -> Self {
-        Self { reader, position: Mutex::default() }
+        Self {
+            reader,
+            position: Mutex::default(),
+        }
     }
 
     fn next(&self, limit: usize) -> Result<Vec<WantedOwner>, StoreError> {
@@ -25,12 +28,24 @@ impl StoredWants {
         if rest > 0 && !position.is_empty() {
             // The end of the list: go on from its beginning, up to where this call began.
             let wrapped = snapshot.unknown_owners("", rest)?;
-            owners.extend(wrapped.into_iter().take_while(|owner| owner.uid.0 <= *position));
+            owners.extend(
+                wrapped
+                    .into_iter()
+                    .take_while(|owner| owner.uid.0 <= *position),
+            );
         }
-        *position = owners.last().map(|owner| owner.uid.0.clone()).unwrap_or_default();
+        *position = owners
+            .last()
+            .map(|owner| owner.uid.0.clone())
+            .unwrap_or_default();
         Ok(owners
             .into_iter()
-            .map(|owner| WantedOwner { uid: owner.uid, gvk: owner.gvk, namespace: owner.namespace, name: owner.name })
+            .map(|owner| WantedOwner {
+                uid: owner.uid,
+                gvk: owner.gvk,
+                namespace: owner.namespace,
+                name: owner.name,
+            })
             .collect())
     }
 }
@@ -38,7 +53,10 @@ impl StoredWants {
 impl WantedOwners for StoredWants {
     fn wanted(&self, limit: usize) -> Vec<WantedOwner> {
         self.next(limit).unwrap_or_else(|error| {
-            tracing::warn!(error = &error as &dyn std::error::Error, "cannot read the list of unknown owners");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "cannot read the list of unknown owners"
+            );
             Vec::new()
         })
     }

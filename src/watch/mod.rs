@@ -11,6 +11,7 @@
 //! and one event for each kind.
 
 mod cluster;
+mod connect;
 mod decode;
 mod discover;
 mod kind;
@@ -33,6 +34,8 @@ use tokio::sync::watch::Receiver;
 use tokio::task::JoinSet;
 
 pub use cluster::cluster_id;
+pub use connect::connect;
+pub use kube::Client;
 pub use owners::{WantedOwner, WantedOwners};
 pub use server::RequestError;
 pub use status::{OwnerCounters, Readiness, WatchCounters, WatchReport, WatchState, WatchStatus};
@@ -47,6 +50,11 @@ pub enum WatchError {
     /// The writer has stopped, so that nothing can be recorded any more.
     #[error("watching has ended")]
     QueueClosed(#[from] QueueClosed),
+    /// Neither a kubeconfig file nor a service account says where the API server is.
+    #[error(
+        "cannot tell where the API server is\nhint: set KUBECONFIG, or run inside a cluster with a service account"
+    )]
+    Config(#[source] Box<kube::Error>),
     /// It could not be found out which cluster this is.
     #[error("cannot read the kube-system namespace, whose UID identifies the cluster")]
     ClusterId(#[source] RequestError),

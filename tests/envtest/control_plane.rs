@@ -247,7 +247,7 @@ impl ControlPlane {
     pub async fn allow(&self, user: &str, resources: &[(&str, &str)]) {
         let client = self.client().await;
         let name = format!("envtest-{}", user.replace(':', "-"));
-        // The reserved host is a URL that only a user with this version of the rules may get.
+        // A URL that nobody serves and that only these rules allow: 404 instead of 403 says that they are in force.
         static GENERATION: AtomicU16 = AtomicU16::new(0);
         let marker = format!(
             "/envtest-rules/{}",

@@ -40,18 +40,31 @@ pub enum Imported {
 impl Apply<'_, '_> {
     /// Records a fact of a trace file. Everything is recorded, also what does not differ from what was there: the file
     /// says that it was a change.
-    pub(in super::super) fn imported(&mut self, at: Timestamp, fact: &Imported) -> Result<(), StoreError> {
+    pub(in super::super) fn imported(
+        &mut self,
+        at: Timestamp,
+        fact: &Imported,
+    ) -> Result<(), StoreError> {
         match fact {
             Imported::Applied { object, initial } => {
                 let at = self.state.advance(at);
-                let certainty = Certainty { since: None, initial: *initial };
+                let certainty = Certainty {
+                    since: None,
+                    initial: *initial,
+                };
                 match self.tables.newest_incarnation(&object.key)? {
                     Some((id, row)) if row.live => {
-                        let object = ObservedObject { uid: Uid(row.uid), ..(**object).clone() };
+                        let object = ObservedObject {
+                            uid: Uid(row.uid),
+                            ..(**object).clone()
+                        };
                         self.record_change(at, id, &object, certainty)
                     }
                     _ => {
-                        let object = ObservedObject { uid: self.invented_uid(), ..(**object).clone() };
+                        let object = ObservedObject {
+                            uid: self.invented_uid(),
+                            ..(**object).clone()
+                        };
                         self.object_applied(at, &object, certainty)
                     }
                 }
@@ -59,13 +72,19 @@ impl Apply<'_, '_> {
             Imported::Deleted { key } => {
                 let at = self.state.advance(at);
                 match self.tables.newest_incarnation(key)? {
-                    Some((id, row)) if row.live => self.record_delete(at, key, id, row, Certainty::default()),
+                    Some((id, row)) if row.live => {
+                        self.record_delete(at, key, id, row, Certainty::default())
+                    }
                     _ => Ok(()),
                 }
             }
-            Imported::Lifecycle { gvk, name, pod_spec_hash, start, end } => {
-                self.imported_lifecycle(gvk, name, *pod_spec_hash, *start, *end)
-            }
+            Imported::Lifecycle {
+                gvk,
+                name,
+                pod_spec_hash,
+                start,
+                end,
+            } => self.imported_lifecycle(gvk, name, *pod_spec_hash, *start, *end),
         }
     }
 
@@ -106,7 +125,9 @@ impl Apply<'_, '_> {
         let last = end.unwrap_or(Timestamp::MAX);
         for epoch in self.tables.epochs_over(start, last)? {
             let entry = keys::epoch_pod(epoch, namespace, owner_name, &uid);
-            self.tables.alive_pods.insert(entry.as_slice(), [].as_slice())?;
+            self.tables
+                .alive_pods
+                .insert(entry.as_slice(), [].as_slice())?;
             if epoch == self.state.row.epoch {
                 self.state.row.epoch_rows += 1;
             }

@@ -186,13 +186,13 @@ mod tests {
                 "containers": [container("a")],
                 "initContainers": [container("b")],
                 "ephemeralContainers": [container("c")],
-                "volumes": [{"name": "kube-api-access-x7k2p", "projected": {}}, {"name": "data", "emptyDir": {}}],
+                "volumes": [{"name": "kube-api-access-x7k2p", "projected": {}}, {"name": "data", "emptyDir": {}}, {"name": "my-kube-api-access"}],
             }),
             json!({
                 "containers": [{"name": "a", "volumeMounts": mount}],
                 "ephemeralContainers": [container("c")],
                 "initContainers": [{"name": "b", "ports": [{"containerPort": 80}], "volumeMounts": mount}],
-                "volumes": [{"name": "data", "emptyDir": {}}],
+                "volumes": [{"name": "data", "emptyDir": {}}, {"name": "my-kube-api-access"}],
             }),
         );
     }

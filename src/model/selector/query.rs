@@ -246,6 +246,10 @@ mod tests {
             "invalid label selector \"a=b,c in d\": expected '(' at \"d\""
         );
         assert_eq!(
+            message("a b"),
+            "invalid label selector \"a b\": expected '=', '==', '!=', 'in', 'notin', ',' or the end at \"b\""
+        );
+        assert_eq!(
             message("a,"),
             "invalid label selector \"a,\": expected the key of a label at \"\""
         );
