@@ -15,8 +15,9 @@ mod plan;
 mod run;
 mod selection;
 pub mod sink;
+mod stage;
 mod stream;
 
 pub use error::ExportError;
 pub use filter::ExportFilters;
-pub use run::{ExportRequest, ExportSummary, export};
+pub use run::{ExportRequest, ExportSummary, PreparedExport, export};

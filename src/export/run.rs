@@ -76,27 +76,62 @@ pub fn export<W: Write>(
     request: &ExportRequest,
     out: W,
 ) -> Result<ExportSummary, ExportError> {
-    let snapshot = reader.snapshot()?;
-    let mut plan = Plan::make(&snapshot, request, &std::env::temp_dir())?;
-    let record_starts = snapshot
-        .extent()
-        .map(|(start, _)| start)
-        .filter(|start| *start > request.window.start);
-    let gaps = snapshot
-        .gaps(request.window)?
-        .take(GAPS_REPORTED_MAX)
-        .collect::<Result<Vec<_>, _>>()?;
-    // The plan knows all that the stream pass needs: from here on no old page is kept alive.
-    drop(snapshot);
-    write_trace(reader, &mut plan, out)?;
-    Ok(ExportSummary {
-        events: u64::from(plan.events),
-        start_objects: u64::from(plan.start_objects),
-        applied: plan.applied,
-        deleted: plan.deleted,
-        lifecycles: plan.lifecycles.total,
-        cluster_scoped_left_out: plan.cluster_scoped_left_out,
-        record_starts,
-        gaps,
-    })
+    PreparedExport::prepare(reader, request)?.write(out)
+}
+
+/// An export that has been planned and not written: what it will hold is known, so that a caller can say so, or refuse
+/// it, before the first byte. It pins nothing in the store (X2).
+pub struct PreparedExport {
+    reader: Reader,
+    plan: Plan,
+    summary: ExportSummary,
+}
+
+impl PreparedExport {
+    /// Plans the export of a window: reads headers, decides and counts.
+    ///
+    /// # Errors
+    /// [`ExportError`]: an empty store, a window before the record, too large a window, a store that cannot be read.
+    pub fn prepare(reader: &Reader, request: &ExportRequest) -> Result<Self, ExportError> {
+        let snapshot = reader.snapshot()?;
+        let plan = Plan::make(&snapshot, request, &std::env::temp_dir())?;
+        let record_starts = snapshot
+            .extent()
+            .map(|(start, _)| start)
+            .filter(|start| *start > request.window.start);
+        let gaps = snapshot
+            .gaps(request.window)?
+            .take(GAPS_REPORTED_MAX)
+            .collect::<Result<Vec<_>, _>>()?;
+        let summary = ExportSummary {
+            events: u64::from(plan.events),
+            start_objects: u64::from(plan.start_objects),
+            applied: plan.applied,
+            deleted: plan.deleted,
+            lifecycles: plan.lifecycles.total,
+            cluster_scoped_left_out: plan.cluster_scoped_left_out,
+            record_starts,
+            gaps,
+        };
+        // The plan knows all that the stream pass needs: the snapshot ends here, and no old page is kept alive.
+        Ok(Self {
+            reader: reader.clone(),
+            plan,
+            summary,
+        })
+    }
+
+    /// What it will hold.
+    pub fn summary(&self) -> &ExportSummary {
+        &self.summary
+    }
+
+    /// Writes the trace. Give it a buffered output.
+    ///
+    /// # Errors
+    /// [`ExportError`]: a store that cannot be read, an output that fails. What was written then is no trace.
+    pub fn write<W: Write>(mut self, out: W) -> Result<ExportSummary, ExportError> {
+        write_trace(&self.reader, &mut self.plan, out)?;
+        Ok(self.summary)
+    }
 }

@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use redb::{Durability, WriteTransaction};
-
 use super::apply::{Apply, Imported, RunStart};
 use super::state::WriterState;
 use crate::config::TracerConfig;
 use crate::model::{EventKey, Observation, Timestamp, WatchId};
-use crate::store::{ReadTables, Reader, Store, StoreError, WriteTables};
+use crate::store::{Reader, Store, StoreError, WriteTables};
 
 /// Owns the write handle of a store and decides what observations mean.
 ///
@@ -40,6 +38,8 @@ pub struct Writer {
     state: WriterState,
     /// A transaction failed: memory and file may differ, so nothing more is written through this writer.
     failed: bool,
+    /// A run has begun and not ended: only then anything is recorded.
+    running: bool,
 }
 
 /// What a commit made durable.
@@ -62,6 +62,7 @@ impl Writer {
             store,
             state,
             failed: false,
+            running: false,
         })
     }
 
@@ -72,8 +73,8 @@ impl Writer {
     /// `import`, `demo`).
     ///
     /// # Errors
-    /// [`StoreError::OtherCluster`] when the record belongs to another cluster; else what the store says. Nothing has
-    /// changed then.
+    /// [`StoreError::OtherCluster`] when the record belongs to another cluster; else what the store says. The record has
+    /// not changed then.
     pub fn begin_run(
         &mut self,
         at: Timestamp,
@@ -88,18 +89,21 @@ impl Writer {
                 source,
                 cluster,
             })
-        })
-        .map(drop)
+        })?;
+        self.running = true;
+        Ok(())
     }
 
     /// Records observations, in their order, as one transaction: all of them are durable when this returns, or none.
     ///
     /// # Errors
-    /// What the store says. The writer refuses everything afterwards: open the store again.
+    /// What the store says, and [`StoreError::Refused`] outside of a run. After an error the run is over: lists that were
+    /// under way are forgotten, so begin another one, or open the store again where that is refused too.
     pub fn append(
         &mut self,
         batch: impl IntoIterator<Item = (Timestamp, Observation)>,
     ) -> Result<Committed, StoreError> {
+        self.require_run()?;
         self.transaction(|apply| {
             for (at, observation) in batch {
                 apply.observation(at, &observation)?;
@@ -117,6 +121,7 @@ impl Writer {
         &mut self,
         batch: impl IntoIterator<Item = (Timestamp, Imported)>,
     ) -> Result<Committed, StoreError> {
+        self.require_run()?;
         self.transaction(|apply| {
             for (at, fact) in batch {
                 apply.imported(at, &fact)?;
@@ -129,9 +134,22 @@ impl Writer {
     /// Ends the run in good order: what is recorded is complete up to `at`.
     ///
     /// # Errors
-    /// What the store says.
+    /// As [`Writer::append`].
     pub fn end_run(&mut self, at: Timestamp) -> Result<(), StoreError> {
-        self.transaction(|apply| apply.run_ended(at)).map(drop)
+        self.require_run()?;
+        self.transaction(|apply| apply.run_ended(at))?;
+        self.running = false;
+        Ok(())
+    }
+
+    fn require_run(&self) -> Result<(), StoreError> {
+        if self.running {
+            Ok(())
+        } else {
+            Err(StoreError::Refused(
+                "nothing is recorded outside of a run; begin one first".to_owned(),
+            ))
+        }
     }
 
     /// The versions from which watches of the config in force can go on.
@@ -178,7 +196,7 @@ impl Writer {
         let seq_before = self.state.row.last_seq;
         // Set until the commit has succeeded: any way out of here without one leaves the memory ahead of the file.
         self.failed = true;
-        let txn = begin(&self.store)?;
+        let txn = self.store.begin_write()?;
         {
             let mut tables = WriteTables::open(&txn)?;
             let mut apply = Apply {
@@ -190,6 +208,7 @@ impl Writer {
                 txn.abort()?;
                 self.state = load(&self.store)?;
                 self.failed = false;
+                self.running = false;
                 return Err(error);
             }
             apply.store_watches()?;
@@ -207,17 +226,7 @@ impl Writer {
     }
 }
 
-/// A write transaction that is durable when it is committed, and quick to recover from.
-fn begin(store: &Store) -> Result<WriteTransaction, StoreError> {
-    let mut txn = store.database.begin_write()?;
-    txn.set_durability(Durability::Immediate)?;
-    txn.set_quick_repair(true);
-    Ok(txn)
-}
-
-/// Reads the writer's memory from the store; a new store gets its tables first.
+/// Reads the writer's memory from the store.
 fn load(store: &Store) -> Result<WriterState, StoreError> {
-    use redb::ReadableDatabase;
-    let txn = store.database.begin_read()?;
-    WriterState::load(&ReadTables::open(&txn)?)
+    WriterState::load(&store.read_tables()?)
 }

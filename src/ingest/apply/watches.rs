@@ -3,13 +3,12 @@
 use std::collections::HashSet;
 use std::ops::Bound;
 
-use redb::ReadableTable;
-
 use super::{Apply, Certainty};
 use crate::ingest::state::{Watch, uid_mark};
 use crate::model::{ObjectKey, Timestamp, Uid, WatchId};
 use crate::store::lookup::{Lookup, as_slice};
 use crate::store::rows::{GapRow, ObjectRow, WatchRow};
+use crate::store::tables::ReadableTable;
 use crate::store::tables::{get, put};
 use crate::store::{StoreError, keys};
 
@@ -25,19 +24,13 @@ impl Apply<'_, '_> {
             return Certainty::default();
         };
         let row = &watch.row;
-        if !row.listed {
-            return Certainty {
-                since: None,
-                initial: true,
-            };
-        }
         // A list shows what is, not when it came to be: since the last contact at the earliest.
         let since = row
             .blind_since_us
             .or(watch.list.as_ref().map(|_| row.contact_us));
         Certainty {
             since: since.map(Timestamp::from_micros),
-            initial: false,
+            initial: !row.listed,
         }
     }
 
@@ -243,7 +236,7 @@ impl Apply<'_, '_> {
                 continue;
             }
             row.gone = true;
-            super::pods::end(&mut row, at, certainty);
+            super::pods::end(&mut row, at, certainty.since);
             put(&mut self.tables.pods, uid.0.as_str(), &row)?;
         }
         Ok(())
