@@ -84,8 +84,8 @@ pub const ERROR_EXCERPT_BYTES_MAX: usize = 256;
 
 /// Lists that fetch or hand over a page at once; each holds at most one page.
 pub const LISTS_MAX: usize = 4;
-/// The same for kinds that have failed since they last worked: they wait for each other, not the others for them.
-pub const LISTS_FAILING_MAX: usize = 2;
+/// The same for kinds whose last page did not come in time: they wait for each other, not the others for them.
+pub const LISTS_SLOW_MAX: usize = 2;
 /// Largest answer to a list request, bytes of JSON. A larger one is asked for again with fewer items.
 pub const LIST_PAGE_BYTES_MAX: usize = 32 << 20;
 /// How often one page of a list is asked for before the list is abandoned.
@@ -137,7 +137,6 @@ pub const OWNER_GONE_SECONDS_MAX: u64 = 600;
 /// Failures in a row after which a kind that was never listed no longer holds back readiness.
 pub const READY_FAILURES_MIN: u32 = 5;
 
-
 /// Largest body of a request over HTTP, bytes: Rocket's own limit for JSON, under which sk-tracer runs.
 pub const HTTP_REQUEST_BYTES_MAX: usize = 1 << 20;
 /// Largest head (request line and headers) of a request over HTTP, bytes.
@@ -176,3 +175,5 @@ pub const STORAGE_RETRY_SECONDS_MAX: u64 = 60;
 /// Longest wait for an object store to forget an unfinished upload, seconds.
 pub const STORAGE_ABORT_SECONDS_MAX: u64 = 10;
 const _: () = assert!(STORAGE_PART_BYTES >= 5 << 20 && STORAGE_PARTS_UNDER_WAY_MAX >= 1);
+/// Bytes of a trace that are encoded before they are written, while no snapshot of the store is held.
+pub const EXPORT_STAGE_BYTES: usize = 1 << 20;

@@ -50,7 +50,9 @@ pub(super) struct DemoArgs {
 /// Runs `demo`.
 pub(super) fn run(args: &DemoArgs) -> anyhow::Result<()> {
     let interrupt = Interrupt::listen()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     remove_earlier_demo(args)?;
     let mut workload = Workload::new(WorkloadOptions {
         seed: args.seed,
@@ -73,7 +75,10 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<()> {
         start: Timestamp::from_seconds(began.as_seconds()),
         end: Timestamp::from_seconds(last.as_seconds() + 1),
     };
-    let request = ExportRequest { window, filters: ExportFilters::default() };
+    let request = ExportRequest {
+        window,
+        filters: ExportFilters::default(),
+    };
     let summary = to_file(&reader, &request, &args.out, &interrupt)?;
     println!("\n{}", args.out.display());
     std::io::stdout().flush()?;
@@ -91,14 +96,24 @@ async fn record(
 ) -> anyhow::Result<Store> {
     let missed = args.changes / MISSED_SHARE;
     let before = (args.changes - missed) / 2;
-    eprintln!("recording {before} changes of a synthetic cluster of {} objects (seed {})", args.objects, args.seed);
+    eprintln!(
+        "recording {before} changes of a synthetic cluster of {} objects (seed {})",
+        args.objects, args.seed
+    );
     let store = Store::create(&args.db)?;
     let store = record_steps(store, interrupt, workload, cluster, before).await?;
     store.close()?;
     eprintln!("the recorder is down for {missed} changes");
     workload.skip_steps(missed);
     eprintln!("recording the rest");
-    record_steps(Store::open(&args.db)?, interrupt, workload, cluster, u64::MAX).await
+    record_steps(
+        Store::open(&args.db)?,
+        interrupt,
+        workload,
+        cluster,
+        u64::MAX,
+    )
+    .await
 }
 
 async fn record_steps(
@@ -140,10 +155,17 @@ fn compare(reader: &Reader, workload: &Workload) -> anyhow::Result<()> {
         .map(|version| version.map(|version| (version.key, version.uid)))
         .collect::<Result<BTreeSet<_>, StoreError>>()?;
     if real != recorded {
-        let wrong: Vec<_> = real.symmetric_difference(&recorded).take(5).map(|(key, _)| key.to_string()).collect();
+        let wrong: Vec<_> = real
+            .symmetric_difference(&recorded)
+            .take(5)
+            .map(|(key, _)| key.to_string())
+            .collect();
         bail!("the record differs from the cluster: {}", wrong.join(", "));
     }
-    println!("\nThe record ends with the {} objects that the cluster has.", real.len());
+    println!(
+        "\nThe record ends with the {} objects that the cluster has.",
+        real.len()
+    );
     Ok(())
 }
 
@@ -156,7 +178,11 @@ fn remove_earlier_demo(args: &DemoArgs) -> anyhow::Result<()> {
         .and_then(|reader| reader.snapshot()?.runs())
         .with_context(|| format!("{} stands in the way", args.db.display()))?;
     if runs.is_empty() || runs.iter().any(|run| run.source != "demo") {
-        return Err(StoreError::Exists { path: args.db.clone() }.into());
+        return Err(StoreError::Exists {
+            path: args.db.clone(),
+        }
+        .into());
     }
-    std::fs::remove_file(&args.db).with_context(|| format!("{}: cannot be removed", args.db.display()))
+    std::fs::remove_file(&args.db)
+        .with_context(|| format!("{}: cannot be removed", args.db.display()))
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::filters::FilterArgs;
+use super::gaps;
 use super::interrupt::Interrupt;
 use super::window::WindowArgs;
 use crate::export::sink::FileSink;
@@ -79,13 +80,7 @@ pub(super) fn report(window: TimeRange, summary: &ExportSummary) {
     if let Some(start) = summary.record_starts {
         eprintln!("warning: the record begins at {start}; what existed before is unknown");
     }
-    for gap in &summary.gaps {
-        let end = gap.end.map_or("now".to_owned(), |end| end.to_string());
-        eprintln!(
-            "warning: blind for {} from {} to {end}: {}",
-            gap.kind, gap.start, gap.reason
-        );
-    }
+    gaps::warn(&summary.gaps);
     if summary.cluster_scoped_left_out > 0 {
         eprintln!(
             "note: {} cluster-scoped objects were left out, because sk-driver crashes on them\nhint: \

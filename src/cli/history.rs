@@ -8,12 +8,14 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::exit::usage;
+use super::gaps;
 use super::output::{Format, print_item};
 use super::table::Table;
 use super::window::WindowArgs;
-use crate::model::{Action, ObjectKey, TimeRange};
+use crate::limits::GAPS_REPORTED_MAX;
+use crate::model::{Action, Gvk, ObjectKey, TimeRange};
 use crate::query::diff::{Difference, diff};
-use crate::query::{HistoryEntry, KindMatch};
+use crate::query::{Gap, HistoryEntry, KindMatch};
 use crate::store::{Reader, Snapshot};
 
 /// Changed paths shown in one line of the table.
@@ -71,20 +73,17 @@ pub(super) fn run(args: &HistoryArgs) -> anyhow::Result<()> {
         Format::Table => print_table(&snapshot, &key, window, out)?,
         format => print_entries(&snapshot, &key, window, format, out)?,
     }
-    for gap in snapshot.gaps(window)? {
-        let gap = gap?;
-        if gap
-            .kind
-            .parse::<crate::model::Gvk>()
+    let of_kind = |gap: &Gap| {
+        gap.kind
+            .parse::<Gvk>()
             .is_ok_and(|gvk| gvk.group == key.group && gvk.kind == key.kind)
-        {
-            let end = gap.end.map_or("now".to_owned(), |end| end.to_string());
-            eprintln!(
-                "warning: blind for {} from {} to {end}: {}",
-                gap.kind, gap.start, gap.reason
-            );
-        }
-    }
+    };
+    let gaps: Vec<Gap> = snapshot
+        .gaps(window)?
+        .filter(|gap| gap.as_ref().map_or(true, of_kind))
+        .take(GAPS_REPORTED_MAX)
+        .collect::<Result<_, _>>()?;
+    gaps::warn(&gaps);
     Ok(())
 }
 
@@ -100,7 +99,7 @@ fn find(
         .info()?
         .kinds
         .into_iter()
-        .filter_map(|kind| kind.kind.parse::<crate::model::Gvk>().ok())
+        .filter_map(|kind| kind.kind.parse::<Gvk>().ok())
     {
         let key = ObjectKey::new(&*gvk.group, &*gvk.kind, namespace, name);
         if kind.matches(&gvk.group, &gvk.kind)

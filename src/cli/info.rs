@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
+use super::gaps;
 use super::output::bytes;
 use super::table::Table;
 use crate::query::Info;
@@ -133,15 +134,15 @@ fn print(out: &mut impl Write, Report { info, size }: &Report) -> anyhow::Result
         writeln!(out, "No gaps.")?;
         return Ok(());
     }
-    let mut table = Table::new(&mut *out, &["BLIND FOR", "FROM", "TO", "REASON"]);
-    let hidden = info.gaps.len().saturating_sub(LINES_MAX);
-    for gap in info.gaps.iter().skip(hidden) {
-        let end = gap.end.map_or("still".to_owned(), |end| end.to_string());
+    let lines = gaps::together(&info.gaps);
+    let mut table = Table::new(&mut *out, &["BLIND FROM", "TO", "REASON", "KINDS"]);
+    let hidden = lines.len().saturating_sub(LINES_MAX);
+    for line in lines.iter().skip(hidden) {
         table.row(vec![
-            gap.kind.clone(),
-            gap.start.to_string(),
-            end,
-            gap.reason.clone(),
+            line.gap.start.to_string(),
+            line.end(),
+            line.gap.reason.clone(),
+            line.kinds.join(", "),
         ])?;
     }
     table.flush()?;

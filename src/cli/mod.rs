@@ -8,6 +8,7 @@ mod demo;
 mod exit;
 mod export;
 mod filters;
+mod gaps;
 mod history;
 mod import;
 mod info;

@@ -1,15 +1,150 @@
 //! `sk-tracedb record`.
-/// Arguments of `record`.
-#[derive(clap::Args, Debug)]
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use url::Url;
+
+use super::exit::usage;
+use super::log;
+use crate::clock::{Clock, WallClock};
+use crate::config::TracerConfig;
+use crate::recorder::{Recorder, Report, wait_for_cluster};
+use crate::serve::{ServeOptions, Server};
+use crate::store::Store;
+use crate::watch::{Client, WatchStatus, connect};
+
+/// Arguments of `record`. sk-tracer's own are among them.
+#[derive(Args, Debug)]
 pub(super) struct RecordArgs {
-    #[arg(short, long)]
-    config_file: Option<String>,
-    #[arg(long)]
-    server_port: Option<u16>,
-    #[arg(short, long)]
-    verbosity: Option<String>,
+    /// The tracer config: which kinds to keep. SimKube's format.
+    #[arg(short, long, value_name = "FILE", env = "SK_TRACEDB_CONFIG")]
+    config_file: Option<PathBuf>,
+
+    /// The store. Made if it does not exist.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "SK_TRACEDB_DB",
+        default_value = "trace.redb"
+    )]
+    db: PathBuf,
+
+    /// Port of the HTTP server; 0: any that is free.
+    #[arg(long, value_name = "PORT", default_value_t = 7777)]
+    server_port: u16,
+
+    /// Address of the HTTP server. 127.0.0.1 is enough for `kubectl port-forward`; probes and Services need 0.0.0.0.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    bind: IpAddr,
+
+    /// What to log, on stderr: a level (info) or a filter (info,sk_tracedb::watch=debug).
+    #[arg(short, long, value_name = "LEVEL", default_value = "info")]
+    verbosity: String,
+
+    /// A file with a token that HTTP clients must send (`Authorization: Bearer ...`), except for health probes.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+
+    /// A place in an object store that exports may be written to, such as s3://bucket/traces. Repeatable.
+    #[arg(long, value_name = "URL")]
+    allow_export_to: Vec<Url>,
+
+    /// How long exports under way may take when the recorder is told to stop, seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 20)]
+    grace_seconds: u64,
 }
-/// Runs `record`.
-pub(super) fn run(_: RecordArgs) -> anyhow::Result<()> {
+
+/// Runs `record` until SIGTERM or SIGINT.
+pub(super) fn run(args: RecordArgs) -> anyhow::Result<()> {
+    log::start(&args.verbosity)?;
+    let path = args.config_file.as_ref().ok_or_else(|| {
+        usage("no config file\nhint: give one with -c; `sk-tracedb help` shows the other commands")
+    })?;
+    let (config, warnings) = TracerConfig::load(path).map_err(usage_of)?;
+    for warning in warnings {
+        tracing::warn!("{}: {warning}", path.display());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    runtime.block_on(record(args, config))
+}
+
+/// An error of the input, with its causes in one text.
+fn usage_of(error: impl std::error::Error + Send + Sync + 'static) -> anyhow::Error {
+    let error = anyhow::Error::new(error);
+    usage(format!("{error:#}"))
+}
+
+async fn record(args: RecordArgs, config: TracerConfig) -> anyhow::Result<()> {
+    let (stop_sender, stop) = watch::channel(false);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop_sender = Arc::new(stop_sender);
+    let stopper = Arc::clone(&stop_sender);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+            _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+        }
+        stopper.send_replace(true);
+    });
+
+    // What can be wrong with the arguments is found before anything happens.
+    let server = Server::bind(serve_options(&args)?).await?;
+    let client = connect().await?;
+    let store = Store::open(&args.db)?;
+    tracing::info!(db = %args.db.display(), "opened the store");
+
+    let clock: Arc<dyn Clock> = Arc::new(WallClock);
+    let report = Arc::new(Report::new(Arc::new(WatchStatus::new(Arc::clone(&clock)))));
+    // What was recorded before can be asked for while the cluster is out of reach.
+    let serving = tokio::spawn(server.run(store.reader(), report.clone(), stop.clone()));
+    let outcome = watch_cluster(store, client, config, clock, report, stop).await;
+    stop_sender.send_replace(true);
+    serving.await.context("the HTTP server crashed")?;
+    outcome
+}
+
+async fn watch_cluster(
+    store: Store,
+    client: Client,
+    config: TracerConfig,
+    clock: Arc<dyn Clock>,
+    report: Arc<Report>,
+    stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let Some(cluster) = wait_for_cluster(&client, stop.clone()).await else {
+        return Ok(());
+    };
+    tracing::info!(%cluster, "recording");
+    let recorder = Recorder::start(store, client, &cluster, config, clock, report)?;
+    recorder.run(stop).await?;
+    tracing::info!("everything is committed");
     Ok(())
+}
+
+fn serve_options(args: &RecordArgs) -> anyhow::Result<ServeOptions> {
+    let token = match &args.token_file {
+        None => None,
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("{}: cannot be read", path.display()))?;
+            Some(text.trim().to_owned())
+        }
+    };
+    Ok(ServeOptions {
+        token,
+        allowed_export_locations: args.allow_export_to.clone(),
+        grace: Duration::from_secs(args.grace_seconds),
+        ..ServeOptions::new(SocketAddr::new(args.bind, args.server_port))
+    })
 }

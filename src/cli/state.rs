@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::gaps;
 use super::output::{Format, print_item};
 use super::table::Table;
 use crate::clock::{Clock, WallClock};
+use crate::limits::GAPS_REPORTED_MAX;
 use crate::model::timestamp::TimeSpec;
 use crate::model::{ObjectKey, TimeRange, Timestamp};
 use crate::query::{KindMatch, ObjectVersion};
@@ -123,15 +125,13 @@ fn warn_about(snapshot: &Snapshot, at: Timestamp) -> anyhow::Result<()> {
         }
         Some(_) => {}
     }
-    for gap in snapshot.gaps(TimeRange {
-        start: at,
-        end: at.plus_micros(1),
-    })? {
-        let gap = gap?;
-        eprintln!(
-            "warning: blind for {} since {}: {}",
-            gap.kind, gap.start, gap.reason
-        );
-    }
+    let gaps: Vec<_> = snapshot
+        .gaps(TimeRange {
+            start: at,
+            end: at.plus_micros(1),
+        })?
+        .take(GAPS_REPORTED_MAX)
+        .collect::<Result<_, _>>()?;
+    gaps::warn(&gaps);
     Ok(())
 }

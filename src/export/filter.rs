@@ -37,7 +37,12 @@ impl ExportFilters {
             .try_for_each(LabelSelector::validate)
     }
 
-    /// Whether an object of this name is wanted, its labels aside.
+    /// Whether an object is wanted as far as its scope goes.
+    pub(super) fn wants_scope(&self, key: &ObjectKey) -> bool {
+        self.include_cluster_scoped || !key.is_cluster_scoped()
+    }
+
+    /// Whether an object of this name is wanted, its scope and labels aside.
     pub(super) fn wants_name(&self, key: &ObjectKey) -> bool {
         let kind_in =
             |kinds: &[KindMatch]| kinds.iter().any(|kind| kind.matches(&key.group, &key.kind));
@@ -47,7 +52,7 @@ impl ExportFilters {
             return false;
         }
         if key.is_cluster_scoped() {
-            return self.include_cluster_scoped;
+            return true;
         }
         !self.excluded_namespaces.contains(&key.namespace)
             && (self.included_namespaces.is_empty()

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::error::ExportError;
 use super::plan::Plan;
 use crate::config::TracerConfig;
-use crate::model::{MICROS_PER_SECOND, Timestamp, Uid};
+use crate::model::{EventKey, Gvk, MICROS_PER_SECOND, Timestamp, Uid};
 use crate::query::Ownership;
 use crate::store::lookup::{Lookup, as_slice};
 use crate::store::rows::{OwnerRow, PodRow};
@@ -206,7 +206,7 @@ pub(super) fn plan_lifecycles(snapshot: &Snapshot, plan: &mut Plan) -> Result<()
             let Some(lifecycle) = inside(&pod, plan) else {
                 continue;
             };
-            if let Some((gvk, name)) = owner_of(&mut ownership, plan, &uid, &pod)? {
+            if let Some((gvk, name)) = owner_of(snapshot, &mut ownership, plan, &uid, &pod)? {
                 plan.lifecycles
                     .insert(&gvk, &name, pod.spec_hash, &lifecycle, &uid.0)?;
             }
@@ -233,13 +233,14 @@ fn inside(pod: &PodRow, plan: &Plan) -> Option<Lifecycle> {
 /// The object of the trace that a pod's lifecycle belongs to: the nearest ancestor that is in the trace and whose kind has
 /// `trackLifecycle`; a bare pod belongs to itself.
 fn owner_of(
+    snapshot: &Snapshot,
     ownership: &mut Ownership<'_>,
     plan: &Plan,
     uid: &Uid,
     pod: &PodRow,
 ) -> Result<Option<(String, String)>, StoreError> {
     if let Some(given) = &pod.given_owner {
-        let gvk = crate::model::Gvk::new(&*given.group, &*given.version, &*given.kind).to_string();
+        let gvk = Gvk::new(&*given.group, &*given.version, &*given.kind).to_string();
         return Ok(plan
             .index
             .contains(&gvk, &given.name)?
@@ -258,10 +259,31 @@ fn owner_of(
         if plan.decisions.get(id)? == Some(true) {
             let name = crate::model::ObjectKey::new("", "", &*owner.namespace, &*owner.name)
                 .namespaced_name();
-            return Ok(Some((owner.gvk().to_string(), name)));
+            return Ok(Some((
+                version_in_trace(snapshot, plan, id, &owner)?.to_string(),
+                name,
+            )));
         }
     }
     Ok(None)
+}
+
+/// The kind of an object of the trace, in the version in which the trace has it last: what is known of it as an owner may
+/// be newer.
+fn version_in_trace(
+    snapshot: &Snapshot,
+    plan: &Plan,
+    id: u64,
+    owner: &OwnerRow,
+) -> Result<Gvk, StoreError> {
+    let end = EventKey {
+        at: plan.window.end,
+        seq: 0,
+    };
+    match snapshot.tables().version_before(id, end)? {
+        Some((event, _)) => snapshot.gvk(snapshot.tables().event(event)?.kind),
+        None => Ok(owner.gvk()),
+    }
 }
 
 fn tracks_lifecycles(config: &TracerConfig, owner: &OwnerRow) -> bool {

@@ -15,6 +15,7 @@ mod plan;
 mod run;
 mod selection;
 pub mod sink;
+mod stage;
 mod stream;
 
 pub use error::ExportError;

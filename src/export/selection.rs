@@ -53,10 +53,7 @@ impl<'s> Selection<'s> {
             return Ok(None);
         };
         let key = row.key();
-        if key.is_cluster_scoped() && !self.filters.include_cluster_scoped {
-            self.cluster_scoped_left_out += 1;
-        }
-        if !self.is_candidate(first, &row)? {
+        if !self.is_wanted(first, &row)? {
             return Ok(None);
         }
         let owners = self
@@ -69,6 +66,10 @@ impl<'s> Selection<'s> {
             if self.ancestor_is_in(&ancestor)? {
                 return Ok(None);
             }
+        }
+        if !self.filters.wants_scope(&key) {
+            self.cluster_scoped_left_out += 1;
+            return Ok(None);
         }
         Ok(Some(Selected {
             key,
@@ -118,8 +119,13 @@ impl<'s> Selection<'s> {
         }
     }
 
-    /// Whether the filters want the object, ancestors aside.
+    /// Whether the object is in the trace, ancestors aside.
     fn is_candidate(&mut self, first: EventKey, row: &IncarnationRow) -> Result<bool, StoreError> {
+        Ok(self.filters.wants_scope(&row.key()) && self.is_wanted(first, row)?)
+    }
+
+    /// Whether the filters want the object, its scope and its ancestors aside.
+    fn is_wanted(&mut self, first: EventKey, row: &IncarnationRow) -> Result<bool, StoreError> {
         let key = row.key();
         if !self.filters.wants_name(&key) {
             return Ok(false);

@@ -1,6 +1,7 @@
 //! The bounded queue between the watches and the writer: bounded in observations and in bytes (R13).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
@@ -14,6 +15,7 @@ pub struct Queue {
     sender: mpsc::Sender<Queued>,
     bytes: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
+    sent: Arc<AtomicU64>,
 }
 
 /// An observation on its way to the writer.
@@ -40,6 +42,7 @@ pub fn queue(clock: Arc<dyn Clock>) -> (Queue, mpsc::Receiver<Queued>) {
             sender,
             bytes: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)),
             clock,
+            sent: Arc::default(),
         },
         receiver,
     )
@@ -59,6 +62,8 @@ impl Queue {
             .acquire_many_owned(weight)
             .await
             .map_err(|_| QueueClosed)?;
+        // Counted first: who waits until so many are durable must not miss one on its way.
+        self.sent.fetch_add(1, Ordering::SeqCst);
         self.sender
             .send(Queued {
                 at,
@@ -71,18 +76,29 @@ impl Queue {
 
     /// Tells how many observations wait, without keeping the queue open.
     pub fn depth_gauge(&self) -> DepthGauge {
-        DepthGauge(self.sender.downgrade())
+        DepthGauge {
+            sender: self.sender.downgrade(),
+            sent: Arc::clone(&self.sent),
+        }
     }
 }
 
 /// See [`Queue::depth_gauge`].
 #[derive(Clone)]
-pub struct DepthGauge(mpsc::WeakSender<Queued>);
+pub struct DepthGauge {
+    sender: mpsc::WeakSender<Queued>,
+    sent: Arc<AtomicU64>,
+}
 
 impl DepthGauge {
+    /// Observations handed over so far, by all senders.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::SeqCst)
+    }
+
     /// Observations waiting at this moment; 0 once the queue is closed.
     pub fn get(&self) -> usize {
-        self.0
+        self.sender
             .upgrade()
             .map_or(0, |sender| sender.max_capacity() - sender.capacity())
     }

@@ -32,15 +32,9 @@ pub struct WriterStats {
 /// The running thread.
 pub struct WriterThread {
     handle: JoinHandle<Result<Writer, StoreError>>,
-    stats: Arc<WriterStats>,
 }
 
 impl WriterThread {
-    /// Counters of the thread.
-    pub fn stats(&self) -> Arc<WriterStats> {
-        Arc::clone(&self.stats)
-    }
-
     /// Whether the thread has stopped, in good order or not.
     pub fn is_finished(&self) -> bool {
         self.handle.is_finished()
@@ -60,7 +54,7 @@ impl WriterThread {
     }
 }
 
-/// Starts the thread. `after_commit` is called with every commit, once it is durable.
+/// Starts the thread. It counts in `stats`, which may be shared before and after.
 ///
 /// # Errors
 /// When the system gives no thread.
@@ -68,9 +62,8 @@ pub fn spawn(
     writer: Writer,
     receiver: mpsc::Receiver<Queued>,
     clock: Arc<dyn Clock>,
-    after_commit: impl Fn(&Committed) + Send + 'static,
+    stats: Arc<WriterStats>,
 ) -> std::io::Result<WriterThread> {
-    let stats = Arc::new(WriterStats::default());
     let timer = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()?;
@@ -78,13 +71,13 @@ pub fn spawn(
         writer,
         receiver,
         clock,
-        stats: Arc::clone(&stats),
+        stats,
         timer,
     };
     let handle = std::thread::Builder::new()
         .name("writer".to_owned())
-        .spawn(move || work.run(after_commit))?;
-    Ok(WriterThread { handle, stats })
+        .spawn(move || work.run())?;
+    Ok(WriterThread { handle })
 }
 
 struct Work {
@@ -96,7 +89,7 @@ struct Work {
 }
 
 impl Work {
-    fn run(mut self, after_commit: impl Fn(&Committed)) -> Result<Writer, StoreError> {
+    fn run(mut self) -> Result<Writer, StoreError> {
         while let Some(batch) = self.next_batch() {
             let started = Instant::now();
             let observations = batch.len() as u64;
@@ -108,7 +101,6 @@ impl Work {
             }))?;
             drop(shares);
             self.count(observations, &committed, started.elapsed());
-            after_commit(&committed);
         }
         self.writer.end_run(self.clock.now())?;
         Ok(self.writer)

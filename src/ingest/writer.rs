@@ -40,6 +40,8 @@ pub struct Writer {
     state: WriterState,
     /// A transaction failed: memory and file may differ, so nothing more is written through this writer.
     failed: bool,
+    /// A run has begun and not ended: only then anything is recorded.
+    running: bool,
 }
 
 /// What a commit made durable.
@@ -62,6 +64,7 @@ impl Writer {
             store,
             state,
             failed: false,
+            running: false,
         })
     }
 
@@ -72,8 +75,8 @@ impl Writer {
     /// `import`, `demo`).
     ///
     /// # Errors
-    /// [`StoreError::OtherCluster`] when the record belongs to another cluster; else what the store says. Nothing has
-    /// changed then.
+    /// [`StoreError::OtherCluster`] when the record belongs to another cluster; else what the store says. The record has
+    /// not changed then.
     pub fn begin_run(
         &mut self,
         at: Timestamp,
@@ -88,18 +91,21 @@ impl Writer {
                 source,
                 cluster,
             })
-        })
-        .map(drop)
+        })?;
+        self.running = true;
+        Ok(())
     }
 
     /// Records observations, in their order, as one transaction: all of them are durable when this returns, or none.
     ///
     /// # Errors
-    /// What the store says. The writer refuses everything afterwards: open the store again.
+    /// What the store says, and [`StoreError::Refused`] outside of a run. After an error the run is over: lists that were
+    /// under way are forgotten, so begin another one, or open the store again where that is refused too.
     pub fn append(
         &mut self,
         batch: impl IntoIterator<Item = (Timestamp, Observation)>,
     ) -> Result<Committed, StoreError> {
+        self.require_run()?;
         self.transaction(|apply| {
             for (at, observation) in batch {
                 apply.observation(at, &observation)?;
@@ -117,6 +123,7 @@ impl Writer {
         &mut self,
         batch: impl IntoIterator<Item = (Timestamp, Imported)>,
     ) -> Result<Committed, StoreError> {
+        self.require_run()?;
         self.transaction(|apply| {
             for (at, fact) in batch {
                 apply.imported(at, &fact)?;
@@ -129,9 +136,22 @@ impl Writer {
     /// Ends the run in good order: what is recorded is complete up to `at`.
     ///
     /// # Errors
-    /// What the store says.
+    /// As [`Writer::append`].
     pub fn end_run(&mut self, at: Timestamp) -> Result<(), StoreError> {
-        self.transaction(|apply| apply.run_ended(at)).map(drop)
+        self.require_run()?;
+        self.transaction(|apply| apply.run_ended(at))?;
+        self.running = false;
+        Ok(())
+    }
+
+    fn require_run(&self) -> Result<(), StoreError> {
+        if self.running {
+            Ok(())
+        } else {
+            Err(StoreError::Refused(
+                "nothing is recorded outside of a run; begin one first".to_owned(),
+            ))
+        }
     }
 
     /// The versions from which watches of the config in force can go on.
@@ -190,6 +210,7 @@ impl Writer {
                 txn.abort()?;
                 self.state = load(&self.store)?;
                 self.failed = false;
+                self.running = false;
                 return Err(error);
             }
             apply.store_watches()?;

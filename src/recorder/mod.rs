@@ -4,6 +4,7 @@
 //! ([`Recorder::reader`]).
 
 mod owners;
+mod report;
 mod simulated;
 
 use std::sync::Arc;
@@ -12,12 +13,13 @@ use tokio::sync::watch::Receiver;
 
 use crate::clock::Clock;
 use crate::config::TracerConfig;
-use crate::ingest::{Queue, Writer, WriterStats, WriterThread, queue, spawn};
+use crate::ingest::{Queue, Writer, WriterThread, queue, spawn};
 use crate::limits::{BACKOFF_MS_MAX, BACKOFF_MS_MIN};
 use crate::model::Uid;
 use crate::store::{Reader, Store, StoreError};
-use crate::watch::{self, WatchError, WatchStatus};
+use crate::watch::{self, WatchError};
 
+pub use report::Report;
 pub use simulated::{SimulatedRecorder, SimulationError};
 
 /// Why recording ended.
@@ -42,7 +44,7 @@ pub struct Recorder {
     queue: Queue,
     writer: WriterThread,
     reader: Reader,
-    status: Arc<WatchStatus>,
+    report: Arc<Report>,
 }
 
 impl Recorder {
@@ -57,14 +59,16 @@ impl Recorder {
         cluster: &Uid,
         config: TracerConfig,
         clock: Arc<dyn Clock>,
-        status: Arc<WatchStatus>,
+        report: Arc<Report>,
     ) -> Result<Self, RecorderError> {
         let reader = store.reader();
         let mut writer = Writer::new(store)?;
         writer.begin_run(clock.now(), &config, "record", Some(&cluster.0))?;
         let resume = writer.resume_points();
         let (queue, receiver) = queue(Arc::clone(&clock));
-        let writer = spawn(writer, receiver, clock, |_| ()).map_err(RecorderError::Thread)?;
+        report.started(queue.depth_gauge());
+        let writer =
+            spawn(writer, receiver, clock, report.writer_stats()).map_err(RecorderError::Thread)?;
         Ok(Self {
             client,
             config,
@@ -72,25 +76,13 @@ impl Recorder {
             queue,
             writer,
             reader,
-            status,
+            report,
         })
     }
 
     /// Reads what has been committed.
     pub fn reader(&self) -> Reader {
         self.reader.clone()
-    }
-
-    /// Counters of the writer.
-    pub fn writer_stats(&self) -> Arc<WriterStats> {
-        self.writer.stats()
-    }
-
-    /// Observations waiting for the writer, asked for when it is called.
-    pub fn queue_depth(&self) -> impl Fn() -> usize + Send + Sync + 'static {
-        // A weak handle: a queue that is alive would keep the writer from stopping.
-        let depth = self.queue.depth_gauge();
-        move || depth.get()
     }
 
     /// Records until `stop` becomes true, then commits what is queued, ends the run and closes the file.
@@ -105,10 +97,19 @@ impl Recorder {
             queue,
             writer,
             reader,
-            status,
+            report,
         } = self;
         let wanted = Arc::new(owners::StoredWants::new(reader.clone()));
-        let watched = watch::run(client, config, resume, queue, wanted, status, stop).await;
+        let watched = watch::run(
+            client,
+            config,
+            resume,
+            queue,
+            wanted,
+            report.watch_status(),
+            stop,
+        )
+        .await;
         // Every sender is gone now, so the writer commits what it has and comes back.
         let written = tokio::task::spawn_blocking(move || writer.join())
             .await

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::clock::ManualClock;
-use crate::config::{ConfigError, TrackedKind, TracerConfig};
+use crate::config::{ConfigError, TracerConfig, TrackedKind};
 use crate::ingest::{Queue, QueueClosed, Writer, WriterThread, queue, spawn};
 use crate::model::{Gvk, Item, Observation, OwnerRef};
 use crate::normalize::{NormalizeError, normalize};
@@ -46,19 +46,32 @@ impl SimulatedRecorder {
     ///
     /// # Errors
     /// [`SimulationError`].
-    pub async fn start(store: Store, workload: &Workload, cluster: &str) -> Result<Self, SimulationError> {
+    pub async fn start(
+        store: Store,
+        workload: &Workload,
+        cluster: &str,
+    ) -> Result<Self, SimulationError> {
         let (config, _warnings) = TracerConfig::parse(workload.config())?;
         let clock = Arc::new(ManualClock::new(workload.now()));
         let mut writer = Writer::new(store)?;
         writer.begin_run(workload.now(), &config, "demo", Some(cluster))?;
         let (queue, receiver) = queue(clock.clone());
-        let writer = spawn(writer, receiver, clock.clone(), |_| ()).map_err(SimulationError::Thread)?;
-        let mut watches: BTreeMap<_, _> =
-            config.tracked.into_iter().map(|(gvk, tracked)| (gvk, Some(tracked))).collect();
+        let writer = spawn(writer, receiver, clock.clone(), Arc::default())
+            .map_err(SimulationError::Thread)?;
+        let mut watches: BTreeMap<_, _> = config
+            .tracked
+            .into_iter()
+            .map(|(gvk, tracked)| (gvk, Some(tracked)))
+            .collect();
         if !watches.keys().any(Gvk::is_pod) {
             watches.insert(Gvk::pod(), None);
         }
-        let recorder = Self { clock, queue, writer, watches };
+        let recorder = Self {
+            clock,
+            queue,
+            writer,
+            watches,
+        };
         recorder.list(workload).await?;
         Ok(recorder)
     }
@@ -66,16 +79,29 @@ impl SimulatedRecorder {
     /// Records what is there now, kind by kind, as lists show it.
     async fn list(&self, workload: &Workload) -> Result<(), SimulationError> {
         for (watch, tracked) in &self.watches {
-            self.queue.send(Observation::ListStarted { watch: watch.clone() }).await?;
+            self.queue
+                .send(Observation::ListStarted {
+                    watch: watch.clone(),
+                })
+                .await?;
             for object in workload.live_of(watch) {
                 let item = normalize(watch, tracked.as_ref(), object)?;
                 self.answer_owners(&item, workload).await?;
                 self.queue
-                    .send(Observation::Applied { watch: watch.clone(), item, resource_version: None })
+                    .send(Observation::Applied {
+                        watch: watch.clone(),
+                        item,
+                        resource_version: None,
+                    })
                     .await?;
             }
             let resource_version = workload.resource_version().to_string();
-            self.queue.send(Observation::ListFinished { watch: watch.clone(), resource_version }).await?;
+            self.queue
+                .send(Observation::ListFinished {
+                    watch: watch.clone(),
+                    resource_version,
+                })
+                .await?;
         }
         Ok(())
     }
@@ -86,7 +112,9 @@ impl SimulatedRecorder {
     /// [`SimulationError`].
     pub async fn step(&self, step: Step, workload: &Workload) -> Result<(), SimulationError> {
         self.clock.set(step.at);
-        let Some(tracked) = self.watches.get(&step.kind) else { return Ok(()) };
+        let Some(tracked) = self.watches.get(&step.kind) else {
+            return Ok(());
+        };
         let item = normalize(&step.kind, tracked.as_ref(), step.object)?;
         let resource_version = Some(workload.resource_version().to_string());
         let watch = step.kind;
@@ -94,8 +122,16 @@ impl SimulatedRecorder {
             self.answer_owners(&item, workload).await?;
         }
         let observation = match step.verb {
-            Verb::Add | Verb::Modify => Observation::Applied { watch, item, resource_version },
-            Verb::Delete => Observation::Deleted { watch, item, resource_version },
+            Verb::Add | Verb::Modify => Observation::Applied {
+                watch,
+                item,
+                resource_version,
+            },
+            Verb::Delete => Observation::Deleted {
+                watch,
+                item,
+                resource_version,
+            },
         };
         Ok(self.queue.send(observation).await?)
     }
@@ -108,9 +144,17 @@ impl SimulatedRecorder {
             (None, None, Some((_, facts))) => &facts.owners,
             (None, None, None) => &[],
         };
-        for owner in owners.iter().filter(|owner| !self.watches.contains_key(&owner.gvk())) {
+        for owner in owners
+            .iter()
+            .filter(|owner| !self.watches.contains_key(&owner.gvk()))
+        {
             let facts = workload.owner_facts(&owner.uid);
-            self.queue.send(Observation::Owner { uid: owner.uid.clone(), facts }).await?;
+            self.queue
+                .send(Observation::Owner {
+                    uid: owner.uid.clone(),
+                    facts,
+                })
+                .await?;
         }
         Ok(())
     }

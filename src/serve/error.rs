@@ -18,7 +18,9 @@ pub enum ServeError {
         source: std::io::Error,
     },
     /// The bearer token is empty, or could not be sent in a header.
-    #[error("the bearer token must be visible ASCII characters, at least one\nhint: `openssl rand -hex 32` makes a good one")]
+    #[error(
+        "the bearer token must be visible ASCII characters, at least one\nhint: `openssl rand -hex 32` makes a good one"
+    )]
     Token,
     /// An allowed place for exports is none.
     #[error("exports cannot be allowed to it")]

@@ -160,8 +160,18 @@ mod tests {
         .unwrap();
         let filters = wanted.request.filters;
         assert_eq!(filters.included_namespaces, ["a"]);
-        assert!(filters.excluded_kinds.iter().all(|kind| kind.matches("", "ConfigMap")));
-        assert!(filters.included_kinds.iter().all(|kind| kind.matches("apps", "Deployment")));
+        assert!(
+            filters
+                .excluded_kinds
+                .iter()
+                .all(|kind| kind.matches("", "ConfigMap"))
+        );
+        assert!(
+            filters
+                .included_kinds
+                .iter()
+                .all(|kind| kind.matches("apps", "Deployment"))
+        );
         assert_eq!(filters.included_labels.len(), 1);
         assert!(filters.include_cluster_scoped);
     }
@@ -176,14 +186,25 @@ mod tests {
             ("{".to_owned(), "line 1 column 1"),
             ("[]".to_owned(), "start_ts"),
             (r#"{"start_ts":"x"}"#.to_owned(), "expected i64"),
-            (r#"{"start_ts":1,"end_ts":2,"export_path":"x"}"#.to_owned(), "`filters`"),
-            (with(r#"{"excluded_namespace":[]}"#), "`excluded_namespace`"),
-            (with(r#"{"excluded_kinds":["a b"]}"#), "\"a b\" names no kind"),
             (
-                with(r#"{"excluded_labels":[{"matchExpressions":[{"key":"k","operator":"Near"}]}]}"#),
+                r#"{"start_ts":1,"end_ts":2,"export_path":"x"}"#.to_owned(),
+                "`filters`",
+            ),
+            (with(r#"{"excluded_namespace":[]}"#), "`excluded_namespace`"),
+            (
+                with(r#"{"excluded_kinds":["a b"]}"#),
+                "\"a b\" names no kind",
+            ),
+            (
+                with(
+                    r#"{"excluded_labels":[{"matchExpressions":[{"key":"k","operator":"Near"}]}]}"#,
+                ),
                 "\"Near\"",
             ),
-            (with(r#"{"included_labels":[{"matchLabels":{"-":"v"}}]}"#), "\"-\""),
+            (
+                with(r#"{"included_labels":[{"matchLabels":{"-":"v"}}]}"#),
+                "\"-\"",
+            ),
             (
                 r#"{"start_ts":3,"end_ts":2,"export_path":"x","filters":{}}"#.to_owned(),
                 "(start_ts 3, end_ts 2)",

@@ -9,6 +9,7 @@ use http::StatusCode;
 
 use super::routes::App;
 use super::status::RecorderStatus;
+use crate::watch::WatchState;
 
 /// The process answers: that is all. What is wrong with a cluster or a disk is not cured by a restart.
 pub(super) async fn live() -> &'static str {
@@ -34,19 +35,22 @@ fn report(recorder: &dyn RecorderStatus) -> (bool, String) {
         // Writing to a string does not fail.
         let _ = writeln!(text, "[{mark}]{what}");
     };
-    for report in recorder.watches() {
-        let mark = match (&report.failing, report.awaited) {
-            (_, true) => '-',
-            (Some(_), false) => '!',
-            (None, false) => '+',
+    for (watch, report) in recorder.watches() {
+        let mark = match &report.state {
+            _ if !report.synced && !report.excused => '-',
+            WatchState::Failing { .. } => '!',
+            _ => '+',
         };
-        let (watch, state) = (&report.watch, report.state);
-        match &report.failing {
-            Some((reason, since)) => line(
-                mark,
-                format_args!("{watch} {state} since {since}: {reason}"),
-            ),
-            None => line(mark, format_args!("{watch} {state}")),
+        let state = report.state.name();
+        match &report.state {
+            WatchState::Failing { reason, since } => {
+                let reason = reason.replace(['\r', '\n'], " ");
+                line(
+                    mark,
+                    format_args!("{watch} {state} since {since}: {reason}"),
+                );
+            }
+            _ => line(mark, format_args!("{watch} {state}")),
         }
     }
     let mark = if readiness.ready { '!' } else { '-' };

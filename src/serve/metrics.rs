@@ -3,6 +3,7 @@
 //! Every scrape reads the counters where they live (the writer, the watches, the exports, the store) into a registry of
 //! its own: there is no second copy of a number that could be forgotten.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
@@ -21,11 +22,13 @@ use prometheus_client::registry::{Metric, Registry, Unit};
 use super::export_slots::ExportCounts;
 use super::refusal::{Refusal, with_causes};
 use super::routes::App;
-use super::status::{RecorderStatus, WatchCounts, WatchReport};
+use super::status::RecorderStatus;
 use crate::ingest::WriterStats;
 use crate::limits::QUEUE_OBSERVATIONS_MAX;
+use crate::model::WatchId;
 use crate::query::Info;
 use crate::store::Reader;
+use crate::watch::{WatchCounters, WatchReport};
 
 const CONTENT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -158,12 +161,12 @@ impl Scrape {
         self.add("owner_answers", "Answers about owners", results);
     }
 
-    fn watches(&mut self, watches: &[WatchReport]) {
+    fn watches(&mut self, watches: &BTreeMap<WatchId, WatchReport>) {
         let states = Family::<Labels, Gauge>::default();
-        for report in watches {
+        for (watch, report) in watches {
             let labels = vec![
-                ("kind", report.watch.to_string()),
-                ("state", report.state.to_owned()),
+                ("kind", watch.to_string()),
+                ("state", report.state.name().to_owned()),
             ];
             states.get_or_create(&labels).set(1);
         }
@@ -172,7 +175,7 @@ impl Scrape {
             "1 for the state that the watch of a kind is in",
             states,
         );
-        type Count = fn(&WatchCounts) -> u64;
+        type Count = fn(&WatchCounters) -> u64;
         let counts: [(&str, &str, Count); 11] = [
             ("lists", "Lists begun", |c| c.lists),
             ("lists_finished", "Lists finished", |c| c.lists_finished),
@@ -206,10 +209,10 @@ impl Scrape {
         ];
         for (name, help, count) in counts {
             let family = Family::<Labels, Counter>::default();
-            for report in watches {
+            for (watch, report) in watches {
                 family
-                    .get_or_create(&vec![("kind", report.watch.to_string())])
-                    .inc_by(count(&report.counts));
+                    .get_or_create(&vec![("kind", watch.to_string())])
+                    .inc_by(count(&report.counters));
             }
             self.add(name, help, family);
         }
@@ -253,7 +256,10 @@ impl Scrape {
         match &info {
             Ok(info) => self.record(info),
             Err(error) => {
-                tracing::warn!(error = with_causes(error), "the store could not be read for metrics");
+                tracing::warn!(
+                    error = with_causes(error),
+                    "the store could not be read for metrics"
+                );
             }
         }
         if let Ok(file) = fs::metadata(reader.path()) {
@@ -286,7 +292,11 @@ impl Scrape {
             "Changes in the record",
             ConstGauge::new(info.changes),
         );
-        self.add("record_pods", "Pods in the record", ConstGauge::new(info.pods));
+        self.add(
+            "record_pods",
+            "Pods in the record",
+            ConstGauge::new(info.pods),
+        );
         self.add_in(
             Unit::Bytes,
             "record_raw",
@@ -304,11 +314,27 @@ impl Scrape {
             "Kinds that the record cannot see now",
             ConstGauge::new(open),
         );
-        self.add("gaps", "Gaps in the record", ConstGauge::new(info.gaps.len()));
-        self.add("runs", "Runs in the record", ConstGauge::new(info.runs.len()));
+        self.add(
+            "gaps",
+            "Gaps in the record",
+            ConstGauge::new(info.gaps.len()),
+        );
+        self.add(
+            "runs",
+            "Runs in the record",
+            ConstGauge::new(info.runs.len()),
+        );
         for (name, help, at) in [
-            ("record_start_timestamp", "When the record begins, Unix", info.start),
-            ("record_end_timestamp", "When the record ends, Unix", info.end),
+            (
+                "record_start_timestamp",
+                "When the record begins, Unix",
+                info.start,
+            ),
+            (
+                "record_end_timestamp",
+                "When the record ends, Unix",
+                info.end,
+            ),
         ] {
             if let Some(at) = at {
                 let seconds = at.as_micros() as f64 / 1e6;
@@ -329,7 +355,9 @@ fn counter(value: &AtomicU64) -> ConstCounter {
 /// `VmRSS` of this process; `None` where the system does not tell.
 fn resident_bytes() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kilobytes.checked_mul(1024)
 }

@@ -3,8 +3,8 @@
 //! [`Server::bind`] takes the address, [`Server::run`] answers until it is told to stop. `connection` bounds what one
 //! client can hold on to; `routes` says who may ask for what; `export_request` reads what SimKube's client sends;
 //! `export` answers it: a blocking thread writes the trace into `trace_stream`, at the other end of which is the
-//! response's body or an upload. `status` is what readiness and metrics need to know of a recorder: this room knows
-//! nothing of watches. `export_slots` counts and bounds the exports.
+//! response's body or an upload. `status` is what readiness and metrics need to know of a recorder; how it
+//! is put together is none of this room's business. `export_slots` counts and bounds the exports.
 //!
 //! A trace over HTTP is whole when the response is complete: whatever goes wrong after the first byte breaks the
 //! connection off.
@@ -29,4 +29,4 @@ mod trace_stream;
 pub use error::ServeError;
 pub use options::ServeOptions;
 pub use server::{Server, serve};
-pub use status::{OwnerCounts, Readiness, RecorderStatus, WatchCounts, WatchReport};
+pub use status::{Readiness, RecorderStatus};

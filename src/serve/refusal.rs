@@ -85,9 +85,9 @@ impl From<StorageError> for Refusal {
         let status = match &error {
             StorageError::NotFound { .. } => StatusCode::NOT_FOUND,
             StorageError::Provider { .. } => StatusCode::BAD_GATEWAY,
-            StorageError::Settings { .. }
-            | StorageError::Content(_)
-            | StorageError::Cancelled => StatusCode::INTERNAL_SERVER_ERROR,
+            StorageError::Settings { .. } | StorageError::Content(_) | StorageError::Cancelled => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
         };
         Self::new(status, with_causes(&error))
     }

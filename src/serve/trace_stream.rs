@@ -26,7 +26,13 @@ pub(super) fn trace_stream() -> (TraceWriter, TraceStream) {
         chunk: BytesMut::new(),
         sent_bytes: 0,
     };
-    (writer, TraceStream { receiver, over: false })
+    (
+        writer,
+        TraceStream {
+            receiver,
+            over: false,
+        },
+    )
 }
 
 /// The sending end; blocks its thread while the receiver is slow. Nothing but [`TraceWriter::finish`] makes a whole
@@ -168,7 +174,8 @@ mod tests {
     async fn a_writer_stops_when_its_receiver_is_gone() {
         let (mut writer, stream) = trace_stream();
         drop(stream);
-        let written = tokio::task::spawn_blocking(move || writer.write_all(&[1; EXPORT_CHUNK_BYTES]));
+        let written =
+            tokio::task::spawn_blocking(move || writer.write_all(&[1; EXPORT_CHUNK_BYTES]));
         let error = written.await.unwrap().unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     }

@@ -116,11 +116,17 @@ pub(crate) fn epoch_kind_prefix(epoch: u64, group: &str, kind: &str) -> Vec<u8> 
     bytes
 }
 
-/// `epoch | namespace | name | uid`.
-pub(crate) fn epoch_pod(epoch: u64, namespace: &str, name: &str, uid: &Uid) -> Vec<u8> {
+/// `epoch | namespace | name`: the prefix of all pods of a name in one epoch.
+pub(crate) fn epoch_pod_prefix(epoch: u64, namespace: &str, name: &str) -> Vec<u8> {
     let mut bytes = epoch.to_be_bytes().to_vec();
     push_text(&mut bytes, namespace);
     push_text(&mut bytes, name);
+    bytes
+}
+
+/// `epoch | namespace | name | uid`.
+pub(crate) fn epoch_pod(epoch: u64, namespace: &str, name: &str, uid: &Uid) -> Vec<u8> {
+    let mut bytes = epoch_pod_prefix(epoch, namespace, name);
     push_text(&mut bytes, &uid.0);
     bytes
 }

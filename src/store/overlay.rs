@@ -3,6 +3,7 @@
 //! byte of it.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -118,12 +119,14 @@ impl StorageBackend for Overlay {
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut state = self.state();
         for (block, inside, at, length) in pieces(offset, data.len()) {
-            if !state.blocks.contains_key(&block) {
-                let mut bytes = vec![0; BLOCK_BYTES].into_boxed_slice();
-                self.read_below(block * BLOCK_BYTES as u64, &mut bytes)?;
-                state.blocks.insert(block, bytes);
-            }
-            let bytes = state.blocks.get_mut(&block).ok_or_else(out_of_range)?;
+            let bytes = match state.blocks.entry(block) {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => {
+                    let mut bytes = vec![0; BLOCK_BYTES].into_boxed_slice();
+                    self.read_below(block * BLOCK_BYTES as u64, &mut bytes)?;
+                    entry.insert(bytes)
+                }
+            };
             let to = bytes
                 .get_mut(inside..inside + length)
                 .ok_or_else(out_of_range)?;

@@ -224,7 +224,7 @@ pub(crate) struct PodRow {
     pub start_us: Option<i64>,
     /// `finishedAt` of the last containers, as the last status told it; not the end while the pod may run again.
     pub containers_end_us: Option<i64>,
-    /// When it ended (R14); never moves once known.
+    /// When it ended (R14). Moves once at most: from when that was seen to what its containers tell later.
     pub end_us: Option<i64>,
     /// The end was inferred: the pod ended after this time.
     pub end_since_us: Option<i64>,

@@ -41,8 +41,12 @@ impl Scratch {
     }
 
     pub(crate) fn insert(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), StoreError> {
-        self.recent_bytes += key.len() + value.len() + ENTRY_OVERHEAD_BYTES;
-        self.recent.insert(key, value);
+        let (key_len, value_len) = (key.len(), value.len());
+        self.recent_bytes += value_len;
+        match self.recent.insert(key, value) {
+            Some(replaced) => self.recent_bytes -= replaced.len(),
+            None => self.recent_bytes += key_len + ENTRY_OVERHEAD_BYTES,
+        }
         if self.recent_bytes > self.limit_bytes {
             self.spill()
         } else {
@@ -124,6 +128,19 @@ fn temporary_database(folder: &Path) -> Result<Database, StoreError> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_key_that_is_set_again_and_again_counts_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut scratch = Scratch::with_limit(folder.path(), 1_000);
+        for n in 0u64..1_000 {
+            scratch
+                .insert(b"key".to_vec(), n.to_be_bytes().to_vec())
+                .unwrap();
+        }
+        assert!(scratch.spilled.is_none());
+        assert_eq!(scratch.recent_bytes, 3 + 8 + ENTRY_OVERHEAD_BYTES);
+    }
 
     proptest! {
         /// In memory and spilled it answers as a BTreeMap does.

@@ -19,7 +19,7 @@ use super::status::{WatchState, WatchStatus};
 use crate::config::TrackedKind;
 use crate::ingest::{Queue, QueueClosed};
 use crate::limits::{
-    LIST_PAGE_BYTES_MAX, LIST_PAGE_SECONDS_MAX, LISTS_FAILING_MAX, LISTS_MAX, WATCH_LINE_BYTES_MAX,
+    LIST_PAGE_BYTES_MAX, LIST_PAGE_SECONDS_MAX, LISTS_MAX, LISTS_SLOW_MAX, WATCH_LINE_BYTES_MAX,
     WATCH_OPEN_SECONDS_MAX, WATCH_SLACK_SECONDS,
 };
 use crate::model::{Gvk, Observation};
@@ -32,8 +32,8 @@ pub(super) struct Shared {
     pub(super) status: Arc<WatchStatus>,
     /// One permit for each page that may be fetched or held at once.
     lists: Semaphore,
-    /// The same for kinds that are failing: pages that never come do not take the others' places.
-    lists_failing: Semaphore,
+    /// The same for kinds whose last page did not come in time: they do not take the others' places.
+    lists_slow: Semaphore,
 }
 
 impl Shared {
@@ -44,16 +44,12 @@ impl Shared {
             queue,
             status,
             lists: Semaphore::new(LISTS_MAX),
-            lists_failing: Semaphore::new(LISTS_FAILING_MAX),
+            lists_slow: Semaphore::new(LISTS_SLOW_MAX),
         })
     }
 
-    async fn page_permit(&self, failing: bool) -> Option<SemaphorePermit<'_>> {
-        let lane = if failing {
-            &self.lists_failing
-        } else {
-            &self.lists
-        };
+    async fn page_permit(&self, slow: bool) -> Option<SemaphorePermit<'_>> {
+        let lane = if slow { &self.lists_slow } else { &self.lists };
         // Never closed.
         lane.acquire().await.ok()
     }
@@ -73,6 +69,7 @@ pub(super) async fn watch(
         tracked,
         resource: None,
         open: None,
+        slow: false,
     };
     loop {
         if let Err(closed) = kind.step().await {
@@ -88,6 +85,8 @@ struct Kind {
     session: Session,
     resource: Option<Resource>,
     open: Option<Open>,
+    /// Whether the last page did not come in time.
+    slow: bool,
 }
 
 /// A watch that is open.
@@ -241,7 +240,7 @@ impl Kind {
     /// Fetches a page and hands its items over one by one: no more than the page is ever held.
     async fn page(&mut self, token: Option<&str>, limit: u32) -> Result<(), QueueClosed> {
         let shared = Arc::clone(&self.shared);
-        let _permit = shared.page_permit(self.session.failures() > 0).await;
+        let _permit = shared.page_permit(self.slow).await;
         let path = page_path(&self.collection(), limit, token);
         let fetched = shared
             .server
@@ -254,10 +253,12 @@ impl Kind {
                 return self.tell(Input::PageTooLarge).await;
             }
             Err(error) => {
+                self.slow = matches!(error, RequestError::Deadline { .. });
                 let input = self.failed("listing", &error);
                 return self.tell(input).await;
             }
         };
+        self.slow = false;
         let page = match Page::read(&bytes) {
             Ok(page) => page,
             Err(error) => {

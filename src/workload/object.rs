@@ -135,7 +135,7 @@ fn metadata(thing: &dyn Object) -> Value {
     }
     let mut labels = thing.labels();
     if meta.label_edits > 0 {
-        let track = if meta.label_edits % 2 == 0 {
+        let track = if meta.label_edits.is_multiple_of(2) {
             "stable"
         } else {
             "canary"

@@ -52,7 +52,10 @@ pub fn export_of(reader: &Reader, window: TimeRange, filters: ExportFilters) -> 
     assert_eq!(summary.applied + summary.deleted, changes.len() as u64);
     let lifecycles = trace.lifecycles();
     let lifecycles = lifecycles.values().flat_map(|hashes| hashes.values());
-    assert_eq!(summary.lifecycles, lifecycles.map(Vec::len).sum::<usize>() as u64);
+    assert_eq!(
+        summary.lifecycles,
+        lifecycles.map(Vec::len).sum::<usize>() as u64
+    );
     Exported {
         bytes,
         trace,
@@ -142,12 +145,20 @@ impl Recorder {
         self.batch(observations.into_iter().map(|seen| (at, seen)));
     }
 
-    pub fn batch(&mut self, batch: impl IntoIterator<Item = (Timestamp, Observation)>) -> Committed {
+    pub fn batch(
+        &mut self,
+        batch: impl IntoIterator<Item = (Timestamp, Observation)>,
+    ) -> Committed {
         self.writer().append(batch).unwrap()
     }
 
     /// A complete list of a kind. Returns the number of changes it made.
-    pub fn list(&mut self, at: Timestamp, watch: &Gvk, items: impl IntoIterator<Item = Item>) -> u64 {
+    pub fn list(
+        &mut self,
+        at: Timestamp,
+        watch: &Gvk,
+        items: impl IntoIterator<Item = Item>,
+    ) -> u64 {
         let mut batch = vec![Observation::ListStarted {
             watch: watch.clone(),
         }];
@@ -246,10 +257,16 @@ impl Recorder {
                 sk_tracedb::model::Action::Apply => '+',
                 sk_tracedb::model::Action::Delete => '-',
             };
-            let since = entry.since.map(|since| format!(" (after {})", since.as_seconds()));
+            let since = entry
+                .since
+                .map(|since| format!(" (after {})", since.as_seconds()));
             let initial = if entry.initial { " (initial)" } else { "" };
             let at = entry.event.at.as_seconds();
-            format!("{at} {sign} {}{}{initial}", entry.uid, since.unwrap_or_default())
+            format!(
+                "{at} {sign} {}{}{initial}",
+                entry.uid,
+                since.unwrap_or_default()
+            )
         };
         self.history(key).into_iter().map(told).collect()
     }

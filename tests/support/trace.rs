@@ -126,10 +126,7 @@ impl Trace {
             }
             for object in &event.deleted_objs {
                 let name = name_of(object);
-                assert!(
-                    there.remove(&name),
-                    "{name:?} is deleted but was not there"
-                );
+                assert!(there.remove(&name), "{name:?} is deleted but was not there");
             }
         }
         assert_eq!(self.index(), index, "the index is not what the trace holds");
@@ -205,7 +202,10 @@ impl Trace {
     pub fn index(&self) -> BTreeMap<(String, String), u64> {
         let entries = self.index.0.iter().flat_map(|(kind, objects)| {
             objects.assert_unique();
-            assert!(!objects.0.is_empty(), "{kind} is in the index without objects");
+            assert!(
+                !objects.0.is_empty(),
+                "{kind} is in the index without objects"
+            );
             let entry = |(name, hash): &(String, u64)| ((kind.clone(), name.clone()), *hash);
             objects.0.iter().map(entry).collect::<Vec<_>>()
         });

@@ -151,9 +151,11 @@ impl Apply<'_, '_> {
             }
             Carried::Pods => {
                 let uid = keys::epoch_pod_of("epoch_and_pod_to_unit", entry)?;
+                // The kubelet's clock may be ahead of the recorder's: what ends in the new epoch is listed in it.
+                let last_us = self.state.row.last_us;
                 self.tables
                     .pod(&uid)?
-                    .is_some_and(|row| row.end_us.is_none())
+                    .is_some_and(|row| row.end_us.is_none_or(|end_us| end_us >= last_us))
             }
         })
     }

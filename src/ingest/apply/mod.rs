@@ -30,8 +30,15 @@ pub(super) struct Apply<'a, 'txn> {
 pub(super) struct Certainty {
     /// It happened after this time; `None`: it was seen as it happened.
     pub(super) since: Option<Timestamp>,
-    /// The object was there when its kind was listed for the first time.
+    /// The kind has not been completely listed yet: what exists may have existed for ever.
     pub(super) initial: bool,
+}
+
+impl Certainty {
+    /// After which time something that is seen to be so came to be so.
+    pub(super) fn since_of_presence(self) -> Option<Timestamp> {
+        self.since.filter(|_| !self.initial)
+    }
 }
 
 impl Apply<'_, '_> {

@@ -96,7 +96,7 @@ impl Apply<'_, '_> {
             kind: row.kind,
             spec_hash: 0,
             body_len: 0,
-            since_us: certainty.since.map(Timestamp::as_micros),
+            since_us: certainty.since_of_presence().map(Timestamp::as_micros),
             initial: false,
         };
         self.record(event, &header)?;

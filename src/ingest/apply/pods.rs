@@ -2,10 +2,10 @@
 
 use super::{Apply, Certainty};
 use crate::model::{ObservedPod, Timestamp};
-use crate::store::StoreError;
-use crate::store::lookup::Lookup;
+use crate::store::lookup::{Lookup, as_slice};
 use crate::store::rows::{OwnerRefRow, PodRow};
 use crate::store::tables::put;
+use crate::store::{StoreError, keys};
 
 impl Apply<'_, '_> {
     /// The pod exists in this version.
@@ -16,12 +16,15 @@ impl Apply<'_, '_> {
         certainty: Certainty,
     ) -> Result<(), StoreError> {
         let before = self.tables.pod(&pod.uid)?;
+        if before.is_none() {
+            self.end_predecessors(at, pod, certainty)?;
+        }
         let mut row = before.clone().unwrap_or_else(|| new_pod(pod));
         learn(&mut row, pod);
         // A pod whose deletion was inferred and that is there after all.
         row.gone = false;
         if pod.times.terminal {
-            end(&mut row, at, certainty);
+            end(&mut row, at, certainty.since_of_presence());
         }
         self.store_pod(at, pod, before.as_ref(), &row)
     }
@@ -37,8 +40,37 @@ impl Apply<'_, '_> {
         let mut row = before.clone().unwrap_or_else(|| new_pod(pod));
         learn(&mut row, pod);
         row.gone = true;
-        end(&mut row, at, certainty);
+        end(&mut row, at, certainty.since);
         self.store_pod(at, pod, before.as_ref(), &row)
+    }
+
+    /// Another pod has taken the name: the deletions of those before were missed (R1, R9).
+    fn end_predecessors(
+        &mut self,
+        at: Timestamp,
+        pod: &ObservedPod,
+        certainty: Certainty,
+    ) -> Result<(), StoreError> {
+        let name = keys::epoch_pod_prefix(self.state.row.epoch, &pod.namespace, &pod.name);
+        let (from, to) = keys::prefix_range(&name);
+        for entry in self
+            .tables
+            .alive_pods
+            .range::<&[u8]>((as_slice(&from), as_slice(&to)))?
+        {
+            let uid = keys::epoch_pod_of("epoch_and_pod_to_unit", entry?.0.value())?;
+            let Some(mut row) = self.tables.pod(&uid)? else {
+                continue;
+            };
+            // An imported pod bears its owner's name.
+            if row.gone || row.given_owner.is_some() {
+                continue;
+            }
+            row.gone = true;
+            end(&mut row, at, certainty.since);
+            put(&mut self.tables.pods, uid.0.as_str(), &row)?;
+        }
+        Ok(())
     }
 
     fn store_pod(
@@ -54,10 +86,16 @@ impl Apply<'_, '_> {
         put(&mut self.tables.pods, pod.uid.0.as_str(), row)?;
         if before.is_none() {
             self.state.row.pods += 1;
+        }
+        // Also one that had ended, perhaps epochs ago, and is told more of now.
+        let told_late =
+            before.is_some_and(|before| before.end_us.is_some() && before.end_us != row.end_us);
+        if before.is_none() || told_late {
             self.pod_alive(&row.namespace, &row.name, &pod.uid)?;
         }
         // The kubelet may tell of a start that lies in an epoch before the one in which the pod was first seen.
-        if let (Some(start), None) = (row.start_us, before.and_then(|before| before.start_us)) {
+        let started = before.is_none_or(|before| before.start_us.is_none());
+        if let Some(start) = row.start_us.filter(|_| started || told_late) {
             self.pod_alive_from(
                 Timestamp::from_micros(start),
                 &row.namespace,
@@ -90,21 +128,27 @@ fn new_pod(pod: &ObservedPod) -> PodRow {
 /// Takes over what a version of the pod tells. A start, once known, stays: a restarted container must not move it.
 fn learn(row: &mut PodRow, pod: &ObservedPod) {
     row.owners = pod.owners.iter().map(OwnerRefRow::from).collect();
-    if row.end_us.is_some() {
-        return;
+    let containers_end_us = pod.times.containers_end.map(Timestamp::as_micros);
+    if row.end_us.is_none() {
+        row.start_us = row.start_us.or(pod.times.start.map(Timestamp::as_micros));
+        row.containers_end_us = containers_end_us;
+    } else if let (None, Some(end_us)) = (row.containers_end_us, containers_end_us) {
+        // It was seen to have ended before its containers told when (an evicted pod): now they do.
+        row.start_us = row.start_us.or(pod.times.start.map(Timestamp::as_micros));
+        row.containers_end_us = Some(end_us);
+        row.end_us = Some(row.start_us.map_or(end_us, |start| end_us.max(start)));
+        row.end_since_us = None;
     }
-    row.start_us = row.start_us.or(pod.times.start.map(Timestamp::as_micros));
-    row.containers_end_us = pod.times.containers_end.map(Timestamp::as_micros);
 }
 
 /// The pod has ended: at the `finishedAt` of its last containers where that is known, else now.
-pub(super) fn end(row: &mut PodRow, at: Timestamp, certainty: Certainty) {
+pub(super) fn end(row: &mut PodRow, at: Timestamp, since: Option<Timestamp>) {
     if row.end_us.is_some() {
         return;
     }
     let end_us = row.containers_end_us.unwrap_or(at.as_micros());
     row.end_us = Some(row.start_us.map_or(end_us, |start| end_us.max(start)));
     if row.containers_end_us.is_none() {
-        row.end_since_us = certainty.since.map(Timestamp::as_micros);
+        row.end_since_us = since.map(Timestamp::as_micros);
     }
 }

@@ -19,7 +19,7 @@ pub(in super::super) struct RunStart<'a> {
 }
 
 impl Apply<'_, '_> {
-    /// Begins a run: every watch that had been listed is blind since its last contact, a kind that is not tracked any more
+    /// Begins a run: every watch that there was is blind since its last contact, a kind that is not tracked any more
     /// begins a gap, a kind that is new starts with its list.
     pub(in super::super) fn run_started(&mut self, run: &RunStart<'_>) -> Result<(), StoreError> {
         if let Some(cluster) = run.cluster {
@@ -88,9 +88,7 @@ impl Apply<'_, '_> {
                     }
                     state.dirty = true;
                     state.row.tracked = true;
-                    if state.row.listed {
-                        self.open_gap(&watch, &mut state, "the recorder was not running")?;
-                    }
+                    self.open_gap(&watch, &mut state, "the recorder was not running")?;
                     state
                 }
             };

@@ -25,19 +25,13 @@ impl Apply<'_, '_> {
             return Certainty::default();
         };
         let row = &watch.row;
-        if !row.listed {
-            return Certainty {
-                since: None,
-                initial: true,
-            };
-        }
         // A list shows what is, not when it came to be: since the last contact at the earliest.
         let since = row
             .blind_since_us
             .or(watch.list.as_ref().map(|_| row.contact_us));
         Certainty {
             since: since.map(Timestamp::from_micros),
-            initial: false,
+            initial: !row.listed,
         }
     }
 
@@ -243,7 +237,7 @@ impl Apply<'_, '_> {
                 continue;
             }
             row.gone = true;
-            super::pods::end(&mut row, at, certainty);
+            super::pods::end(&mut row, at, certainty.since);
             put(&mut self.tables.pods, uid.0.as_str(), &row)?;
         }
         Ok(())

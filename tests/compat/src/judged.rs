@@ -97,6 +97,23 @@ pub fn lifecycles(trace: &ExportedTrace) -> Result<BTreeMap<LifecycleKey, Vec<Li
     Ok(all)
 }
 
+/// SimKube's pod-spec hash of every spec that the trace holds of a bare pod, by `namespace/name`.
+pub fn bare_pod_hashes(trace: &ExportedTrace) -> Result<BTreeMap<String, BTreeSet<u64>>> {
+    let mut hashes: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
+    for (event, _) in trace.iter() {
+        for object in &event.applied_objs {
+            let (gvk, name) = object_name(object)?;
+            if let (true, Some(spec)) = (gvk == "v1.Pod", object.data.get("spec")) {
+                hashes
+                    .entry(name)
+                    .or_default()
+                    .insert(referee::pod_spec_hash(spec)?);
+            }
+        }
+    }
+    Ok(hashes)
+}
+
 /// The config as JSON: `TracerConfig` has no equality of its own.
 pub fn config(trace: &ExportedTrace) -> Result<Value> {
     Ok(serde_json::to_value(&trace.config)?)

@@ -86,6 +86,33 @@ fn the_demo_exports_a_trace_that_simkube_reads() -> Result<()> {
 }
 
 #[test]
+fn lifecycles_of_bare_pods_stand_under_simkubes_hash_of_their_spec() -> Result<()> {
+    let folder = TempDir::new()?;
+    let bytes = binary::demo(
+        &folder.path().join("demo.redb"),
+        &folder.path().join("demo.sktrace"),
+        31,
+        200,
+        5000,
+    )?;
+    let trace = judge(&bytes)?;
+    let specs = judged::bare_pod_hashes(&trace)?;
+    let mut compared = 0;
+    for ((owner, hash), _) in judged::lifecycles(&trace)? {
+        if owner.0 == "v1.Pod" {
+            let of_spec = specs.get(&owner.1);
+            ensure!(
+                of_spec.is_some_and(|hashes| hashes.contains(&hash)),
+                "{owner:?}: {hash}, and SimKube has {of_spec:?} for its spec"
+            );
+            compared += 1;
+        }
+    }
+    ensure!(compared > 0, "the demo has no bare pod with a lifecycle");
+    Ok(())
+}
+
+#[test]
 fn windows_of_the_demo_are_traces_of_their_own() -> Result<()> {
     let folder = TempDir::new()?;
     let db = folder.path().join("demo.redb");
@@ -166,7 +193,7 @@ fn round_trip(folder: &Path, name: &str, bytes: &[u8]) -> Result<usize> {
     let before = referee::import(bytes)?;
     let (start, end) = judged::whole_range(&before)?;
     let old = folder.join(format!("{name}.old"));
-    let db = folder.join(format!("{name}.redb"));
+    let db = folder.join(format!("{name}.imported.redb"));
     std::fs::write(&old, bytes)?;
     binary::import(&old, &db)?;
     let after = judge(&binary::export(

@@ -1,0 +1,101 @@
+//! What a recorder says of itself, for probes and metrics.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use crate::ingest::{DepthGauge, WriterStats};
+use crate::model::WatchId;
+use crate::serve::{Readiness, RecorderStatus};
+use crate::watch::{OwnerCounters, WatchReport, WatchStatus};
+
+/// Not ready yet: no number of observations will do.
+const NEVER: u64 = u64::MAX;
+
+/// The state of a recorder, from before it has found its cluster until it has stopped. Holds nothing that would keep it
+/// from stopping.
+pub struct Report {
+    watches: Arc<WatchStatus>,
+    writer: Arc<WriterStats>,
+    queue: OnceLock<DepthGauge>,
+    /// How many observations had been made when all first lists were done: ready once so many are durable.
+    ready_at: AtomicU64,
+}
+
+impl Report {
+    /// The report of a recorder that has not started.
+    pub fn new(watches: Arc<WatchStatus>) -> Self {
+        Self {
+            watches,
+            writer: Arc::default(),
+            queue: OnceLock::new(),
+            ready_at: AtomicU64::new(NEVER),
+        }
+    }
+
+    pub(super) fn started(&self, queue: DepthGauge) {
+        // A report belongs to one recorder: a second start changes nothing.
+        let _ = self.queue.set(queue);
+    }
+
+    pub(super) fn watch_status(&self) -> Arc<WatchStatus> {
+        Arc::clone(&self.watches)
+    }
+
+    pub(super) fn writer_stats(&self) -> Arc<WriterStats> {
+        Arc::clone(&self.writer)
+    }
+
+    /// Whether what the first lists delivered has been committed.
+    fn is_durable(&self) -> bool {
+        let Some(queue) = self.queue.get() else {
+            return false;
+        };
+        let mut ready_at = self.ready_at.load(Ordering::SeqCst);
+        if ready_at == NEVER {
+            ready_at = queue.sent();
+            self.ready_at.store(ready_at, Ordering::SeqCst);
+        }
+        self.writer.observations.load(Ordering::SeqCst) >= ready_at
+    }
+}
+
+impl RecorderStatus for Report {
+    fn readiness(&self) -> Readiness {
+        if self.queue.get().is_none() {
+            let notes = vec!["the cluster has not been reached yet".to_owned()];
+            return Readiness {
+                ready: false,
+                notes,
+            };
+        }
+        let ready = self.watches.readiness().ready;
+        if ready && !self.is_durable() {
+            let notes = vec!["the first lists are not durable yet".to_owned()];
+            return Readiness {
+                ready: false,
+                notes,
+            };
+        }
+        Readiness {
+            ready,
+            notes: Vec::new(),
+        }
+    }
+
+    fn watches(&self) -> BTreeMap<WatchId, WatchReport> {
+        self.watches.watches()
+    }
+
+    fn owner_lookups(&self) -> OwnerCounters {
+        self.watches.owners()
+    }
+
+    fn writer(&self) -> &WriterStats {
+        &self.writer
+    }
+
+    fn queue_depth(&self) -> usize {
+        self.queue.get().map_or(0, DepthGauge::get)
+    }
+}
