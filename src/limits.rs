@@ -139,6 +139,7 @@ pub const READY_FAILURES_MIN: u32 = 5;
 
 /// Largest body of a request over HTTP, bytes: Rocket's own limit for JSON, under which sk-tracer runs.
 pub const HTTP_REQUEST_BYTES_MAX: usize = 1 << 20;
+
 /// Largest head (request line and headers) of a request over HTTP, bytes.
 pub const HTTP_HEAD_BYTES_MAX: usize = 64 << 10;
 /// Longest wait for the head of a request, from the moment the connection could carry one, seconds.
@@ -148,7 +149,7 @@ pub const HTTP_REQUEST_SECONDS_MAX: u64 = 30;
 /// Longest time in which a client takes not one byte of what is ready for it, seconds.
 pub const HTTP_STALL_SECONDS_MAX: u64 = 120;
 /// Connections open at once; further ones wait in the system's backlog.
-pub const HTTP_CONNECTIONS_MAX: usize = 256;
+pub const HTTP_CONNECTIONS_MAX: usize = 128;
 /// First wait after the system gave no connection (out of file descriptors), milliseconds.
 pub const HTTP_ACCEPT_RETRY_MS: u64 = 100;
 /// Exports under way at once over HTTP.

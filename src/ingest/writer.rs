@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use redb::{Durability, WriteTransaction};
-
 use super::apply::{Apply, Imported, RunStart};
 use super::state::WriterState;
 use crate::config::TracerConfig;
 use crate::model::{EventKey, Observation, Timestamp, WatchId};
-use crate::store::{ReadTables, Reader, Store, StoreError, WriteTables};
+use crate::store::{Reader, Store, StoreError, WriteTables};
 
 /// Owns the write handle of a store and decides what observations mean.
 ///
@@ -198,7 +196,7 @@ impl Writer {
         let seq_before = self.state.row.last_seq;
         // Set until the commit has succeeded: any way out of here without one leaves the memory ahead of the file.
         self.failed = true;
-        let txn = begin(&self.store)?;
+        let txn = self.store.begin_write()?;
         {
             let mut tables = WriteTables::open(&txn)?;
             let mut apply = Apply {
@@ -228,17 +226,7 @@ impl Writer {
     }
 }
 
-/// A write transaction that is durable when it is committed, and quick to recover from.
-fn begin(store: &Store) -> Result<WriteTransaction, StoreError> {
-    let mut txn = store.database.begin_write()?;
-    txn.set_durability(Durability::Immediate)?;
-    txn.set_quick_repair(true);
-    Ok(txn)
-}
-
-/// Reads the writer's memory from the store; a new store gets its tables first.
+/// Reads the writer's memory from the store.
 fn load(store: &Store) -> Result<WriterState, StoreError> {
-    use redb::ReadableDatabase;
-    let txn = store.database.begin_read()?;
-    WriterState::load(&ReadTables::open(&txn)?)
+    WriterState::load(&store.read_tables()?)
 }

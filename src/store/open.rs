@@ -5,8 +5,12 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use redb::{ConcurrencyMode, Database, DatabaseError, ReadableDatabase, StorageError};
+use redb::{
+    ConcurrencyMode, Database, DatabaseError, Durability, ReadableDatabase, StorageError,
+    WriteTransaction,
+};
 
+use super::tables::ReadTables;
 use super::{Reader, SCHEMA_VERSION, StoreError, create, meta, reader};
 use crate::limits::WRITER_CACHE_BYTES;
 use crate::migrations;
@@ -31,7 +35,7 @@ pub(super) const MODE: ConcurrencyMode = ConcurrencyMode::SingleWriter;
 /// # }
 /// ```
 pub struct Store {
-    pub(crate) database: Arc<Database>,
+    database: Arc<Database>,
     path: PathBuf,
 }
 
@@ -119,6 +123,19 @@ impl Store {
     /// A handle for reading this store while it is written. Cheap to clone; snapshots never block the writer.
     pub fn reader(&self) -> Reader {
         Reader::of_writer(Arc::clone(&self.database), &self.path)
+    }
+
+    /// A write transaction that is durable when it is committed, and quick to recover from.
+    pub(crate) fn begin_write(&self) -> Result<WriteTransaction, StoreError> {
+        let mut txn = self.database.begin_write()?;
+        txn.set_durability(Durability::Immediate)?;
+        txn.set_quick_repair(true);
+        Ok(txn)
+    }
+
+    /// The tables as they were committed last.
+    pub(crate) fn read_tables(&self) -> Result<ReadTables, StoreError> {
+        ReadTables::open(&self.database.begin_read()?)
     }
 
     /// Closes the file cleanly, which makes the next open instant.

@@ -3,7 +3,10 @@
 //! [`WriteTables`] holds all tables of one write transaction, [`ReadTables`] all tables of one read transaction, and
 //! the trait [`Tables`] serves code that reads either.
 
-use redb::{Key, ReadOnlyTable, ReadableTable, Table, TableDefinition};
+use redb::{Key, ReadOnlyTable, Table, TableDefinition};
+
+/// How tables of either kind of transaction are read and counted.
+pub(crate) use redb::{ReadableTable, ReadableTableMetadata};
 
 use super::StoreError;
 use super::codec::{self, Row};
@@ -55,7 +58,6 @@ macro_rules! tables {
 
         /// Names and stored sizes of every table.
         pub(crate) fn sizes(txn: &redb::ReadTransaction) -> Result<Vec<super::TableSize>, StoreError> {
-            use redb::ReadableTableMetadata;
             Ok(vec![$({
                 let table = txn.open_table($definition)?;
                 let stats = table.stats()?;

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use sk_tracedb::export::{ExportFilters, ExportRequest, export};
+use sk_tracedb::export::{ExportFilters, ExportRequest, PreparedExport, export};
 use sk_tracedb::limits::READ_TXN_MS_MAX;
 use sk_tracedb::model::Observation;
 
@@ -144,6 +144,18 @@ fn what_is_recorded_during_an_export_does_not_change_it() {
         assert!(bytes == whole, "stopped at byte {part} of {}", whole.len());
         assert!(recorder.export(110, 1_000).bytes != whole);
     }
+}
+
+#[test]
+fn what_is_recorded_between_planning_and_writing_does_not_change_an_export() {
+    let mut recorder = recorder();
+    let whole = recorder.export(110, 1_000);
+    let prepared = PreparedExport::prepare(&recorder.reader(), &request()).unwrap();
+    disturb(&mut recorder, 0);
+    assert_eq!(prepared.summary(), &whole.summary);
+    let mut bytes = Vec::new();
+    assert_eq!(prepared.write(&mut bytes).unwrap(), whole.summary);
+    assert!(bytes == whole.bytes);
 }
 
 #[test]

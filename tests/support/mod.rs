@@ -2,12 +2,12 @@
 //! stopped, crashed and restarted ([`recorder`]), and a decoder of trace files that was written from the format's
 //! description and shares nothing with the encoder ([`trace`]).
 
-#![allow(dead_code)] // every test crate uses its own part of this
+#![allow(dead_code, unused_imports)] // every test crate uses its own part of this
 
 pub mod build;
 pub mod recorder;
 pub mod trace;
 
-pub use build::{Obj, Pod, config, gvk, listed, obj, pod, s, us};
-pub use recorder::{Exported, Recorder, window};
+pub use build::{Obj, Pod, config, gvk, obj, pod, s, us};
+pub use recorder::{Recorder, window};
 pub use trace::{Lifecycle, Trace};

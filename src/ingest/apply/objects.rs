@@ -96,7 +96,7 @@ impl Apply<'_, '_> {
             kind: row.kind,
             spec_hash: 0,
             body_len: 0,
-            since_us: certainty.since_of_presence().map(Timestamp::as_micros),
+            since_us: certainty.since.map(Timestamp::as_micros),
             initial: false,
         };
         self.record(event, &header)?;
@@ -142,7 +142,7 @@ impl Apply<'_, '_> {
             kind,
             spec_hash: object.spec_hash,
             body_len: u32::try_from(object.body.len()).unwrap_or(u32::MAX),
-            since_us: certainty.since.map(Timestamp::as_micros),
+            since_us: certainty.since_of_presence().map(Timestamp::as_micros),
             initial: certainty.initial,
         };
         self.record(event, &header)?;

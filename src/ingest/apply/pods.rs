@@ -4,6 +4,7 @@ use super::{Apply, Certainty};
 use crate::model::{ObservedPod, Timestamp};
 use crate::store::lookup::{Lookup, as_slice};
 use crate::store::rows::{OwnerRefRow, PodRow};
+use crate::store::tables::ReadableTable;
 use crate::store::tables::put;
 use crate::store::{StoreError, keys};
 
