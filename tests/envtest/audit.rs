@@ -530,11 +530,7 @@ fn end_with_definitions(record: &mut Record) {
                 .iter()
                 .find(|change| change.object["metadata"]["deletionTimestamp"].is_string());
             end.received = marked.map_or(end.received, |marked| marked.received);
-            Some((
-                spec["group"].clone(),
-                spec["names"]["plural"].clone(),
-                end,
-            ))
+            Some((spec["group"].clone(), spec["names"]["plural"].clone(), end))
         })
         .collect();
     for (group, plural, end) in ends {

@@ -250,7 +250,10 @@ fn compare_kind(
                 format!("{} {}: {why}; recorded: {told:?}", life.key(), life.uid)
             })?;
             found.changes += entries.len();
-            found.inferred += entries.iter().filter(|entry| entry.since.is_some() && !entry.initial).count();
+            found.inferred += entries
+                .iter()
+                .filter(|entry| entry.since.is_some() && !entry.initial)
+                .count();
             found.initial += entries.iter().filter(|entry| entry.initial).count();
         }
     }

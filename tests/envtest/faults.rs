@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::Client;
 use kube::api::{Api, DynamicObject, ListParams};
+use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 
 use super::compare::{CONFIG_MAPS, DEPLOYMENTS, Found, Kind, Wanted, compare, compare_state};
@@ -18,7 +18,10 @@ use super::recorder::Recorder;
 /// Above the longest wait between two tries that a recorder comes to in these tests.
 const SOON: Duration = Duration::from_secs(90);
 
-const CONFIG: &[&str] = &["v1.ConfigMap: {}", "apps/v1.Deployment: {trackLifecycle: true}"];
+const CONFIG: &[&str] = &[
+    "v1.ConfigMap: {}",
+    "apps/v1.Deployment: {trackLifecycle: true}",
+];
 const KINDS: &[Kind] = &[CONFIG_MAPS, DEPLOYMENTS];
 const RESOURCES: &[(&str, &str)] = &[("", "configmaps"), ("apps", "deployments")];
 
@@ -43,12 +46,23 @@ async fn recorded(recorder: &Recorder, plane: &ControlPlane, wanted: Wanted) -> 
 /// Waits until the record holds what the cluster does.
 async fn exists(recorder: &Recorder, plane: &ControlPlane) {
     let client = plane.client().await;
-    eventually(SOON, "what is recorded exists, and nothing else", async || {
-        for (kind, sample) in [(CONFIG_MAPS, config_map("default", "x", "")), (DEPLOYMENTS, deployment("default", "x", 0, ""))] {
-            compare_state(&recorder.reader()?, kind, &existing(&client, &sample).await?)?;
-        }
-        Ok(())
-    })
+    eventually(
+        SOON,
+        "what is recorded exists, and nothing else",
+        async || {
+            for (kind, sample) in [
+                (CONFIG_MAPS, config_map("default", "x", "")),
+                (DEPLOYMENTS, deployment("default", "x", 0, "")),
+            ] {
+                compare_state(
+                    &recorder.reader()?,
+                    kind,
+                    &existing(&client, &sample).await?,
+                )?;
+            }
+            Ok(())
+        },
+    )
     .await;
 }
 
@@ -57,16 +71,38 @@ async fn existing(client: &Client, sample: &Value) -> Result<Vec<Value>, String>
     let mut everywhere = sample.clone();
     everywhere["metadata"]["namespace"] = json!("");
     let api: Api<DynamicObject> = api_of(client, &everywhere).await;
-    let list = api.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
-    Ok(list.items.iter().map(|object| serde_json::to_value(object).unwrap()).collect())
+    let list = api
+        .list(&ListParams::default())
+        .await
+        .map_err(|error| error.to_string())?;
+    Ok(list
+        .items
+        .iter()
+        .map(|object| serde_json::to_value(object).unwrap())
+        .collect())
 }
 
 async fn write_all(client: &Client, round: &str) {
     for n in 0..5 {
-        apply(client, &config_map("default", &format!("settings-{n}"), round)).await;
+        apply(
+            client,
+            &config_map("default", &format!("settings-{n}"), round),
+        )
+        .await;
     }
     apply(client, &deployment("default", "web", 1, round)).await;
-    apply(client, &config_map("default", round, "1")).await;
+    // What the round before has left, goes for good.
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), "default");
+    for map in maps
+        .list(&ListParams::default().labels("short=lived"))
+        .await
+        .unwrap()
+    {
+        delete(client, &config_map("default", &map.name_any(), "")).await;
+    }
+    let mut short = config_map("default", round, "1");
+    short["metadata"]["labels"] = json!({"short": "lived"});
+    apply(client, &short).await;
     apply(client, &config_map("default", "again", round)).await;
     delete(client, &config_map("default", "again", "")).await;
     apply(client, &config_map("default", "again", round)).await;
@@ -102,7 +138,11 @@ async fn an_api_server_that_restarts_dies_or_falls_silent_costs_nothing() {
     write_all(&client, "fourth").await;
     let found = recorded(&recorder, &plane, Wanted::WithoutBlindTimes).await;
     assert_eq!(found.initial, before.initial, "{found:?}");
-    let watching = ["v1.ConfigMap watching", "apps/v1.Deployment watching", "v1.Pod watching"];
+    let watching = [
+        "v1.ConfigMap watching",
+        "apps/v1.Deployment watching",
+        "v1.Pod watching",
+    ];
     for watch in watching {
         recorder.readyz_says(watch, SOON).await;
     }
@@ -121,12 +161,24 @@ async fn an_api_server_that_restarts_dies_or_falls_silent_costs_nothing() {
     // What the record says of it: each outage is a gap of each kind, with both ends.
     let info = recorder.info();
     for kind in ["v1.ConfigMap", "apps/v1.Deployment", "v1.Pod"] {
-        let gaps: Vec<_> = info.gaps.iter().filter(|gap| gap.kind == kind && !gap.reason.contains("nothing is known")).collect();
+        let gaps: Vec<_> = info
+            .gaps
+            .iter()
+            .filter(|gap| gap.kind == kind && !gap.reason.contains("nothing is known"))
+            .collect();
         assert!((1..=4).contains(&gaps.len()), "{kind}: {gaps:?}");
-        assert!(gaps.iter().all(|gap| gap.end.is_some_and(|end| end > gap.start)), "{kind}: {gaps:?}");
+        assert!(
+            gaps.iter()
+                .all(|gap| gap.end.is_some_and(|end| end > gap.start)),
+            "{kind}: {gaps:?}"
+        );
     }
     // Unchanged objects are not recorded again by any of the lists: nothing but true changes was counted.
-    let changes: u64 = info.kinds.iter().map(|kind| kind.applied + kind.deleted).sum();
+    let changes: u64 = info
+        .kinds
+        .iter()
+        .map(|kind| kind.applied + kind.deleted)
+        .sum();
     assert_eq!(changes, last.changes as u64);
 }
 
@@ -156,14 +208,19 @@ async fn a_history_that_is_gone_costs_no_more_than_the_changes_between() {
     recorder.start_ready().await;
     let found = recorded(&recorder, &plane, Wanted::WithoutBlindTimes).await;
     assert_eq!(found.initial, before.initial);
-    // settings-0..4, web, `second`, again (deleted and there again), doomed, replaced (deleted and there again), new.
-    assert_eq!(found.inferred, 5 + 1 + 1 + 2 + 1 + 2 + 1, "{found:?}");
+    // settings-0..4, web, `first` (gone), `second`, again (gone and there again), doomed (gone), replaced (gone and there
+    // again), new.
+    assert_eq!(found.inferred, 5 + 1 + 1 + 1 + 2 + 1 + 2 + 1, "{found:?}");
     let expired = recorder.info().gaps;
     assert!(expired.iter().all(|gap| gap.end.is_some()), "{expired:?}");
     let lists = |plural: &str| {
         let record = plane.truth().read();
         let lists = record.reads_by(RECORDER).filter(|read| {
-            read.verb == "list" && read.plural == plural && read.code == 200 && !read.uri.contains("limit=1&") && !read.uri.ends_with("limit=1")
+            read.verb == "list"
+                && read.plural == plural
+                && read.code == 200
+                && !read.uri.contains("limit=1&")
+                && !read.uri.ends_with("limit=1")
         });
         lists.count()
     };
@@ -173,11 +230,19 @@ async fn a_history_that_is_gone_costs_no_more_than_the_changes_between() {
     plane.forget_history().await;
     write_all(&client, "third").await;
     recorded(&recorder, &plane, Wanted::WithoutBlindTimes).await;
-    for kind in ["v1.ConfigMap watching", "apps/v1.Deployment watching", "v1.Pod watching"] {
+    for kind in [
+        "v1.ConfigMap watching",
+        "apps/v1.Deployment watching",
+        "v1.Pod watching",
+    ] {
         recorder.readyz_says(kind, SOON).await;
     }
     let info = recorder.info();
-    let reasons: Vec<_> = info.gaps.iter().map(|gap| (gap.kind.as_str(), gap.reason.as_str(), gap.end.is_some())).collect();
+    let reasons: Vec<_> = info
+        .gaps
+        .iter()
+        .map(|gap| (gap.kind.as_str(), gap.reason.as_str(), gap.end.is_some()))
+        .collect();
     assert!(reasons.iter().all(|(_, _, ended)| *ended), "{reasons:?}");
     write_all(&client, "fourth").await;
     recorded(&recorder, &plane, Wanted::WithoutBlindTimes).await;
@@ -238,7 +303,10 @@ async fn a_cluster_that_was_restored_is_listed_again_and_another_one_is_refused(
     assert_eq!(code, Some(1), "{log}");
     for plane in [&plane, &other] {
         let uid = plane.client().await;
-        let uid = Api::<k8s_openapi::api::core::v1::Namespace>::all(uid).get("kube-system").await.unwrap();
+        let uid = Api::<k8s_openapi::api::core::v1::Namespace>::all(uid)
+            .get("kube-system")
+            .await
+            .unwrap();
         assert!(log.contains(uid.metadata.uid.as_deref().unwrap()), "{log}");
     }
     assert!(log.contains("hint: "), "{log}");

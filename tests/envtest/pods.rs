@@ -55,7 +55,9 @@ async fn pods_that_ran_before_the_recorder_and_pods_that_replace_others_have_eac
     assert!(web.iter().all(|pod| matches!(pod, Lifecycle::Running(_))));
     let read = plane.truth().read();
     assert!(
-        !read.reads_by(RECORDER).any(|read| read.verb == "watch" && read.plural == "replicasets"),
+        !read
+            .reads_by(RECORDER)
+            .any(|read| read.verb == "watch" && read.plural == "replicasets"),
         "the chain is looked up, not watched"
     );
 
@@ -65,7 +67,11 @@ async fn pods_that_ran_before_the_recorder_and_pods_that_replace_others_have_eac
         let record = plane.truth().read();
         let lives = record.lives_named("", "pods", "default", "db-0");
         let again = lives.len() == 2 && lives[1].last()["status"]["phase"] == "Running";
-        if again { Ok(()) } else { Err(format!("{} lives", lives.len())) }
+        if again {
+            Ok(())
+        } else {
+            Err(format!("{} lives", lives.len()))
+        }
     })
     .await;
     apply(&client, &stateful_set("default", "db", 2, "db:2")).await;
@@ -90,8 +96,15 @@ async fn pods_that_ran_before_the_recorder_and_pods_that_replace_others_have_eac
     // A pod of a stateful set knows its own name, so each name and image is another spec.
     let mut db: Vec<Vec<bool>> = trace.lifecycles()[&owner]
         .values()
-        .map(|pods| pods.iter().map(|pod| matches!(pod, Lifecycle::Running(_))).collect())
+        .map(|pods| {
+            pods.iter()
+                .map(|pod| matches!(pod, Lifecycle::Running(_)))
+                .collect()
+        })
         .collect();
     db.sort();
-    assert_eq!(db, [vec![false], vec![false, false], vec![true], vec![true]]);
+    assert_eq!(
+        db,
+        [vec![false], vec![false, false], vec![true], vec![true]]
+    );
 }

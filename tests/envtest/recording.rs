@@ -51,9 +51,17 @@ async fn a_trace_tells_everything_that_happened_and_nothing_else() {
     recorder.start_ready().await;
     recorder.knows_owners().await;
     let ready = second_after_now();
-    eventually(SOON, "the second from which on everything is new", async || {
-        if now_us() >= ready * 1_000_000 { Ok(()) } else { Err("not yet".to_owned()) }
-    })
+    eventually(
+        SOON,
+        "the second from which on everything is new",
+        async || {
+            if now_us() >= ready * 1_000_000 {
+                Ok(())
+            } else {
+                Err("not yet".to_owned())
+            }
+        },
+    )
     .await;
 
     // Created, scaled, rolled out, labelled (which is no change), deleted.

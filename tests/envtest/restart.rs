@@ -60,37 +60,54 @@ async fn a_recorder_that_is_killed_again_and_again_loses_nothing() {
     recorder.start_ready().await;
     recorder.knows_owners().await;
     let first = recorded(&recorder, &plane, Wanted::Everything).await;
-    assert_eq!((first.initial, first.inferred), (first.changes, 0), "{first:?}");
+    assert_eq!(
+        (first.initial, first.inferred),
+        (first.changes, 0),
+        "{first:?}"
+    );
 
     // Killed in the middle of writes, at whatever moment it is.
     for round in 0..4 {
         let writes = async {
             for n in 0..25 {
-                apply(&client, &config_map("default", "busy", &format!("{round}-{n}"))).await;
+                apply(
+                    &client,
+                    &config_map("default", "busy", &format!("{round}-{n}")),
+                )
+                .await;
             }
         };
         let kill = async {
             let seen = recorder.info().changes + 5;
-            eventually(SOON, "it has recorded some of them", async || {
-                match recorder.info().changes {
+            eventually(
+                SOON,
+                "it has recorded some of them",
+                async || match recorder.info().changes {
                     changes if changes >= seen => Ok(()),
                     changes => Err(format!("{changes}")),
-                }
-            })
+                },
+            )
             .await;
             let acknowledged = recorder.info().changes;
             recorder.kill();
             acknowledged
         };
         let ((), acknowledged) = tokio::join!(writes, kill);
-        assert!(recorder.info().changes >= acknowledged, "what had been durable is gone");
+        assert!(
+            recorder.info().changes >= acknowledged,
+            "what had been durable is gone"
+        );
 
         // While it is down: created, changed twice, deleted, deleted and created again.
         let name = |what: &str| format!("{what}-{round}");
         apply(&client, &config_map("default", &name("new"), "1")).await;
         apply(&client, &config_map("default", "busy", &name("down"))).await;
         apply(&client, &config_map("default", "busy", &name("down again"))).await;
-        delete(&client, &config_map("default", &format!("quiet-{round}"), "")).await;
+        delete(
+            &client,
+            &config_map("default", &format!("quiet-{round}"), ""),
+        )
+        .await;
         delete(&client, &config_map("default", "quiet-10", "")).await;
         apply(&client, &config_map("default", "quiet-10", &name("again"))).await;
         apply(&client, &job("default", &name("job"), "job:1", 0)).await;
@@ -102,8 +119,15 @@ async fn a_recorder_that_is_killed_again_and_again_loses_nothing() {
         }
         eventually(SOON, "the job of the downtime has ended", async || {
             let record = plane.truth().read();
-            let ended = record.alive("batch", "jobs").get(&format!("default/{}", name("job"))).is_some_and(|job| job["status"]["succeeded"] == 1);
-            if ended { Ok(()) } else { Err(format!("{}", record.lives.len())) }
+            let ended = record
+                .alive("batch", "jobs")
+                .get(&format!("default/{}", name("job")))
+                .is_some_and(|job| job["status"]["succeeded"] == 1);
+            if ended {
+                Ok(())
+            } else {
+                Err(format!("{}", record.lives.len()))
+            }
         })
         .await;
         recorder.start();
@@ -112,21 +136,42 @@ async fn a_recorder_that_is_killed_again_and_again_loses_nothing() {
     let found = recorded(&recorder, &plane, Wanted::Everything).await;
     // The API server still had the history of the downtimes: all of it is in the record, and said to be of blind times.
     assert!(found.inferred >= 4 * 7, "{found:?}");
-    assert_eq!(found.initial, first.initial, "unchanged objects are not recorded again: {found:?}");
+    assert_eq!(
+        found.initial, first.initial,
+        "unchanged objects are not recorded again: {found:?}"
+    );
 
     // One list of each kind, at the first start: later ones only ask for the version.
     let lists = lists(&plane.truth().read());
-    assert_eq!(lists, [("configmaps", 1), ("deployments", 1), ("jobs", 1), ("pods", 1), ("statefulsets", 1)].map(|(plural, count)| (plural.to_owned(), count)));
+    assert_eq!(
+        lists,
+        [
+            ("configmaps", 1),
+            ("deployments", 1),
+            ("jobs", 1),
+            ("pods", 1),
+            ("statefulsets", 1)
+        ]
+        .map(|(plural, count)| (plural.to_owned(), count))
+    );
     let info = recorder.info();
     assert_eq!(info.runs.len(), 5);
     assert!(info.runs.iter().all(|run| !run.closed));
     for kind in KINDS.iter().map(|kind| kind.gvk).chain(["v1.Pod"]) {
-        let gaps: Vec<_> = info.gaps.iter().filter(|gap| gap.kind == kind && gap.reason.contains("not running")).collect();
+        let gaps: Vec<_> = info
+            .gaps
+            .iter()
+            .filter(|gap| gap.kind == kind && gap.reason.contains("not running"))
+            .collect();
         assert!(!gaps.is_empty() && gaps.len() <= 4, "{kind}: {gaps:?}");
         assert!(gaps.iter().all(|gap| gap.end.is_some()), "{kind}: {gaps:?}");
         // Each start of a run lies in a gap of each kind.
         for run in &info.runs[1..] {
-            assert!(gaps.iter().any(|gap| gap.start < run.start && gap.end.unwrap() >= run.start), "{kind}: {run:?}: {gaps:?}");
+            assert!(
+                gaps.iter()
+                    .any(|gap| gap.start < run.start && gap.end.unwrap() >= run.start),
+                "{kind}: {run:?}: {gaps:?}"
+            );
         }
     }
     drop(driver);
@@ -142,7 +187,9 @@ fn lists(record: &Record) -> Vec<(String, usize)> {
     let mut lists = std::collections::BTreeMap::new();
     let begun = record
         .reads_by(RECORDER)
-        .filter(|read| read.verb == "list" && !read.uri.contains("limit=1&") && !read.uri.ends_with("limit=1"))
+        .filter(|read| {
+            read.verb == "list" && !read.uri.contains("limit=1&") && !read.uri.ends_with("limit=1")
+        })
         .filter(|read| read.plural != "replicasets");
     for read in begun {
         *lists.entry(read.plural.clone()).or_default() += 1;
@@ -162,7 +209,11 @@ async fn a_recorder_that_is_told_to_stop_ends_well_and_goes_on_without_a_list() 
     };
     let client = plane.client().await;
     for n in 0..10 {
-        apply(&client, &config_map("default", &format!("settings-{n}"), "1")).await;
+        apply(
+            &client,
+            &config_map("default", &format!("settings-{n}"), "1"),
+        )
+        .await;
     }
     Recorder::permit(&plane, &[("", "configmaps"), ("apps", "deployments")]).await;
     let mut recorder = Recorder::of(&plane, &["v1.ConfigMap: {}", "apps/v1.Deployment: {}"]);
@@ -170,14 +221,22 @@ async fn a_recorder_that_is_told_to_stop_ends_well_and_goes_on_without_a_list() 
     recorder.start_ready().await;
     let before = recorder.info();
     for value in 0..30 {
-        apply(&client, &config_map("default", "settings-1", &value.to_string())).await;
+        apply(
+            &client,
+            &config_map("default", "settings-1", &value.to_string()),
+        )
+        .await;
     }
     // Told to stop right behind a write: what had arrived is committed, and the run is closed in order.
     recorder.stop();
     let stopped = recorder.info();
     assert_eq!(stopped.runs.len(), 1);
     assert!(stopped.runs[0].closed);
-    let open: Vec<_> = stopped.gaps.iter().filter(|gap| gap.end.is_none()).collect();
+    let open: Vec<_> = stopped
+        .gaps
+        .iter()
+        .filter(|gap| gap.end.is_none())
+        .collect();
     assert!(open.is_empty(), "{open:?}");
 
     apply(&client, &config_map("default", "settings-2", "2")).await;
@@ -185,7 +244,12 @@ async fn a_recorder_that_is_told_to_stop_ends_well_and_goes_on_without_a_list() 
     recorder.start_ready().await;
     let truth = plane.truth();
     let found = eventually(SOON, "the record is the truth", async || {
-        compare(&recorder.reader()?, &truth.read(), &kinds, Wanted::Everything)
+        compare(
+            &recorder.reader()?,
+            &truth.read(),
+            &kinds,
+            Wanted::Everything,
+        )
     })
     .await;
     assert!(found.inferred >= 2, "{found:?}");
@@ -200,11 +264,21 @@ async fn a_recorder_that_is_told_to_stop_ends_well_and_goes_on_without_a_list() 
     recorder.stop();
     let info = recorder.info();
     assert_eq!(info.changes, changes);
-    assert_eq!(info.runs.iter().map(|run| run.closed).collect::<Vec<_>>(), [true; 3]);
+    assert_eq!(
+        info.runs.iter().map(|run| run.closed).collect::<Vec<_>>(),
+        [true; 3]
+    );
     for (run, next) in info.runs.iter().zip(&info.runs[1..]) {
-        let gap = info.gaps.iter().find(|gap| gap.kind == "v1.ConfigMap" && gap.end.is_some_and(|end| end >= next.start) && gap.start <= next.start);
+        let gap = info.gaps.iter().find(|gap| {
+            gap.kind == "v1.ConfigMap"
+                && gap.end.is_some_and(|end| end >= next.start)
+                && gap.start <= next.start
+        });
         let gap = gap.unwrap_or_else(|| panic!("{run:?} to {next:?}: {:?}", info.gaps));
-        assert!(gap.start <= run.end && gap.reason.contains("not running"), "{gap:?} {run:?}");
+        assert!(
+            gap.start <= run.end && gap.reason.contains("not running"),
+            "{gap:?} {run:?}"
+        );
     }
     assert_eq!(lists(&truth.read()), once);
 
