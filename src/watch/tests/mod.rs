@@ -107,7 +107,10 @@ impl Running {
         let begin = tokio::time::Instant::now();
         loop {
             let observation = self.next().await;
-            assert!(begin.elapsed().as_secs() < 12 * 3600, "{text} does not come");
+            assert!(
+                begin.elapsed().as_secs() < 12 * 3600,
+                "{text} does not come"
+            );
             if observation.watch().map(Gvk::to_string).as_deref() != Some(gvk) {
                 continue;
             }
