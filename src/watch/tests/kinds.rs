@@ -87,7 +87,8 @@ async fn a_crd_that_is_deleted_is_a_gap_and_comes_back() {
     assert!(said[0].contains("HTTP 404"), "{said:?}");
     running.within(300).await;
     assert!(matches!(running.state(FOO), WatchState::Failing { .. }));
-    fake.serve(FOO, "foos", true);
+    // Under another name in URLs, as a new CRD may have it.
+    fake.serve(FOO, "foozes", true);
     let version = fake.put(FOO, "default/new", json!({}));
     let said = running.until_of(FOO, "sighted").await;
     assert!(said.contains(&format!("applied new@{version}")), "{said:?}");
