@@ -27,7 +27,12 @@ impl Session {
         }
     }
 
-    pub(super) fn on_page(&mut self, out: &mut Vec<Observation>, token: Option<String>, version: String) {
+    pub(super) fn on_page(
+        &mut self,
+        out: &mut Vec<Observation>,
+        token: Option<String>,
+        version: String,
+    ) {
         self.start_list(out);
         self.trouble = None;
         let Phase::List(list) = &mut self.phase else {

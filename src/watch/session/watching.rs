@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::super::decode::{Event, Unreadable};
 use super::super::version::{ahead, comparable, reached};
 use super::{Class, Phase, Session, Sight, Trouble, other};
-use crate::limits::{EARLY_ENDS_BEFORE_BLIND, POISONED_EVENT_TRIES_MAX, WATCH_SECONDS, WATCH_SECONDS_MIN};
+use crate::limits::{
+    EARLY_ENDS_BEFORE_BLIND, POISONED_EVENT_TRIES_MAX, WATCH_SECONDS, WATCH_SECONDS_MIN,
+};
 use crate::model::Observation;
 
 impl Session {
@@ -88,7 +90,12 @@ impl Session {
         }
     }
 
-    pub(super) fn on_end(&mut self, out: &mut Vec<Observation>, asked_seconds: u32, lasted_seconds: u32) {
+    pub(super) fn on_end(
+        &mut self,
+        out: &mut Vec<Observation>,
+        asked_seconds: u32,
+        lasted_seconds: u32,
+    ) {
         if self.sight != Sight::Sighted {
             self.catch_ups = self.catch_ups.saturating_add(1);
             self.caught_seconds = self.caught_seconds.saturating_add(lasted_seconds);
