@@ -105,7 +105,7 @@ impl Record {
         (START, START + 1_000)
     }
 
-    /// A second run, begun and not yet in contact with anything: a gap.
+    /// A second run, begun and in contact with the pods only: a gap.
     pub fn with_gap(self) -> Self {
         let (config, _) = TracerConfig::parse("trackedObjects: {v1.ConfigMap: {}}").unwrap();
         let mut writer = Writer::new(Store::open(self.path()).unwrap()).unwrap();
@@ -116,6 +116,16 @@ impl Record {
                 "record",
                 None,
             )
+            .unwrap();
+        let pods = [
+            Observation::ListStarted { watch: Gvk::pod() },
+            Observation::ListFinished {
+                watch: Gvk::pod(),
+                resource_version: "2".to_owned(),
+            },
+        ];
+        writer
+            .append(pods.map(|seen| (Timestamp::from_seconds(START + 500), seen)))
             .unwrap();
         drop(writer);
         self
