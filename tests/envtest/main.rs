@@ -22,7 +22,6 @@
     reason = "a test that meets what it did not expect fails by a panic, and not each test needs all of the harness"
 )]
 
-#[allow(unused_imports, reason = "each test crate uses its own part of it")]
 #[path = "../support/mod.rs"]
 mod support;
 
