@@ -1,9 +1,10 @@
 //! When the record was blind (R10), and which config was in force.
 
+use crate::store::tables::ReadableTable;
+
 use crate::config::TracerConfig;
 use crate::model::{TimeRange, Timestamp};
 use crate::store::rows::{GapRow, RunRow};
-use crate::store::tables::ReadableTable;
 use crate::store::tables::row;
 use crate::store::{Snapshot, StoreError};
 

@@ -1,10 +1,11 @@
 //! What a store holds, in numbers. Reads counters, not the record.
 
+use crate::store::tables::{ReadableTable, ReadableTableMetadata};
+
 use super::Gap;
 use crate::model::{TimeRange, Timestamp};
 use crate::store::rows::RunRow;
 use crate::store::tables::row;
-use crate::store::tables::{ReadableTable, ReadableTableMetadata};
 use crate::store::{SCHEMA_VERSION, Snapshot, StoreError, cluster_id, store_id};
 
 /// What a store holds.

@@ -32,4 +32,4 @@ pub(crate) use codec::seal;
 pub(crate) use create::{folder_of, sync_folder_of};
 pub(crate) use meta::{WRITER, claim_cluster, cluster_id, set_schema, store_id};
 pub(crate) use snapshot::{read_kinds, read_watches};
-pub(crate) use tables::{Tables, WriteTables};
+pub(crate) use tables::{ReadTables, Tables, WriteTables};

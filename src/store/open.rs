@@ -10,8 +10,7 @@ use redb::{
     WriteTransaction,
 };
 
-use super::tables::ReadTables;
-use super::{Reader, SCHEMA_VERSION, StoreError, create, meta, reader};
+use super::{ReadTables, Reader, SCHEMA_VERSION, StoreError, create, meta, reader};
 use crate::limits::WRITER_CACHE_BYTES;
 use crate::migrations;
 
@@ -120,11 +119,6 @@ impl Store {
         &self.path
     }
 
-    /// A handle for reading this store while it is written. Cheap to clone; snapshots never block the writer.
-    pub fn reader(&self) -> Reader {
-        Reader::of_writer(Arc::clone(&self.database), &self.path)
-    }
-
     /// A write transaction that is durable when it is committed, and quick to recover from.
     pub(crate) fn begin_write(&self) -> Result<WriteTransaction, StoreError> {
         let mut txn = self.database.begin_write()?;
@@ -133,9 +127,14 @@ impl Store {
         Ok(txn)
     }
 
-    /// The tables as they were committed last.
+    /// All tables as they are now.
     pub(crate) fn read_tables(&self) -> Result<ReadTables, StoreError> {
         ReadTables::open(&self.database.begin_read()?)
+    }
+
+    /// A handle for reading this store while it is written. Cheap to clone; snapshots never block the writer.
+    pub fn reader(&self) -> Reader {
+        Reader::of_writer(Arc::clone(&self.database), &self.path)
     }
 
     /// Closes the file cleanly, which makes the next open instant.

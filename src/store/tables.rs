@@ -4,8 +4,7 @@
 //! the trait [`Tables`] serves code that reads either.
 
 use redb::{Key, ReadOnlyTable, Table, TableDefinition};
-
-/// How tables of either kind of transaction are read and counted.
+/// How tables are read, for rooms that do not know redb.
 pub(crate) use redb::{ReadableTable, ReadableTableMetadata};
 
 use super::StoreError;

@@ -6,12 +6,13 @@
 
 use std::ops::Bound;
 
+use crate::store::tables::ReadableTable;
+
 use super::Apply;
 use crate::limits::{EPOCH_GROWTH, EPOCH_ROWS_MIN};
 use crate::model::{ObjectKey, Timestamp, Uid};
 use crate::store::lookup::{Lookup, as_slice};
 use crate::store::rows::EpochRow;
-use crate::store::tables::ReadableTable;
 use crate::store::tables::put;
 use crate::store::{StoreError, keys};
 

@@ -1,11 +1,12 @@
 //! Who owns whom: facts by UID, and the list of owners that still have to be looked up (R12).
 
+use crate::store::tables::ReadableTable;
+
 use super::Apply;
 use crate::model::{OwnerFacts, OwnerRef, Timestamp, Uid};
 use crate::store::StoreError;
 use crate::store::lookup::Lookup;
 use crate::store::rows::{OwnerRow, WantedRow};
-use crate::store::tables::ReadableTable;
 use crate::store::tables::{get, put};
 
 /// How long an owner that the API server does not have is asked for, microseconds. A later reference to it asks anew.

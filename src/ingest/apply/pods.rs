@@ -1,10 +1,11 @@
 //! Pod lifecycles: one for each pod, by UID (R1, R14).
 
+use crate::store::tables::ReadableTable;
+
 use super::{Apply, Certainty};
 use crate::model::{ObservedPod, Timestamp};
 use crate::store::lookup::{Lookup, as_slice};
 use crate::store::rows::{OwnerRefRow, PodRow};
-use crate::store::tables::ReadableTable;
 use crate::store::tables::put;
 use crate::store::{StoreError, keys};
 

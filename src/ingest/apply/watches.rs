@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 use std::ops::Bound;
 
+use crate::store::tables::ReadableTable;
+
 use super::{Apply, Certainty};
 use crate::ingest::state::{Watch, uid_mark};
 use crate::model::{ObjectKey, Timestamp, Uid, WatchId};
 use crate::store::lookup::{Lookup, as_slice};
 use crate::store::rows::{GapRow, ObjectRow, WatchRow};
-use crate::store::tables::ReadableTable;
 use crate::store::tables::{get, put};
 use crate::store::{StoreError, keys};
 

@@ -67,7 +67,7 @@ fn steps_lists_and_owner_lookups_agree() {
                 version = new_version;
                 let before = model.apply(&step);
                 check(&step, before.as_ref(), &mut known);
-                if count % 50 == 0 {
+                if count % 100 == 0 {
                     assert!(Model::of(&workload).0 == model.0, "the list differs");
                 }
             }
