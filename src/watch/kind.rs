@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use tokio::sync::watch::{Receiver, Sender};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
@@ -30,6 +31,9 @@ pub(super) struct Shared {
     pub(super) discovery: Discovery,
     pub(super) queue: Queue,
     pub(super) status: Arc<WatchStatus>,
+    /// Told when a watch of a built-in kind finds that the server's history was replaced. The other watches may stand at
+    /// versions that both histories have, and would never find out (R16).
+    replaced: Sender<()>,
     /// One permit for each page that may be fetched or held at once.
     lists: Semaphore,
     /// The same for kinds whose last page did not come in time: they do not take the others' places.
@@ -43,6 +47,7 @@ impl Shared {
             server,
             queue,
             status,
+            replaced: Sender::new(()),
             lists: Semaphore::new(LISTS_MAX),
             lists_slow: Semaphore::new(LISTS_SLOW_MAX),
         })
@@ -64,6 +69,7 @@ pub(super) async fn watch(
 ) -> QueueClosed {
     let mut kind = Kind {
         session: Session::new(gvk.clone(), version),
+        replaced: shared.replaced.subscribe(),
         shared,
         gvk,
         tracked,
@@ -83,6 +89,7 @@ struct Kind {
     gvk: Gvk,
     tracked: Option<TrackedKind>,
     session: Session,
+    replaced: Receiver<()>,
     resource: Option<Resource>,
     open: Option<Open>,
     /// Whether the last page did not come in time.
@@ -99,6 +106,10 @@ struct Open {
 impl Kind {
     /// Performs one action of the session.
     async fn step(&mut self) -> Result<(), QueueClosed> {
+        if self.replaced.has_changed().unwrap_or(false) {
+            self.replaced.mark_unchanged();
+            self.tell(Input::Replaced).await?;
+        }
         let action = self.session.action();
         if action != Action::Read {
             self.open = None;
@@ -155,7 +166,13 @@ impl Kind {
                 self.tell(input).await
             }
             Action::Read => {
-                let input = self.read().await;
+                let mut replaced = self.replaced.clone();
+                let input = tokio::select! {
+                    biased;
+                    // What the open watch has in its buffers is of a history that is not believed any more.
+                    Ok(()) = replaced.changed() => return Ok(()),
+                    input = self.read() => input,
+                };
                 self.tell(input).await
             }
             Action::Pause { failures, at_least } => {
@@ -178,11 +195,14 @@ impl Kind {
 
     /// Tells the session, and the ingest what the session makes of it.
     async fn tell(&mut self, input: Input) -> Result<(), QueueClosed> {
-        let skipped = self.session.skipped();
+        let (skipped, replacements) = (self.session.skipped(), self.session.replacements());
         let observations = self.session.on(input);
         if self.session.skipped() > skipped {
             tracing::error!(kind = %self.gvk, "an event is skipped: what it told is not in the record");
             self.count(|counters| counters.skipped_events += 1);
+        }
+        if self.session.replacements() > replacements {
+            self.say_replaced();
         }
         for observation in observations {
             self.account(&observation);
@@ -190,6 +210,18 @@ impl Kind {
         }
         self.show();
         Ok(())
+    }
+
+    /// Tells the other watches, unless one of them was first. Not on behalf of kinds of aggregated servers: those have
+    /// histories of their own.
+    fn say_replaced(&mut self) {
+        let known = self.replaced.has_changed().unwrap_or(true);
+        let built_in = !self.gvk.group.contains('.') || self.gvk.group.ends_with(".k8s.io");
+        if !known && built_in {
+            tracing::warn!(kind = %self.gvk, "the server's history was replaced: every kind is listed again");
+            self.shared.replaced.send_replace(());
+        }
+        self.replaced.mark_unchanged();
     }
 
     fn account(&self, observation: &Observation) {

@@ -13,7 +13,7 @@ use super::compare::{CONFIG_MAPS, DEPLOYMENTS, Found, Kind, Wanted, compare, com
 use super::control_plane::{ControlPlane, Options, RECORDER};
 use super::objects::{api_of, apply, config_map, delete, deployment};
 use super::poll::eventually;
-use super::recorder::Recorder;
+use super::recorder::{Recorder, now_us};
 
 /// Above the longest wait between two tries that a recorder comes to in these tests.
 const SOON: Duration = Duration::from_secs(90);
@@ -64,6 +64,10 @@ async fn exists(recorder: &Recorder, plane: &ControlPlane) {
         },
     )
     .await;
+}
+
+fn version(object: &DynamicObject) -> u64 {
+    object.resource_version().unwrap().parse().unwrap()
 }
 
 /// All objects of the kind of `sample`.
@@ -287,9 +291,30 @@ async fn a_cluster_that_was_restored_is_listed_again_and_another_one_is_refused(
     write_all(&client, "third").await;
     exists(&recorder, &plane).await;
 
-    // And when the same happens while it is down.
+    // And when the same happens while it is down. The restored cluster has by then come to a version behind that of the last
+    // deployment which was seen: that watch alone would go on as if nothing had been.
+    let ghost = version(&apply(&client, &deployment("default", "ghost", 1, "1")).await);
+    for n in 0..100 {
+        apply(&client, &config_map("default", "after", &n.to_string())).await;
+    }
+    let last = version(&apply(&client, &config_map("default", "after", "last")).await);
+    exists(&recorder, &plane).await;
     recorder.stop();
     plane.restore_etcd(&backup).await;
+    let now = async || {
+        version(
+            &apply(
+                &client,
+                &config_map("default", "other", &now_us().to_string()),
+            )
+            .await,
+        )
+    };
+    while now().await <= ghost {}
+    assert!(
+        now().await < last,
+        "it cannot be told any more that the history is another one"
+    );
     recorder.start_ready().await;
     exists(&recorder, &plane).await;
     recorder.stop();

@@ -38,11 +38,12 @@ async fn pods_that_ran_before_the_recorder_and_pods_that_replace_others_have_eac
     };
     let client = plane.client().await;
     let kubelet = Kubelet::join(client.clone(), "node-1").await;
-    let driver = kubelet.drive();
     apply(&client, &deployment("default", "web", 3, "web:1")).await;
     apply(&client, &stateful_set("default", "db", 2, "db:1")).await;
     kubelet.run_all("default", "app=web", 3).await;
     let first = kubelet.run_all("default", "app=db", 2).await;
+    // From here on by itself: two who run a pod would start it twice.
+    let driver = kubelet.drive();
 
     // The pods are there before anything that owns them is known, and their owners' owners are never watched.
     Recorder::permit(&plane, &[("apps", "deployments"), ("apps", "statefulsets")]).await;

@@ -237,16 +237,22 @@ impl Recorder {
         .await
     }
 
-    /// The trace of a window, decoded; over HTTP and from a copy it has the same bytes.
+    /// The trace of a window, decoded; over HTTP and from a copy it has the same bytes, once what happened in it is recorded.
     pub async fn trace(&self, start: i64, end: i64) -> Trace {
-        let bytes = self.export(start, end);
-        let offline = self.export_offline(start, end).await;
-        assert!(
-            bytes == offline,
-            "{} bytes over HTTP, {} offline",
-            bytes.len(),
-            offline.len()
-        );
+        let bytes = eventually(STOP, "both exports have the same bytes", async || {
+            let bytes = self.export(start, end);
+            let offline = self.export_offline(start, end).await;
+            if bytes == offline {
+                Ok(bytes)
+            } else {
+                Err(format!(
+                    "{} bytes over HTTP, {} offline",
+                    bytes.len(),
+                    offline.len()
+                ))
+            }
+        })
+        .await;
         Trace::decode(&bytes)
     }
 

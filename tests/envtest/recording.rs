@@ -40,10 +40,11 @@ async fn a_trace_tells_everything_that_happened_and_nothing_else() {
     };
     let client = plane.client().await;
     let kubelet = Kubelet::join(client.clone(), "node-1").await;
-    let driver = kubelet.drive();
     apply(&client, &deployment("default", "early", 1, "early:1")).await;
     apply(&client, &config_map("default", "early", "1")).await;
     let early = kubelet.run_all("default", "app=early", 1).await;
+    // From here on by itself: two who run a pod would start it twice.
+    let driver = kubelet.drive();
 
     Recorder::permit(&plane, RESOURCES).await;
     let mut recorder = Recorder::of(&plane, CONFIG);

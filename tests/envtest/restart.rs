@@ -46,7 +46,6 @@ async fn a_recorder_that_is_killed_again_and_again_loses_nothing() {
     };
     let client = plane.client().await;
     let kubelet = Kubelet::join(client.clone(), "node-1").await;
-    let driver = kubelet.drive();
     for n in 0..20 {
         apply(&client, &config_map("default", &format!("quiet-{n}"), "1")).await;
     }
@@ -54,6 +53,8 @@ async fn a_recorder_that_is_killed_again_and_again_loses_nothing() {
     apply(&client, &stateful_set("default", "db", 1, "db:1")).await;
     kubelet.run_all("default", "app=web", 2).await;
     let db = kubelet.run_all("default", "app=db", 1).await;
+    // From here on by itself: two who run a pod would start it twice.
+    let driver = kubelet.drive();
     Recorder::permit(&plane, RESOURCES).await;
     let mut recorder = Recorder::of(&plane, CONFIG);
     let start = now_us() / 1_000_000 - 60;

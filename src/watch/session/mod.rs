@@ -87,6 +87,8 @@ pub(super) struct Session {
     failures: u32,
     /// Events given up.
     skipped: u64,
+    /// Times that the server was found behind what it had told before.
+    replacements: u64,
     /// Tries of the event behind `version`, which cannot be read.
     poisoned: u32,
     /// Lists that an unreadable event made necessary since the last watch of full length.
@@ -110,6 +112,7 @@ impl Session {
             trouble: None,
             failures: 0,
             skipped: 0,
+            replacements: 0,
             poisoned: 0,
             sweeps: 0,
             catch_ups: 0,
@@ -168,6 +171,11 @@ impl Session {
         self.skipped
     }
 
+    /// Times that the server was found behind what it had told before: its history was replaced (R16).
+    pub(super) fn replacements(&self) -> u64 {
+        self.replacements
+    }
+
     /// Takes what came of an action; what to tell the ingest, in order.
     pub(super) fn on(&mut self, input: Input) -> Vec<Observation> {
         let mut out = Vec::new();
@@ -212,6 +220,12 @@ impl Session {
                 self.fail(&mut out, other(reason));
             }
             Input::Failed(trouble) => self.fail(&mut out, trouble),
+            // A list that is under way is of the new history, or fails: its next page is none of the server's any more.
+            Input::Replaced if self.version.is_none() => {}
+            Input::Replaced => {
+                let reason = "another watch found that the server's history was replaced";
+                self.relist(&mut out, reason.to_owned(), None);
+            }
         }
         out
     }
@@ -225,6 +239,7 @@ impl Session {
             let reason = format!(
                 "the server is at version {current}, behind the {stored} that was recorded: its history was replaced"
             );
+            self.replacements = self.replacements.saturating_add(1);
             self.relist(out, reason, None);
             return;
         }

@@ -71,6 +71,8 @@ pub(in super::super) enum Input {
     Silent,
     /// A request failed.
     Failed(Trouble),
+    /// Another watch has found that the server's history was replaced.
+    Replaced,
     /// The pause is over.
     Waited,
 }
