@@ -1,0 +1,8 @@
+//! The parts of the model test: what can happen ([`op`]), a cluster in which it happens and a recorder that watches it
+//! ([`Play`]), the rules ([`rules`]), and how both stories are compared ([`compare`]).
+
+mod compare;
+mod play;
+pub mod rules;
+
+pub use play::{Op, Play, op};
