@@ -128,9 +128,6 @@ pub const OWNER_KINDS_MAX: usize = 256;
 pub const OWNER_LOOKUPS_PER_KIND_MAX: usize = 4;
 /// Deadline for one owner look-up, seconds.
 pub const OWNER_LOOKUP_SECONDS_MAX: u64 = 10;
-/// How often the store is asked for owners to look up, milliseconds: what owns a pod may be gone soon after the pod was
-/// seen, and cannot be found then.
-pub const OWNER_LOOKUP_TICK_MS: u64 = 250;
 /// Shortest time between two lists of one kind of owners, seconds.
 pub const OWNER_LISTS_SECONDS_MIN: u64 = 60;
 /// First wait before an owner that was not found is looked for again, seconds.

@@ -24,9 +24,8 @@ use crate::ingest::QueueClosed;
 use crate::limits::{
     DISCOVERY_AGE_SECONDS_MAX, LIST_PAGE_BYTES_MAX, LIST_PAGE_ITEMS, LIST_PAGE_SECONDS_MAX,
     OBJECT_BYTES_MAX, OWNER_GONE_SECONDS_MAX, OWNER_GONE_SECONDS_MIN, OWNER_KINDS_MAX,
-    OWNER_LISTS_SECONDS_MIN, OWNER_LOOKUP_SECONDS_MAX, OWNER_LOOKUP_TICK_MS,
-    OWNER_LOOKUPS_BEFORE_LIST, OWNER_LOOKUPS_MAX, OWNER_LOOKUPS_PER_KIND_MAX, OWNERS_ASKED_MAX,
-    OWNERS_WANTED_MAX,
+    OWNER_LISTS_SECONDS_MIN, OWNER_LOOKUP_SECONDS_MAX, OWNER_LOOKUPS_BEFORE_LIST,
+    OWNER_LOOKUPS_MAX, OWNER_LOOKUPS_PER_KIND_MAX, OWNERS_ASKED_MAX, OWNERS_WANTED_MAX,
 };
 use crate::model::{Gvk, Observation, OwnerFacts, OwnerRef, Uid};
 
@@ -45,7 +44,7 @@ pub struct WantedOwner {
 
 /// Knows which owners are unknown: the store.
 pub trait WantedOwners: Send + Sync + 'static {
-    /// At most `limit` owners that are referred to and unknown. Called every [`OWNER_LOOKUP_TICK_MS`] from an async task: it must not
+    /// At most `limit` owners that are referred to and unknown. Called every second from an async task: it must not
     /// block. Those that were never answered should come first: an owner that was answered with "no such object" may
     /// be named again, and is looked for again from time to time.
     fn wanted(&self, limit: usize) -> Vec<WantedOwner>;
@@ -94,7 +93,7 @@ pub(super) async fn resolve(shared: Arc<Shared>, wanted: Arc<dyn WantedOwners>) 
         kinds: BTreeMap::new(),
         under_way: JoinSet::new(),
     };
-    let mut tick = tokio::time::interval(Duration::from_millis(OWNER_LOOKUP_TICK_MS));
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
