@@ -122,7 +122,7 @@ fn a_step_that_fails_leaves_the_file_as_it_was_before_that_step() {
 fn a_version_that_no_step_starts_from_is_refused_and_named() {
     let folder = tempfile::tempdir().unwrap();
     let database = open(&new_store(&folder));
-    let error = migrate(&database, 1, 3, &MADE_UP[..1]).unwrap_err();
+    let error = migrate(&database, 1, 3, MADE_UP.get(..1).unwrap()).unwrap_err();
     assert!(error.to_string().contains("schema version 1"), "{error}");
     assert_eq!((version(&database), notes(&database)), (1, 0));
 }

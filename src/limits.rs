@@ -27,8 +27,6 @@ pub const READER_CACHE_BYTES: usize = 8 << 20;
 pub const TRACE_EVENT_OBJECTS_MAX: usize = 1_024;
 /// Bytes of objects in one event of a trace, the first excepted.
 pub const TRACE_EVENT_BYTES_MAX: usize = 4 << 20;
-/// Bytes of a trace that are gathered before they are handed to its receiver.
-pub const TRACE_GATHERED_BYTES: usize = 1 << 20;
 /// Memory of one ordered scratch set before it goes to a temporary file, bytes.
 pub const SCRATCH_BYTES_MAX: usize = 8 << 20;
 /// Longest life of one read transaction of an export's stream pass, milliseconds.
@@ -86,8 +84,8 @@ pub const ERROR_EXCERPT_BYTES_MAX: usize = 256;
 
 /// Lists that fetch or hand over a page at once; each holds at most one page.
 pub const LISTS_MAX: usize = 4;
-/// The same for kinds that have failed since they last worked: they wait for each other, not the others for them.
-pub const LISTS_FAILING_MAX: usize = 2;
+/// The same for kinds whose last page did not come in time: they wait for each other, not the others for them.
+pub const LISTS_SLOW_MAX: usize = 2;
 /// Largest answer to a list request, bytes of JSON. A larger one is asked for again with fewer items.
 pub const LIST_PAGE_BYTES_MAX: usize = 32 << 20;
 /// How often one page of a list is asked for before the list is abandoned.
@@ -141,6 +139,7 @@ pub const READY_FAILURES_MIN: u32 = 5;
 
 /// Largest body of a request over HTTP, bytes: Rocket's own limit for JSON, under which sk-tracer runs.
 pub const HTTP_REQUEST_BYTES_MAX: usize = 1 << 20;
+
 /// Largest head (request line and headers) of a request over HTTP, bytes.
 pub const HTTP_HEAD_BYTES_MAX: usize = 64 << 10;
 /// Longest wait for the head of a request, from the moment the connection could carry one, seconds.
@@ -150,7 +149,7 @@ pub const HTTP_REQUEST_SECONDS_MAX: u64 = 30;
 /// Longest time in which a client takes not one byte of what is ready for it, seconds.
 pub const HTTP_STALL_SECONDS_MAX: u64 = 120;
 /// Connections open at once; further ones wait in the system's backlog.
-pub const HTTP_CONNECTIONS_MAX: usize = 256;
+pub const HTTP_CONNECTIONS_MAX: usize = 128;
 /// First wait after the system gave no connection (out of file descriptors), milliseconds.
 pub const HTTP_ACCEPT_RETRY_MS: u64 = 100;
 /// Exports under way at once over HTTP.
@@ -177,3 +176,5 @@ pub const STORAGE_RETRY_SECONDS_MAX: u64 = 60;
 /// Longest wait for an object store to forget an unfinished upload, seconds.
 pub const STORAGE_ABORT_SECONDS_MAX: u64 = 10;
 const _: () = assert!(STORAGE_PART_BYTES >= 5 << 20 && STORAGE_PARTS_UNDER_WAY_MAX >= 1);
+/// Bytes of a trace that are encoded before they are written, while no snapshot of the store is held.
+pub const EXPORT_STAGE_BYTES: usize = 1 << 20;

@@ -3,7 +3,7 @@
 //! An export has two passes. `plan` reads headers in one snapshot and decides what is in: the start state, which objects
 //! are left out and why, the index, the lifecycles, and every count that MessagePack wants in front. `stream` then
 //! writes it, reading bodies through short transactions, so that a slow receiver never pins old pages. What the passes
-//! remember lives in [`Scratch`](crate::store::scratch) maps: memory is bounded whatever the window (X1). `filter` says
+//! remember lives in scratch maps: memory is bounded whatever the window (X1). `filter` says
 //! what is wanted, `encode` writes bytes, `sink` brings them to a file or an object store.
 
 pub mod encode;
@@ -15,6 +15,7 @@ mod plan;
 mod run;
 mod selection;
 pub mod sink;
+mod stage;
 mod stream;
 
 pub use error::ExportError;

@@ -1,17 +1,17 @@
 //! The second pass: writes what was planned.
 //!
-//! Bodies never change once written, so each stretch of the window may be read in its own short transaction. What is read
-//! in it is gathered, and handed on when it is over: a receiver that is slow, or stands still, keeps no old pages alive
-//! (X2).
+//! Bodies never change once written, so each stretch of the window may be read in its own short transaction: a receiver
+//! that is slow does not keep old pages alive (X2).
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use super::encode::sktrace::{EncodeError, TraceEncoder, deleted_object};
 use super::error::ExportError;
 use super::grouping::Grouping;
 use super::plan::Plan;
-use crate::limits::{READ_TXN_MS_MAX, TRACE_GATHERED_BYTES};
+use super::stage::Stage;
+use crate::limits::READ_TXN_MS_MAX;
 use crate::model::{EventKey, Gvk};
 use crate::store::lookup::Lookup;
 use crate::store::rows::EventRow;
@@ -22,121 +22,80 @@ use crate::store::{Reader, Snapshot, StoreError, keys};
 pub(super) fn write_trace<W: Write>(
     reader: &Reader,
     plan: &mut Plan,
-    out: W,
-) -> Result<W, ExportError> {
-    let mut encoder = TraceEncoder::new(Outbox {
-        out,
-        gathered: Vec::new(),
-        holding: true,
-    });
+    mut out: W,
+) -> Result<(), ExportError> {
+    let stage = Stage::default();
+    let mut encoder = TraceEncoder::new(stage.clone());
+    let mut reading = Reading::new(reader, &stage, &mut out);
     encoder.header(&plan.config.to_simkube(), plan.events)?;
-    let mut snapshots = Snapshots::new(reader);
-    write_start_state(&mut snapshots, plan, &mut encoder)?;
-    write_events(&mut snapshots, plan, &mut encoder)?;
-    drop(snapshots);
-    encoder.output_mut().holding = false;
-    write_index(plan, &mut encoder)?;
-    write_lifecycles(plan, &mut encoder)?;
-    Ok(encoder.finish()?.out)
-}
-
-/// Encoded bytes on their way to the receiver.
-struct Outbox<W> {
-    out: W,
-    gathered: Vec<u8>,
-    /// A snapshot may be held: only gather, the receiver may take as long as it likes.
-    holding: bool,
-}
-
-impl<W: Write> Outbox<W> {
-    fn is_full(&self) -> bool {
-        self.gathered.len() >= TRACE_GATHERED_BYTES
-    }
-
-    fn hand_on(&mut self) -> io::Result<()> {
-        self.out.write_all(&self.gathered)?;
-        self.gathered.clear();
-        Ok(())
-    }
-}
-
-impl<W: Write> Write for Outbox<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.gathered.extend_from_slice(bytes);
-        if !self.holding && self.is_full() {
-            self.hand_on()?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.hand_on()?;
-        self.out.flush()
-    }
+    write_start_state(&mut reading, plan, &mut encoder)?;
+    write_events(&mut reading, plan, &mut encoder)?;
+    write_index(&mut reading, plan, &mut encoder)?;
+    write_lifecycles(&mut reading, plan, &mut encoder)?;
+    encoder.finish()?;
+    reading.write_staged()?;
+    out.flush().map_err(EncodeError::Write)?;
+    Ok(())
 }
 
 fn write_start_state<W: Write>(
-    snapshots: &mut Snapshots<'_>,
+    reading: &mut Reading<'_, W>,
     plan: &mut Plan,
-    encoder: &mut TraceEncoder<Outbox<W>>,
+    encoder: &mut TraceEncoder<Stage>,
 ) -> Result<(), ExportError> {
     encoder.event_start(plan.window.start.as_seconds(), plan.start_objects)?;
     plan.start.for_each::<ExportError>(|_, event| {
         let event: keys::EventBytes = event.try_into().unwrap_or_default();
-        let body = snapshots.fresh()?.tables().body(keys::event_of(&event))?;
+        let body = reading.snapshot()?.tables().body(keys::event_of(&event))?;
         encoder.object(&body)?;
-        snapshots.hand_on(encoder.output_mut())
+        reading.write_when_full()
     })?;
     Ok(encoder.deleted_start(0)?)
 }
 
 fn write_events<W: Write>(
-    snapshots: &mut Snapshots<'_>,
+    reading: &mut Reading<'_, W>,
     plan: &Plan,
-    encoder: &mut TraceEncoder<Outbox<W>>,
+    encoder: &mut TraceEncoder<Stage>,
 ) -> Result<(), ExportError> {
+    let stage = reading.stage;
     let mut grouping = Grouping::default();
     let mut pending = Pending::default();
     let range = plan.event_range();
-    let mut next = range.start;
-    // One turn of the loop reads one stretch of the window in one transaction.
-    loop {
-        let snapshot = snapshots.fresh()?;
+    let mut next = Some(range.start);
+    // One turn of the loop reads one stretch of the window in one snapshot, then writes it without.
+    while let Some(from) = next.take() {
+        let snapshot = reading.snapshot()?;
         let deadline = Instant::now() + STRETCH;
-        let mut resume_at = None;
         for entry in snapshot
             .tables()
             .events
-            .range::<&[u8; 16]>(&next..&range.end)
+            .range::<&[u8; 16]>(&from..&range.end)
             .map_err(StoreError::from)?
         {
             let (bytes, value) = entry.map_err(StoreError::from)?;
             let event = keys::event_of(bytes.value());
             let header: EventRow = row::<&[u8; 16], _>(bytes.value(), value.value())?;
-            if plan.decisions.get(header.object)? != Some(true) {
-                continue;
+            if plan.decisions.get(header.object)? == Some(true) {
+                let second = event.at.as_seconds();
+                if grouping.begins_event(second, header.deleted, header.body_len) {
+                    pending.write(encoder)?;
+                    pending.second = second;
+                }
+                pending.push(snapshot, event, &header)?;
             }
-            if grouping.begins_event(event.at.as_seconds(), header.deleted, header.body_len) {
-                pending.write(encoder)?;
-                pending.second = event.at.as_seconds();
-            }
-            pending.push(snapshot, event, &header)?;
-            if encoder.output_mut().is_full() || Instant::now() >= deadline {
-                resume_at = Some(keys::event(EventKey {
-                    at: event.at,
-                    seq: event.seq.saturating_add(1),
-                }));
+            if stage.is_full() || Instant::now() >= deadline {
+                let seq = event.seq.saturating_add(1);
+                next = Some(keys::event(EventKey { at: event.at, seq }));
                 break;
             }
         }
-        match resume_at {
-            Some(key) => {
-                snapshots.hand_on(encoder.output_mut())?;
-                next = key;
-            }
-            None => return pending.write(encoder),
+        if next.is_none() {
+            pending.write(encoder)?;
         }
+        reading.write_staged()?;
     }
+    Ok(())
 }
 
 /// One event of the trace, until its counts are known. Bounded by [`Grouping`].
@@ -166,7 +125,7 @@ impl Pending {
         Ok(())
     }
 
-    fn write<W: Write>(&mut self, encoder: &mut TraceEncoder<W>) -> Result<(), ExportError> {
+    fn write(&mut self, encoder: &mut TraceEncoder<Stage>) -> Result<(), ExportError> {
         if self.applied.is_empty() && self.deleted.is_empty() {
             return Ok(());
         }
@@ -184,8 +143,9 @@ impl Pending {
 }
 
 fn write_index<W: Write>(
+    reading: &mut Reading<'_, W>,
     plan: &mut Plan,
-    encoder: &mut TraceEncoder<W>,
+    encoder: &mut TraceEncoder<Stage>,
 ) -> Result<(), ExportError> {
     let counts = plan.index.counts()?;
     encoder.index_start(u32::try_from(counts.len()).unwrap_or(u32::MAX))?;
@@ -195,13 +155,15 @@ fn write_index<W: Write>(
             encoder.index_kind(gvk, counts.get(gvk).copied().unwrap_or_default())?;
             gvk.clone_into(&mut current);
         }
-        Ok(encoder.index_entry(name, hash)?)
+        encoder.index_entry(name, hash)?;
+        reading.write_when_full()
     })
 }
 
 fn write_lifecycles<W: Write>(
+    reading: &mut Reading<'_, W>,
     plan: &mut Plan,
-    encoder: &mut TraceEncoder<W>,
+    encoder: &mut TraceEncoder<Stage>,
 ) -> Result<(), ExportError> {
     encoder.lifecycles_start(plan.lifecycles.owners)?;
     plan.lifecycles.for_each(|owner, hash, lifecycle| {
@@ -211,41 +173,59 @@ fn write_lifecycles<W: Write>(
         if let Some(hash) = hash {
             encoder.lifecycle_hash(hash.hash, hash.lifecycles)?;
         }
-        Ok(encoder.lifecycle(lifecycle.start_s, lifecycle.end_s)?)
+        encoder.lifecycle(lifecycle.start_s, lifecycle.end_s)?;
+        reading.write_when_full()
     })
 }
 
 /// Longest life of one read transaction.
 const STRETCH: Duration = Duration::from_millis(READ_TXN_MS_MAX);
 
-/// Snapshots that are replaced once they are old.
-struct Snapshots<'r> {
-    reader: &'r Reader,
+/// The store on one side and the output on the other, never held at once: a snapshot is given up before anything is
+/// written, and taken anew when something is read.
+struct Reading<'a, W> {
+    reader: &'a Reader,
     current: Option<(Snapshot, Instant)>,
+    stage: &'a Stage,
+    out: &'a mut W,
 }
 
-impl<'r> Snapshots<'r> {
-    fn new(reader: &'r Reader) -> Self {
+impl<'a, W: Write> Reading<'a, W> {
+    fn new(reader: &'a Reader, stage: &'a Stage, out: &'a mut W) -> Self {
         Self {
             reader,
             current: None,
+            stage,
+            out,
         }
     }
 
-    fn fresh(&mut self) -> Result<&Snapshot, StoreError> {
-        let current = match self.current.take() {
-            Some((snapshot, taken)) if taken.elapsed() < STRETCH => (snapshot, taken),
-            _ => (self.reader.snapshot()?, Instant::now()),
+    /// A snapshot that is not older than [`STRETCH`].
+    fn snapshot(&mut self) -> Result<&Snapshot, StoreError> {
+        let fresh = self
+            .current
+            .take()
+            .filter(|(_, taken)| taken.elapsed() < STRETCH);
+        let current = match fresh {
+            Some(current) => current,
+            None => (self.reader.snapshot()?, Instant::now()),
         };
         Ok(&self.current.insert(current).0)
     }
 
-    /// Hands on what has been gathered, if that is enough, without a snapshot meanwhile.
-    fn hand_on<W: Write>(&mut self, outbox: &mut Outbox<W>) -> Result<(), ExportError> {
-        if outbox.is_full() {
-            self.current = None;
-            outbox.hand_on().map_err(EncodeError::Write)?;
+    fn write_when_full(&mut self) -> Result<(), ExportError> {
+        if self.stage.is_full() {
+            self.write_staged()
+        } else {
+            Ok(())
         }
-        Ok(())
+    }
+
+    fn write_staged(&mut self) -> Result<(), ExportError> {
+        self.current = None;
+        Ok(self
+            .stage
+            .empty_into(self.out)
+            .map_err(EncodeError::Write)?)
     }
 }

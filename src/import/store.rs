@@ -75,6 +75,7 @@ pub fn import(
         batch: Vec::new(),
         batch_bytes: 0,
         events: 0,
+        last_lifecycle: Timestamp::MIN,
         event_at: Timestamp::from_seconds(0),
     };
     read(open()?, &mut recording).map_err(|error| match error {
@@ -103,6 +104,8 @@ struct Recording<'a> {
     batch_bytes: usize,
     events: u64,
     event_at: Timestamp,
+    /// The last thing that any lifecycle tells: pods start and end after the last event, too.
+    last_lifecycle: Timestamp,
 }
 
 impl Recording<'_> {
@@ -129,7 +132,7 @@ impl Recording<'_> {
             .summary
             .last_ts
             .map_or(self.event_at, Timestamp::from_seconds);
-        self.writer.end_run(end)?;
+        self.writer.end_run(end.max(self.last_lifecycle))?;
         Ok(self.writer.into_store().close()?)
     }
 }
@@ -191,6 +194,8 @@ impl TraceVisitor for Recording<'_> {
         start_s: i64,
         end_s: Option<i64>,
     ) -> Result<(), ImportError> {
+        let last = Timestamp::from_seconds(end_s.unwrap_or(start_s));
+        self.last_lifecycle = self.last_lifecycle.max(last);
         let fact = Imported::Lifecycle {
             gvk: owner_gvk.clone(),
             name: owner_name.to_owned(),

@@ -2,7 +2,7 @@
 //!
 //! Different values often have the same hash here (`{}` and `[]`, `null` and `0`, `["a","b"]` and `{"a":"b"}`), so it
 //! is only written out, into the `index` and the `pod_lifecycles` of a trace. What decides whether something changed
-//! is [`super::canonical`]. The byte layout is that of `docs/simkube-format.md`, "Hashes in the file".
+//! is [`super::canonical`]. The byte layout is that of `docs/simkube-format.md`, "Hashes".
 
 use std::hash::Hasher;
 

@@ -4,8 +4,8 @@
 //! object comes an [`Item`]: the object side where its kind is tracked ([`ObservedObject`]: change hash, SimKube's
 //! hash, the body that is stored), the pod side where it is a pod ([`ObservedPod`]: owners, times, pod-spec hash).
 //!
-//! What is stored is what sk-tracer stores ("What is recorded of an object" in `docs/simkube-format.md`): the whole
-//! object, with its status, without volatile metadata ([`metadata`]), for pods without `spec.nodeName`. A change is
+//! What is stored is what sk-tracer stores ("What is stored of an object" in `docs/simkube-format.md`): the whole
+//! object, with its status, without volatile metadata (`metadata`), for pods without `spec.nodeName`. A change is
 //! decided on that same stored form, so what is not stored is never a change.
 
 use serde_json::{Map, Value};

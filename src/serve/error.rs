@@ -8,9 +8,7 @@ use crate::export::sink::InvalidLocation;
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The address cannot be used.
-    #[error(
-        "cannot listen on {address}\nhint: another process may have that port, or the host may not have that address"
-    )]
+    #[error("cannot listen on {address}")]
     Bind {
         /// The address as given.
         address: SocketAddr,
@@ -23,6 +21,6 @@ pub enum ServeError {
     )]
     Token,
     /// An allowed place for exports is none.
-    #[error("exports cannot be allowed to it")]
+    #[error("exports cannot be allowed to a place that is none")]
     Location(#[from] InvalidLocation),
 }

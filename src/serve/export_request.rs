@@ -30,6 +30,7 @@ pub(super) enum Target {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an export request (start_ts, end_ts, export_path, filters)")]
 struct WireRequest {
     start_ts: i64,
     end_ts: i64,
@@ -39,9 +40,12 @@ struct WireRequest {
 }
 
 /// The first two are SimKube's; the others are ours.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, default)]
-#[derive(Default)]
+#[derive(Default, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    default,
+    expecting = "filters (lists of namespaces, kinds and label selectors)"
+)]
 struct WireFilters {
     excluded_namespaces: Vec<String>,
     excluded_labels: Vec<LabelSelector>,

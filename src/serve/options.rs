@@ -8,7 +8,8 @@ use url::Url;
 
 use crate::export::sink::StorageOptions;
 use crate::limits::{
-    HTTP_EXPORTS_MAX, HTTP_HEAD_SECONDS_MAX, HTTP_REQUEST_SECONDS_MAX, HTTP_STALL_SECONDS_MAX,
+    HTTP_CONNECTIONS_MAX, HTTP_EXPORTS_MAX, HTTP_HEAD_SECONDS_MAX, HTTP_REQUEST_SECONDS_MAX,
+    HTTP_STALL_SECONDS_MAX,
 };
 
 /// How to serve. [`ServeOptions::new`] has the defaults: no token, no place in an object store allowed.
@@ -25,6 +26,8 @@ pub struct ServeOptions {
     pub storage: StorageOptions,
     /// How long requests under way may take once the server is told to stop.
     pub grace: Duration,
+    /// Connections open at once; more wait until one is closed.
+    pub connections_max: usize,
     /// Exports under way at once; more are sent away with 429.
     pub exports_max: usize,
     /// Longest wait for the head of a request; also how long a connection may stay idle.
@@ -44,6 +47,7 @@ impl ServeOptions {
             allowed_export_locations: Vec::new(),
             storage: StorageOptions::default(),
             grace: Duration::from_secs(20),
+            connections_max: HTTP_CONNECTIONS_MAX,
             exports_max: HTTP_EXPORTS_MAX,
             head_timeout: Duration::from_secs(HTTP_HEAD_SECONDS_MAX),
             request_timeout: Duration::from_secs(HTTP_REQUEST_SECONDS_MAX),

@@ -16,10 +16,26 @@ use super::options::ServeOptions;
 use super::routes::{App, router};
 use super::status::RecorderStatus;
 use crate::export::sink::{InvalidLocation, StorageLocation};
-use crate::limits::{HTTP_ACCEPT_RETRY_MS, HTTP_CONNECTIONS_MAX, STORAGE_ABORT_SECONDS_MAX};
+use crate::limits::{HTTP_ACCEPT_RETRY_MS, STORAGE_ABORT_SECONDS_MAX};
 use crate::store::Reader;
 
 /// A server that has its address and does not answer yet.
+///
+/// ```no_run
+/// # use std::sync::Arc;
+/// # use sk_tracedb::Reader;
+/// # use sk_tracedb::serve::{RecorderStatus, ServeError, ServeOptions, Server};
+/// # async fn example(reader: Reader, recorder: Arc<dyn RecorderStatus>) -> Result<(), ServeError> {
+/// let server = Server::bind(ServeOptions::new(([127, 0, 0, 1], 7777).into())).await?;
+/// let (stop, stopped) = tokio::sync::watch::channel(false);
+/// tokio::spawn(async move {
+///     let _ = tokio::signal::ctrl_c().await;
+///     let _ = stop.send(true);
+/// });
+/// server.run(reader, recorder, stopped).await;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Server {
     listener: TcpListener,
     local_addr: SocketAddr,
@@ -106,7 +122,7 @@ impl Server {
             head: options.head_timeout,
             stall: options.stall_timeout,
         };
-        let places = Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX));
+        let places = Arc::new(Semaphore::new(options.connections_max.max(1)));
         let mut connections = JoinSet::new();
         tracing::info!(address = %self.local_addr, "serving HTTP");
         loop {

@@ -196,3 +196,62 @@ fn unreadable(json: &[u8], reason: &str, deleted: bool) -> Unreadable {
 fn normalized(watch: &Gvk, tracked: Option<&TrackedKind>, json: &[u8]) -> Result<Item, String> {
     normalize_json(watch, tracked, json).map_err(|error| chain(&error))
 }
+
+#[cfg(test)]
+#[allow(clippy::panic)]
+mod tests {
+    //! Guards against an event that is taken for another: an expiry for a passing error is retried for ever, an
+    //! unreadable deletion for a change leaves a ghost.
+
+    use super::*;
+
+    fn read(line: &str) -> Event {
+        event(&Gvk::pod(), None, line.as_bytes())
+    }
+
+    fn unread(line: &str) -> Unreadable {
+        match read(line) {
+            Event::Unreadable(unreadable) => unreadable,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_expiry_is_known_by_its_code_or_its_reason() {
+        for status in [
+            r#"{"code":410}"#,
+            r#"{"reason":"Expired"}"#,
+            r#"{"reason":"Gone","code":null}"#,
+        ] {
+            let line = format!(r#"{{"type":"ERROR","object":{status}}}"#);
+            assert!(matches!(read(&line), Event::Expired(_)), "{line}");
+        }
+        for status in [r#"{"code":500}"#, "{}", "5", r#"{"code":"410"}"#] {
+            let line = format!(r#"{{"type":"ERROR","object":{status}}}"#);
+            assert!(matches!(read(&line), Event::Error(_)), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_read_of_an_unreadable_event_is_kept() {
+        let bad =
+            r#"{"metadata":{"name":"a","uid":"u","resourceVersion":"7","ownerReferences":5}}"#;
+        let changed = unread(&format!(r#"{{"type":"MODIFIED","object":{bad}}}"#));
+        assert_eq!(changed.uid, Some(Uid::from("u")));
+        assert_eq!(changed.version.as_deref(), Some("7"));
+        assert!(changed.intact && !changed.deleted);
+        assert!(unread(&format!(r#"{{"type":"DELETED","object":{bad}}}"#)).deleted);
+        // A type that nobody knows may be about a deletion.
+        assert!(unread(&format!(r#"{{"type":"MOVED","object":{bad}}}"#)).deleted);
+        for line in [
+            r#"{"type":"ADDED","object":{"metadata":{"name":"a","uid":"u"}}}"#,
+            r#"{"type":"ADDED","object":{"metadata":{"name":"a","resourceVersion":"7"}}}"#,
+            r#"{"type":"ADDED","object":{"metadata":[]}}"#,
+            r#"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":""}}}"#,
+            r#"{"type":"ADDED"}"#,
+            "",
+        ] {
+            assert!(!unread(line).intact, "{line}");
+        }
+    }
+}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use tokio::sync::watch::{Receiver, Sender};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
@@ -19,7 +20,7 @@ use super::status::{WatchState, WatchStatus};
 use crate::config::TrackedKind;
 use crate::ingest::{Queue, QueueClosed};
 use crate::limits::{
-    LIST_PAGE_BYTES_MAX, LIST_PAGE_SECONDS_MAX, LISTS_FAILING_MAX, LISTS_MAX, WATCH_LINE_BYTES_MAX,
+    LIST_PAGE_BYTES_MAX, LIST_PAGE_SECONDS_MAX, LISTS_MAX, LISTS_SLOW_MAX, WATCH_LINE_BYTES_MAX,
     WATCH_OPEN_SECONDS_MAX, WATCH_SLACK_SECONDS,
 };
 use crate::model::{Gvk, Observation};
@@ -30,10 +31,13 @@ pub(super) struct Shared {
     pub(super) discovery: Discovery,
     pub(super) queue: Queue,
     pub(super) status: Arc<WatchStatus>,
+    /// Told when a watch of a built-in kind finds that the server's history was replaced. The other watches may stand at
+    /// versions that both histories have, and would never find out (R16).
+    replaced: Sender<()>,
     /// One permit for each page that may be fetched or held at once.
     lists: Semaphore,
-    /// The same for kinds that are failing: pages that never come do not take the others' places.
-    lists_failing: Semaphore,
+    /// The same for kinds whose last page did not come in time: they do not take the others' places.
+    lists_slow: Semaphore,
 }
 
 impl Shared {
@@ -43,17 +47,14 @@ impl Shared {
             server,
             queue,
             status,
+            replaced: Sender::new(()),
             lists: Semaphore::new(LISTS_MAX),
-            lists_failing: Semaphore::new(LISTS_FAILING_MAX),
+            lists_slow: Semaphore::new(LISTS_SLOW_MAX),
         })
     }
 
-    async fn page_permit(&self, failing: bool) -> Option<SemaphorePermit<'_>> {
-        let lane = if failing {
-            &self.lists_failing
-        } else {
-            &self.lists
-        };
+    async fn page_permit(&self, slow: bool) -> Option<SemaphorePermit<'_>> {
+        let lane = if slow { &self.lists_slow } else { &self.lists };
         // Never closed.
         lane.acquire().await.ok()
     }
@@ -68,11 +69,13 @@ pub(super) async fn watch(
 ) -> QueueClosed {
     let mut kind = Kind {
         session: Session::new(gvk.clone(), version),
+        replaced: shared.replaced.subscribe(),
         shared,
         gvk,
         tracked,
         resource: None,
         open: None,
+        slow: false,
     };
     loop {
         if let Err(closed) = kind.step().await {
@@ -86,8 +89,11 @@ struct Kind {
     gvk: Gvk,
     tracked: Option<TrackedKind>,
     session: Session,
+    replaced: Receiver<()>,
     resource: Option<Resource>,
     open: Option<Open>,
+    /// Whether the last page did not come in time.
+    slow: bool,
 }
 
 /// A watch that is open.
@@ -100,6 +106,10 @@ struct Open {
 impl Kind {
     /// Performs one action of the session.
     async fn step(&mut self) -> Result<(), QueueClosed> {
+        if self.replaced.has_changed().unwrap_or(false) {
+            self.replaced.mark_unchanged();
+            self.tell(Input::Replaced).await?;
+        }
         let action = self.session.action();
         if action != Action::Read {
             self.open = None;
@@ -156,7 +166,13 @@ impl Kind {
                 self.tell(input).await
             }
             Action::Read => {
-                let input = self.read().await;
+                let mut replaced = self.replaced.clone();
+                let input = tokio::select! {
+                    biased;
+                    // What the open watch has in its buffers is of a history that is not believed any more.
+                    Ok(()) = replaced.changed() => return Ok(()),
+                    input = self.read() => input,
+                };
                 self.tell(input).await
             }
             Action::Pause { failures, at_least } => {
@@ -179,11 +195,14 @@ impl Kind {
 
     /// Tells the session, and the ingest what the session makes of it.
     async fn tell(&mut self, input: Input) -> Result<(), QueueClosed> {
-        let skipped = self.session.skipped();
+        let (skipped, replacements) = (self.session.skipped(), self.session.replacements());
         let observations = self.session.on(input);
         if self.session.skipped() > skipped {
             tracing::error!(kind = %self.gvk, "an event is skipped: what it told is not in the record");
             self.count(|counters| counters.skipped_events += 1);
+        }
+        if self.session.replacements() > replacements {
+            self.say_replaced();
         }
         for observation in observations {
             self.account(&observation);
@@ -191,6 +210,18 @@ impl Kind {
         }
         self.show();
         Ok(())
+    }
+
+    /// Tells the other watches, unless one of them was first. Not on behalf of kinds of aggregated servers: those have
+    /// histories of their own.
+    fn say_replaced(&mut self) {
+        let known = self.replaced.has_changed().unwrap_or(true);
+        let built_in = !self.gvk.group.contains('.') || self.gvk.group.ends_with(".k8s.io");
+        if !known && built_in {
+            tracing::warn!(kind = %self.gvk, "the server's history was replaced: every kind is listed again");
+            self.shared.replaced.send_replace(());
+        }
+        self.replaced.mark_unchanged();
     }
 
     fn account(&self, observation: &Observation) {
@@ -241,7 +272,7 @@ impl Kind {
     /// Fetches a page and hands its items over one by one: no more than the page is ever held.
     async fn page(&mut self, token: Option<&str>, limit: u32) -> Result<(), QueueClosed> {
         let shared = Arc::clone(&self.shared);
-        let _permit = shared.page_permit(self.session.failures() > 0).await;
+        let _permit = shared.page_permit(self.slow).await;
         let path = page_path(&self.collection(), limit, token);
         let fetched = shared
             .server
@@ -254,10 +285,12 @@ impl Kind {
                 return self.tell(Input::PageTooLarge).await;
             }
             Err(error) => {
+                self.slow = matches!(error, RequestError::Deadline { .. });
                 let input = self.failed("listing", &error);
                 return self.tell(input).await;
             }
         };
+        self.slow = false;
         let page = match Page::read(&bytes) {
             Ok(page) => page,
             Err(error) => {

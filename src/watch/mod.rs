@@ -1,10 +1,10 @@
 //! Watching a cluster: the only place with the Kubernetes client.
 //!
 //! [`run`] starts one task for each tracked kind and one for pods, which are always watched. Each task performs what
-//! a [`session`] tells it (a pure state machine), reads raw answers ([`server`], [`list`], [`lines`]), and sends
+//! a `session` tells it (a pure state machine), reads raw answers (`server`, `list`, `lines`), and sends
 //! [`crate::model::Observation`]s to the ingest. What goes wrong with one kind stays with it (R15): it is said to be
 //! blind, logged, shown in [`WatchStatus`], and retried with a backoff for ever. One more task looks up owners that
-//! the record does not know ([`owners`]).
+//! the record does not know (`owners`).
 //!
 //! Nothing here is durable: the ingest stores each watch's version in the transaction with the rows it covers, and
 //! hands it back at the next start as [`run`]'s `resume`. Memory is bounded by [`crate::limits::LISTS_MAX`] pages

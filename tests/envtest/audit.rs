@@ -523,11 +523,14 @@ fn end_with_definitions(record: &mut Record) {
         .lives_of("apiextensions.k8s.io", "customresourcedefinitions")
         .filter_map(|life| {
             let spec = &life.last()["spec"];
-            Some((
-                spec["group"].clone(),
-                spec["names"]["plural"].clone(),
-                life.deleted()?.clone(),
-            ))
+            let mut end = life.deleted()?.clone();
+            // They go one by one between the mark on the definition and its end.
+            let marked = life
+                .changes
+                .iter()
+                .find(|change| change.object["metadata"]["deletionTimestamp"].is_string());
+            end.received = marked.map_or(end.received, |marked| marked.received);
+            Some((spec["group"].clone(), spec["names"]["plural"].clone(), end))
         })
         .collect();
     for (group, plural, end) in ends {

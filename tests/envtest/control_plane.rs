@@ -645,7 +645,7 @@ fn assets() -> Option<PathBuf> {
 
 /// A port that nobody listens on, outside the range that the kernel gives to outgoing connections: it stays free while its
 /// owner is restarted.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let spread = (std::process::id() % 8_000) as u16;
     for _ in 0..8_000 {

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! The harness: [`control_plane`] starts and breaks the parts, [`kubelet`] plays the nodes, [`audit`] is the independent truth,
-//! [`objects`] are things to create, [`poll`] waits.
+//! [`objects`] are things to create, [`poll`] waits. [`recorder`] is the program under test; [`compare`] and [`lifecycles`]
+//! compare what it stored with the truth.
 
 #![allow(
     dead_code,
@@ -21,11 +22,22 @@
     reason = "a test that meets what it did not expect fails by a panic, and not each test needs all of the harness"
 )]
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod audit;
+mod compare;
 mod control_plane;
 mod kubelet;
+mod lifecycles;
 mod objects;
 mod poll;
 mod process;
+mod recorder;
 
+mod faults;
+mod kinds;
+mod pods;
+mod recording;
+mod restart;
 mod smoke;

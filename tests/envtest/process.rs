@@ -19,6 +19,16 @@ pub struct Process {
 impl Process {
     /// Starts `program`. Its stdout and stderr are appended to `log`.
     pub fn spawn(program: &Path, args: &[String], log: &Path) -> Self {
+        Self::spawn_with(program, args, &[], log)
+    }
+
+    /// The same with these variables in its environment, besides this process's own.
+    pub fn spawn_with(
+        program: &Path,
+        args: &[String],
+        variables: &[(&str, &Path)],
+        log: &Path,
+    ) -> Self {
         let name = program
             .file_name()
             .unwrap_or(program.as_os_str())
@@ -31,6 +41,7 @@ impl Process {
             .unwrap();
         let child = Command::new(program)
             .args(args)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(output.try_clone().unwrap())
             .stderr(output)
@@ -111,16 +122,22 @@ impl Process {
     /// SIGTERM, then SIGKILL after `grace`. True when it ended by itself.
     pub fn terminate(&mut self, grace: Duration) -> bool {
         self.signal("TERM");
+        self.wait(grace)
+            .is_some_and(|status| status.signal() != Some(9))
+    }
+
+    /// Waits for its end, and kills it after `deadline`. None when it had to be killed.
+    pub fn wait(&mut self, deadline: Duration) -> Option<ExitStatus> {
         let started = Instant::now();
-        while started.elapsed() < grace {
+        while started.elapsed() < deadline {
             if let Some(status) = self.ended() {
                 self.kill();
-                return status.signal() != Some(9);
+                return Some(status);
             }
             std::thread::sleep(Duration::from_millis(10));
         }
         self.kill();
-        false
+        None
     }
 }
 

@@ -58,7 +58,7 @@ impl Dice {
     /// A time in the record, most often that of something that happened, or a microsecond beside it.
     fn time(&mut self, record: &Record) -> Timestamp {
         let first = record.runs[0].start;
-        if record.changes.is_empty() || self.next() % 8 == 0 {
+        if record.changes.is_empty() || self.next().is_multiple_of(8) {
             let length = record.runs.last().unwrap().end.as_seconds() - first.as_seconds() + 6;
             let offset = self.below(usize::try_from(length).unwrap());
             return s(first.as_seconds() - 3 + i64::try_from(offset).unwrap());

@@ -243,11 +243,6 @@ impl<W: Write> TraceEncoder<W> {
         })
     }
 
-    /// The output. What is written to it directly becomes part of the trace.
-    pub(crate) fn output_mut(&mut self) -> &mut W {
-        &mut self.out
-    }
-
     /// Flushes the output and hands it back: the trace is whole.
     ///
     /// # Errors

@@ -35,9 +35,13 @@ impl Apply<'_, '_> {
         }
     }
 
+    /// A list begins because no version is known from which the watch could go on: should the list never end, nothing
+    /// may be resumed from an older one.
     pub(super) fn list_started(&mut self, watch: &WatchId) {
         if let Some(watch) = self.state.watches.get_mut(watch) {
             watch.list = Some(HashSet::new());
+            watch.row.resource_version = None;
+            watch.dirty = true;
         }
     }
 

@@ -4,7 +4,7 @@
 //! writes it as JSON again and takes its hash ([`super::simkube_hash`]). What comes out differs from the spec as it is
 //! stored: fields that 1.30 does not know and optional fields that are null are gone, required ones that are absent have
 //! their zero value, integers given as quantities are strings, and times are in whole seconds of UTC. Here the same
-//! bytes are hashed straight from the JSON, with the field tables of [`schema`].
+//! bytes are hashed straight from the JSON, with the field tables of `schema`.
 //!
 //! Taken out: `nodeName`, `serviceAccount`, `serviceAccountName`; volumes, and volume mounts of containers and init
 //! containers, whose name starts with `kube-api-access` (the lists are written also where absent); the `ports` of the

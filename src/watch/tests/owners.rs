@@ -283,3 +283,61 @@ async fn look_ups_under_way_are_bounded() {
     let asked = fake.requests(|path| path.contains("/namespaces/")).len();
     assert_eq!(asked, OWNER_LOOKUPS_MAX);
 }
+
+#[tokio::test(start_paused = true)]
+async fn lists_of_owners_under_way_are_bounded_with_the_look_ups() {
+    let fake = fake();
+    let kinds: Vec<_> = (0..2 * OWNER_LOOKUPS_MAX)
+        .map(|n| format!("example.com/v1.K{n}"))
+        .collect();
+    for (n, gvk) in kinds.iter().enumerate() {
+        fake.serve(gvk, &format!("k{n}s"), true);
+    }
+    fake.rule(usize::MAX, Reply::Hole, |path| {
+        path.starts_with("/apis/example.com/v1/k")
+    });
+    let mut running = start(&fake, &[], &[]);
+    let owners = kinds.iter().flat_map(|gvk| {
+        (0..=OWNER_LOOKUPS_BEFORE_LIST).map(move |n| wanted(gvk, &format!("{gvk}-{n}"), "o"))
+    });
+    want(&running, owners);
+    running.within(5).await;
+    let asked = fake
+        .requests(|path| path.contains("limit=") && path.contains("/k"))
+        .len();
+    assert_eq!(asked, OWNER_LOOKUPS_MAX);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_are_retried_less_and_less_often() {
+    // One that concerns a single object, and one that concerns its whole kind.
+    for code in [500, 403] {
+        let fake = fake();
+        let uid = format!("uid-a-{}", fake.put(SETS, "default/a", json!({})));
+        fake.rule(6, Reply::Status(code), gets);
+        let mut running = start(&fake, &[], &[]);
+        want(&running, [wanted(SETS, &uid, "a")]);
+        let begin = tokio::time::Instant::now();
+        assert!(answer(&mut running).await.1.is_some());
+        // Half of 0.5 + 1 + 2 + 4 + 8 + 16 s, at least.
+        assert!(begin.elapsed().as_secs() >= 15, "{:?}", begin.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kind_that_may_not_be_read_is_not_asked_for_every_one_of_its_owners() {
+    let fake = fake();
+    fake.rule(usize::MAX, Reply::Status(403), gets);
+    let mut running = start(&fake, &[], &[]);
+    want(
+        &running,
+        (0..50).map(|n| wanted(SETS, &format!("u{n}"), &format!("s{n}"))),
+    );
+    running.within(600).await;
+    let asked = fake.requests(gets).len();
+    assert!(
+        (10..150).contains(&asked),
+        "{asked} look-ups in ten minutes"
+    );
+    assert_eq!(running.status.owners().gone, 0);
+}

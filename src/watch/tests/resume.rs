@@ -97,6 +97,21 @@ async fn a_server_that_is_restored_while_watched_is_noticed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_replaced_history_that_one_watch_finds_is_news_to_all() {
+    let fake = Fake::new();
+    fake.serve("apps/v1.Deployment", "deployments", true);
+    // Pods stand at a version that both histories have.
+    let stored = [("v1.Pod", fake.version()), ("apps/v1.Deployment", 1_000)];
+    let mut running = start(&fake, &["apps/v1.Deployment"], &stored);
+    let said = running.until("finished").await;
+    assert!(
+        said.iter()
+            .any(|text| text.starts_with("blind: another watch found")),
+        "{said:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn both_forms_of_410_at_the_start_lead_to_a_list() {
     for in_stream in [false, true] {
         let fake = Fake::new();

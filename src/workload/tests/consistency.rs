@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 
 use super::super::object::uuid_from_text;
 use super::*;
+use crate::config::TracerConfig;
 use crate::model::{Gvk, Timestamp, Uid};
+use crate::normalize::normalize;
 
 fn uid(object: &Value) -> Uid {
     Uid(object["metadata"]["uid"].as_str().unwrap().to_owned())
@@ -45,6 +47,7 @@ fn steps_lists_and_owner_lookups_agree() {
         for warm_start in [false, true] {
             let mut workload = Workload::new(WorkloadOptions {
                 warm_start,
+                objects: 120,
                 changes: 5_000,
                 ..options(mix)
             });
@@ -64,7 +67,7 @@ fn steps_lists_and_owner_lookups_agree() {
                 version = new_version;
                 let before = model.apply(&step);
                 check(&step, before.as_ref(), &mut known);
-                if count % 1_000 == 0 {
+                if count % 100 == 0 {
                     assert!(Model::of(&workload).0 == model.0, "the list differs");
                 }
             }
@@ -150,7 +153,10 @@ fn seconds(time: &Value) -> i64 {
 fn pod_statuses_are_plausible() {
     let mut seen: BTreeMap<String, u32> = BTreeMap::new();
     for mix in MIXES {
-        for step in Workload::new(options(mix)).filter(|step| step.kind.is_pod()) {
+        for step in Workload::new(options(mix)).take(6_000) {
+            if !step.kind.is_pod() {
+                continue;
+            }
             let (spec, status) = (&step.object["spec"], &step.object["status"]);
             let phase = status["phase"].as_str().unwrap();
             let created = seconds(&step.object["metadata"]["creationTimestamp"]);
@@ -210,5 +216,25 @@ fn pod_statuses_are_plausible() {
         "CrashLoopBackOff",
     ] {
         assert!(seen.get(state).copied() > Some(20), "{state}: {seen:?}");
+    }
+}
+
+#[test]
+fn the_config_fits_every_step() {
+    for mix in MIXES {
+        let workload = Workload::new(options(mix));
+        let (config, warnings) = TracerConfig::parse(workload.config()).unwrap();
+        assert!(warnings.is_empty(), "{warnings:?}");
+        let kinds: BTreeSet<Gvk> = workload.kinds().collect();
+        assert!(config.tracked.keys().all(|kind| kinds.contains(kind)));
+        for step in workload.take(3_000) {
+            let tracked = config.tracked.get(&step.kind);
+            assert_eq!(tracked.is_none(), step.kind.kind == "ReplicaSet");
+            if tracked.is_some() {
+                let item = normalize(&step.kind, tracked, step.object).unwrap();
+                assert!(item.object.is_some() || item.skipped.is_some());
+                assert_eq!(item.pod.is_some(), step.kind.is_pod());
+            }
+        }
     }
 }

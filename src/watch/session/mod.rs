@@ -19,124 +19,20 @@
 //!   watch is blind from its start.
 //! - Every cycle without progress (nothing delivered, no full watch) passes through a pause that grows.
 
+mod listing;
+mod step;
+mod watching;
+
 use std::time::Duration;
 
-use super::decode::{Event, Unreadable};
-use super::version::{ahead, comparable, reached};
+pub(super) use step::{Action, Class, Input, Standing, Trouble};
+
+use super::version::{ahead, reached};
 use crate::limits::{
-    CATCH_UP_WATCH_SECONDS, EARLY_ENDS_BEFORE_BLIND, LIST_PAGE_ITEMS, LIST_PAGE_TRIES_MAX,
-    POISONED_EVENT_TRIES_MAX, RETRY_AFTER_SECONDS_MAX, WATCH_SECONDS, WATCH_SECONDS_MIN,
+    CATCH_UP_WATCH_SECONDS, LIST_PAGE_ITEMS, LIST_PAGE_TRIES_MAX, RETRY_AFTER_SECONDS_MAX,
+    WATCH_SECONDS,
 };
-use crate::model::{Item, Observation, WatchId};
-
-/// What to do next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Action {
-    /// Find out where the API server keeps the kind. Then [`Input::Discovered`] or [`Input::Failed`].
-    Discover,
-    /// Ask for the current version of the kind. Then [`Input::Version`] or [`Input::Failed`].
-    Ask,
-    /// Fetch a page. Then [`Input::Listed`] for each item and [`Input::PageRead`], or [`Input::PageTooLarge`], or
-    /// [`Input::Failed`].
-    Page {
-        /// Where it begins; `None` for the first.
-        token: Option<String>,
-        /// How many items.
-        limit: u32,
-    },
-    /// Open a watch. Then [`Input::Opened`] or [`Input::Failed`].
-    Open {
-        /// The version behind which it begins.
-        from: String,
-        /// How long it shall last, about.
-        seconds: u32,
-    },
-    /// Read from the watch that is open. Then [`Input::Event`], [`Input::Ended`] or [`Input::Silent`].
-    Read,
-    /// Wait. Then [`Input::Waited`].
-    Pause {
-        /// Failures in a row: the backoff grows with them.
-        failures: u32,
-        /// The least wait, as the server asked for it.
-        at_least: Duration,
-    },
-}
-
-/// What came of an action.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Input {
-    /// The kind is served.
-    Discovered,
-    /// The version of the kind that is current.
-    Version(String),
-    /// An item of a page.
-    Listed(Result<Item, Unreadable>),
-    /// All items of a page were handed in.
-    PageRead {
-        /// Where the next page begins.
-        token: Option<String>,
-        /// The version of the list.
-        version: String,
-    },
-    /// The page is larger than the bound on pages.
-    PageTooLarge,
-    /// The server has begun to answer the watch.
-    Opened,
-    /// Something watched.
-    Event(Event),
-    /// The watch has ended, by the server or because the connection broke.
-    Ended {
-        /// How long it was to last, seconds.
-        asked_seconds: u32,
-        /// How long it lasted, seconds.
-        lasted_seconds: u32,
-    },
-    /// Nothing came for longer than the watch should have lasted.
-    Silent,
-    /// A request failed.
-    Failed(Trouble),
-    /// The pause is over.
-    Waited,
-}
-
-/// A failed request, as far as it matters what to do next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Trouble {
-    /// What kind of failure.
-    pub(super) class: Class,
-    /// Why, in a few words.
-    pub(super) reason: String,
-    /// For how long the server asks to be left alone.
-    pub(super) retry_after: Option<Duration>,
-}
-
-/// What a failure means for where to go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Class {
-    /// The version or the token has expired (HTTP 410).
-    Gone,
-    /// The server does not accept the request (HTTP 400, 422): what it was given to go on from is no good.
-    Refused,
-    /// The server does not know the kind (HTTP 404, discovery).
-    NotServed,
-    /// Anything else: it may pass.
-    Other,
-}
-
-/// Where a session stands, for those who look at it from outside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// Nothing was heard yet.
-    Pending,
-    /// A list is under way.
-    Listing,
-    /// A watch is open, but what was missed has not all arrived.
-    CatchingUp,
-    /// In contact.
-    Watching,
-    /// Out of contact, and why.
-    Failing(String),
-}
+use crate::model::{Observation, WatchId};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Phase {
@@ -191,6 +87,8 @@ pub(super) struct Session {
     failures: u32,
     /// Events given up.
     skipped: u64,
+    /// Times that the server was found behind what it had told before.
+    replacements: u64,
     /// Tries of the event behind `version`, which cannot be read.
     poisoned: u32,
     /// Lists that an unreadable event made necessary since the last watch of full length.
@@ -214,6 +112,7 @@ impl Session {
             trouble: None,
             failures: 0,
             skipped: 0,
+            replacements: 0,
             poisoned: 0,
             sweeps: 0,
             catch_ups: 0,
@@ -272,6 +171,11 @@ impl Session {
         self.skipped
     }
 
+    /// Times that the server was found behind what it had told before: its history was replaced (R16).
+    pub(super) fn replacements(&self) -> u64 {
+        self.replacements
+    }
+
     /// Takes what came of an action; what to tell the ingest, in order.
     pub(super) fn on(&mut self, input: Input) -> Vec<Observation> {
         let mut out = Vec::new();
@@ -316,6 +220,12 @@ impl Session {
                 self.fail(&mut out, other(reason));
             }
             Input::Failed(trouble) => self.fail(&mut out, trouble),
+            // A list that is under way is of the new history, or fails: its next page is none of the server's any more.
+            Input::Replaced if self.version.is_none() => {}
+            Input::Replaced => {
+                let reason = "another watch found that the server's history was replaced";
+                self.relist(&mut out, reason.to_owned(), None);
+            }
         }
         out
     }
@@ -329,6 +239,7 @@ impl Session {
             let reason = format!(
                 "the server is at version {current}, behind the {stored} that was recorded: its history was replaced"
             );
+            self.replacements = self.replacements.saturating_add(1);
             self.relist(out, reason, None);
             return;
         }
@@ -343,164 +254,6 @@ impl Session {
             if arrived {
                 self.sighted(out);
             }
-        }
-    }
-
-    fn on_listed(&mut self, out: &mut Vec<Observation>, item: Result<Item, Unreadable>) {
-        self.start_list(out);
-        let Phase::List(list) = &mut self.phase else {
-            return;
-        };
-        let watch = self.watch.clone();
-        match item {
-            Ok(item) => out.push(Observation::Applied {
-                watch,
-                item,
-                resource_version: None,
-            }),
-            Err(Unreadable { uid: Some(uid), .. }) => out.push(Observation::Listed { watch, uid }),
-            Err(Unreadable { reason, .. }) => {
-                list.unidentified.get_or_insert(reason);
-            }
-        }
-    }
-
-    fn on_page(&mut self, out: &mut Vec<Observation>, token: Option<String>, version: String) {
-        self.start_list(out);
-        self.trouble = None;
-        let Phase::List(list) = &mut self.phase else {
-            return;
-        };
-        // All pages show the version of the first; where a server thinks otherwise, the first is the safe one.
-        let version = list.version.get_or_insert(version).clone();
-        if token.is_some() {
-            if token == list.token {
-                let reason = "the list does not go on: a page led to itself".to_owned();
-                self.fail(out, other(reason));
-                return;
-            }
-            list.token = token;
-            list.tries = 0;
-        } else if let Some(reason) = list.unidentified.take() {
-            let reason = format!("the list holds an object that cannot be identified: {reason}");
-            self.relist(out, reason, Some(Duration::ZERO));
-        } else {
-            self.version = Some(version.clone());
-            self.goal = None;
-            self.sight = Sight::Sighted;
-            self.limit = LIST_PAGE_ITEMS;
-            self.phase = Phase::Open;
-            out.push(Observation::ListFinished {
-                watch: self.watch.clone(),
-                resource_version: version,
-            });
-        }
-    }
-
-    fn on_event(&mut self, out: &mut Vec<Observation>, event: Event) {
-        let watch = self.watch.clone();
-        match event {
-            Event::Applied(item, version) => {
-                out.push(Observation::Applied {
-                    watch,
-                    item,
-                    resource_version: Some(version.clone()),
-                });
-                self.advance(out, version, false);
-            }
-            Event::Deleted(item, version) => {
-                out.push(Observation::Deleted {
-                    watch,
-                    item,
-                    resource_version: Some(version.clone()),
-                });
-                self.advance(out, version, false);
-            }
-            Event::Bookmark(version) => {
-                let back = self
-                    .version
-                    .as_ref()
-                    .is_some_and(|stored| ahead(stored, &version));
-                if !back {
-                    out.push(Observation::Bookmark {
-                        watch,
-                        resource_version: version.clone(),
-                    });
-                    self.advance(out, version, true);
-                }
-            }
-            Event::Expired(reason) => self.fail(
-                out,
-                Trouble {
-                    class: Class::Gone,
-                    reason,
-                    retry_after: None,
-                },
-            ),
-            Event::Error(reason) => self.fail(out, other(reason)),
-            Event::Unreadable(unreadable) => self.on_unreadable(out, unreadable),
-        }
-    }
-
-    /// An event that cannot be read is asked for again, unless it came as it was sent; in the end it is skipped.
-    fn on_unreadable(&mut self, out: &mut Vec<Observation>, event: Unreadable) {
-        if !event.intact && self.poisoned < POISONED_EVENT_TRIES_MAX {
-            self.poisoned += 1;
-            self.failures = self.failures.max(self.poisoned);
-            self.pause(Phase::Open, Duration::ZERO);
-            return;
-        }
-        self.poisoned = 0;
-        self.skipped = self.skipped.saturating_add(1);
-        let reason = format!("an event could not be read: {}", event.reason);
-        match event.version {
-            // What it told of one object is lost; the watch goes on behind it.
-            Some(version) if !event.deleted => {
-                if !event.intact {
-                    // Nobody knows what was in it: the record says that it did not see this moment.
-                    self.blind(out, &reason);
-                }
-                out.push(Observation::Bookmark {
-                    watch: self.watch.clone(),
-                    resource_version: version.clone(),
-                });
-                self.advance(out, version, false);
-            }
-            // A deletion is found by the next list; and from an unknown version no watch can go on. Many of them
-            // must not mean one list after the other.
-            _ => {
-                self.failures = self.failures.max(self.sweeps);
-                self.sweeps = self.sweeps.saturating_add(1);
-                self.relist(out, reason, None);
-            }
-        }
-    }
-
-    fn on_end(&mut self, out: &mut Vec<Observation>, asked_seconds: u32, lasted_seconds: u32) {
-        if self.sight != Sight::Sighted {
-            self.catch_ups = self.catch_ups.saturating_add(1);
-            self.caught_seconds = self.caught_seconds.saturating_add(lasted_seconds);
-            // Watched for that long, whatever was current at the start has arrived, even if no version says so.
-            if self.caught_seconds >= WATCH_SECONDS {
-                self.sighted(out);
-            }
-        }
-        if u64::from(lasted_seconds) * 10 >= u64::from(asked_seconds) * 9 {
-            self.failures = 0;
-            self.sweeps = 0;
-            self.phase = Phase::Open;
-        } else if lasted_seconds >= WATCH_SECONDS_MIN {
-            // Cut by something on the way, most likely; or by a server that was replaced by one with another history.
-            self.failures = 0;
-            self.phase = Phase::Ask;
-        } else {
-            self.failures = self.failures.saturating_add(1);
-            if self.failures > EARLY_ENDS_BEFORE_BLIND {
-                let reason = "watches end as soon as they begin";
-                self.blind(out, reason);
-                self.trouble = Some(reason.to_owned());
-            }
-            self.pause(Phase::Ask, Duration::ZERO);
         }
     }
 
@@ -576,33 +329,6 @@ impl Session {
             then: Box::new(then),
             at_least,
         };
-    }
-
-    /// Everything up to `version` was delivered.
-    fn advance(&mut self, out: &mut Vec<Observation>, version: String, bookmark: bool) {
-        self.failures = 0;
-        self.poisoned = 0;
-        if self.sight != Sight::Sighted {
-            let caught_up = self.goal.as_ref().is_none_or(|goal| {
-                // Where versions cannot be compared, a bookmark says that what was missed has been sent.
-                reached(&version, goal) || (bookmark && !comparable(&version, goal))
-            });
-            if caught_up {
-                self.sighted(out);
-            }
-        }
-        self.version = Some(version);
-    }
-
-    fn start_list(&mut self, out: &mut Vec<Observation>) {
-        if let Phase::List(list) = &mut self.phase
-            && !list.started
-        {
-            list.started = true;
-            out.push(Observation::ListStarted {
-                watch: self.watch.clone(),
-            });
-        }
     }
 
     fn blind(&mut self, out: &mut Vec<Observation>, reason: &str) {
