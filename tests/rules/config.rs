@@ -142,3 +142,89 @@ fn resume_points_are_those_of_what_has_been_committed() {
             .contains_key(&gvk("v1.Pod"))
     );
 }
+
+#[test]
+fn a_kind_that_is_tracked_in_another_way_starts_with_its_list() {
+    let map = obj("v1.ConfigMap", "ns/a", "1");
+    let ways = ["{}", "{skipOwned: true}", "{changes: object}", "{}"];
+    let mut recorder = Recorder::listed(config(&["v1.ConfigMap: {}", "apps/v1.Deployment: {}"]));
+    recorder.see(s(101), map.applied());
+    let listed = |recorder: &mut Recorder, kind: &str| {
+        recorder.writer().resume_points().contains_key(&gvk(kind))
+    };
+    for (at, pair) in (0..).map(|n| 110 + 10 * n).zip(ways.windows(2)) {
+        // A resumed watch tells only what happens from now on: not what the config has left out until now.
+        recorder.stop(s(at));
+        recorder.config = config(&[
+            &format!("v1.ConfigMap: {}", pair[1]),
+            "apps/v1.Deployment: {trackLifecycle: true}",
+        ]);
+        recorder.run_from(s(at + 1));
+        assert!(!listed(&mut recorder, "v1.ConfigMap"), "{pair:?}");
+        assert!(listed(&mut recorder, "apps/v1.Deployment"), "{pair:?}");
+        assert!(listed(&mut recorder, "v1.Pod"), "{pair:?}");
+        recorder.list(s(at + 2), &map.gvk, [map.item()]);
+        recorder.restart(s(at + 3), s(at + 4));
+        assert!(listed(&mut recorder, "v1.ConfigMap"), "{pair:?}");
+    }
+    assert_eq!(recorder.story(&map.key()), ["101 + 1"]);
+}
+
+#[test]
+fn pods_that_are_tracked_as_objects_from_now_on_start_with_their_list() {
+    let mut recorder = Recorder::listed(config(&["v1.ConfigMap: {}"]));
+    let bare = pod("ns/p", "p").started(101);
+    recorder.see(s(101), bare.applied());
+    recorder.stop(s(110));
+    recorder.config = config(&["v1.Pod: {trackLifecycle: true}"]);
+    recorder.run_from(s(120));
+    assert!(recorder.writer().resume_points().is_empty());
+    recorder.list(s(121), &gvk("v1.Pod"), [bare.tracked().item()]);
+    let key = obj("v1.Pod", "ns/p", "p").key();
+    assert_eq!(recorder.story(&key), ["121 + p (initial)"]);
+    let lifecycles = recorder
+        .export(100, 200)
+        .trace
+        .lifecycles_of("v1.Pod", "ns/p");
+    assert_eq!(lifecycles, [Lifecycle::Running(101)]);
+    recorder.restart(s(130), s(140));
+    assert!(
+        recorder
+            .writer()
+            .resume_points()
+            .contains_key(&gvk("v1.Pod"))
+    );
+}
+
+#[test]
+#[ignore = "design: the pods' watch goes on for lifecycles, and gaps belong to watches"]
+fn pods_that_are_no_longer_tracked_as_objects_are_a_gap() {
+    let mut recorder = Recorder::listed(config(&["v1.Pod: {}"]));
+    recorder.see(s(101), pod("ns/p", "p").tracked().applied());
+    recorder.stop(s(110));
+    recorder.config = config(&["v1.ConfigMap: {}"]);
+    recorder.run_from(s(120));
+    recorder.list(s(121), &gvk("v1.Pod"), [pod("ns/p", "p").item()]);
+    assert_eq!(recorder.state(s(130)).len(), 1);
+    assert!(
+        recorder
+            .gap_times(window(125, 130))
+            .contains(&("v1.Pod".to_owned(), 110, None))
+    );
+}
+
+#[test]
+#[ignore = "design: what skipOwned begins to skip is recorded as deleted"]
+fn objects_that_the_config_begins_to_skip_are_not_deleted() {
+    let mut recorder = Recorder::listed(config(&["apps/v1.ReplicaSet: {}"]));
+    let owner = obj("x.io/v1.App", "ns/app", "app");
+    let set = obj("apps/v1.ReplicaSet", "ns/web-1", "set")
+        .spec(json!({}))
+        .owned_by(&owner);
+    recorder.see(s(101), set.applied());
+    recorder.stop(s(110));
+    recorder.config = config(&["apps/v1.ReplicaSet: {skipOwned: true}"]);
+    recorder.run_from(s(120));
+    recorder.list(s(121), &set.gvk, [set.skipped_item()]);
+    assert_eq!(recorder.story(&set.key()), ["101 + set"]);
+}

@@ -181,6 +181,13 @@ fn an_object_read_in_another_version_is_the_same_object() {
     recorder.stop(s(110));
     recorder.config = config(&["x.io/v1.Job: {}"]);
     recorder.run_from(s(120));
+    // A trace of this run has v1: a list says what there is.
+    assert!(
+        !recorder
+            .writer()
+            .resume_points()
+            .contains_key(&gvk("x.io/v1.Job"))
+    );
     let stable = obj("x.io/v1.Job", "ns/a", "1").spec(json!({"a": 1}));
     recorder.list(s(121), &stable.gvk, [stable.item()]);
     assert_eq!(recorder.state(s(130)), ["Job ns/a 1"]);

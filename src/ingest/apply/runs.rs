@@ -2,7 +2,7 @@
 
 use super::Apply;
 use super::watches::new_watch;
-use crate::config::TracerConfig;
+use crate::config::{ChangeScope, TracerConfig, TrackedKind};
 use crate::model::{Gvk, Timestamp, WatchId};
 use crate::store::rows::RunRow;
 use crate::store::tables::{get, put};
@@ -30,6 +30,7 @@ impl Apply<'_, '_> {
             self.state.row.first_us = run.at.as_micros();
         }
         let at = self.state.advance(run.at);
+        let before = self.last_config()?;
         self.state.row.run += 1;
         self.state.config = run.config.clone();
         let row = RunRow {
@@ -42,7 +43,19 @@ impl Apply<'_, '_> {
         };
         put(&mut self.tables.runs, self.state.row.run, &row)?;
         self.turn_epoch()?;
-        self.retarget_watches(at)
+        self.retarget_watches(at, &before)
+    }
+
+    /// The config of the last run; the empty one where there was none.
+    fn last_config(&self) -> Result<TracerConfig, StoreError> {
+        let Some(row) = get::<_, RunRow>(&self.tables.runs, self.state.row.run)? else {
+            return Ok(TracerConfig::default());
+        };
+        TracerConfig::from_json(&row.config).map_err(|error| StoreError::Damaged {
+            table: "run_to_row",
+            key: format!("run {}", self.state.row.run),
+            reason: error.to_string(),
+        })
     }
 
     /// Ends a run in good order: every watch that sees has seen everything up to now.
@@ -67,7 +80,7 @@ impl Apply<'_, '_> {
         Ok(())
     }
 
-    fn retarget_watches(&mut self, at: Timestamp) -> Result<(), StoreError> {
+    fn retarget_watches(&mut self, at: Timestamp, last: &TracerConfig) -> Result<(), StoreError> {
         let mut wanted: Vec<Gvk> = self.state.config.tracked.keys().cloned().collect();
         if !wanted.iter().any(Gvk::is_pod) {
             wanted.push(Gvk::pod());
@@ -85,6 +98,16 @@ impl Apply<'_, '_> {
                     };
                     if old != watch {
                         self.tables.watches.remove(old.to_string().as_str())?;
+                    }
+                    let (now, then) = (
+                        self.state.config.tracked.get(&watch),
+                        last.tracked.get(&old),
+                    );
+                    if now.is_some() && (old != watch || now.map(scope) != then.map(scope)) {
+                        // What was left out until now, or recorded otherwise, is told by a list only.
+                        state.row.resource_version = None;
+                        // The pods' watch, which there always is, has shown none of them as objects.
+                        state.row.listed &= then.is_some() || !state.row.tracked;
                     }
                     state.dirty = true;
                     state.row.tracked = true;
@@ -105,4 +128,9 @@ impl Apply<'_, '_> {
         self.state.watches = after;
         Ok(())
     }
+}
+
+/// What of a kind's entry decides on what is recorded of its objects.
+fn scope(kind: &TrackedKind) -> (bool, Option<ChangeScope>) {
+    (kind.skip_owned, kind.changes)
 }
