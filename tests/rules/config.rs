@@ -197,7 +197,6 @@ fn pods_that_are_tracked_as_objects_from_now_on_start_with_their_list() {
 }
 
 #[test]
-#[ignore = "design: the pods' watch goes on for lifecycles, and gaps belong to watches"]
 fn pods_that_are_no_longer_tracked_as_objects_are_a_gap() {
     let mut recorder = Recorder::listed(config(&["v1.Pod: {}"]));
     recorder.see(s(101), pod("ns/p", "p").tracked().applied());
@@ -210,6 +209,24 @@ fn pods_that_are_no_longer_tracked_as_objects_are_a_gap() {
         recorder
             .gap_times(window(125, 130))
             .contains(&("v1.Pod".to_owned(), 110, None))
+    );
+    // Nor is it a deletion when a pod goes meanwhile: that is found once they are tracked again, and ends the gap.
+    recorder.list(s(130), &gvk("v1.Pod"), []);
+    assert_eq!(recorder.state(s(131)).len(), 1);
+    recorder.stop(s(140));
+    recorder.config = config(&["v1.Pod: {}"]);
+    recorder.run_from(s(150));
+    recorder.list(s(151), &gvk("v1.Pod"), []);
+    assert_eq!(recorder.state(s(152)).len(), 0);
+    let gaps = recorder.gap_times(window(125, 160));
+    assert!(
+        gaps.contains(&("v1.Pod".to_owned(), 110, Some(151))),
+        "{gaps:?}"
+    );
+    assert!(
+        gaps.iter()
+            .all(|(kind, _, end)| kind != "v1.Pod" || end.is_some()),
+        "{gaps:?}"
     );
 }
 

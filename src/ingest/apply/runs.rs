@@ -3,9 +3,10 @@
 use super::Apply;
 use super::watches::new_watch;
 use crate::config::{ChangeScope, TracerConfig, TrackedKind};
+use crate::ingest::state::Watch;
 use crate::model::{Gvk, Timestamp, WatchId};
-use crate::store::rows::RunRow;
-use crate::store::tables::{get, put};
+use crate::store::rows::{GapRow, RunRow};
+use crate::store::tables::{ReadableTable, get, put, row};
 use crate::store::{StoreError, claim_cluster};
 
 /// How a run begins.
@@ -109,8 +110,12 @@ impl Apply<'_, '_> {
                         // The pods' watch, which there always is, has shown none of them as objects.
                         state.row.listed &= then.is_some() || !state.row.tracked;
                     }
+                    let (now, then) = (now.is_some(), then.is_some());
                     state.dirty = true;
                     state.row.tracked = true;
+                    if watch.is_pod() {
+                        self.retarget_pods(&watch, &mut state, then, now)?;
+                    }
                     self.open_gap(&watch, &mut state, "the recorder was not running")?;
                     state
                 }
@@ -122,13 +127,68 @@ impl Apply<'_, '_> {
             state.row.tracked = false;
             // What happens to it from now on is not seen, so nothing can be resumed.
             state.row.resource_version = None;
-            self.open_gap(&watch, &mut state, "not tracked by the config")?;
+            self.open_gap(&watch, &mut state, NOT_TRACKED)?;
             after.insert(watch, state);
         }
         self.state.watches = after;
         Ok(())
     }
+
+    /// The pods' watch goes on for their lifecycles when the config stops tracking them as objects. What happens to the
+    /// objects is then a gap of its own (R17), which the watch takes over once they are tracked again, and ends with its
+    /// list.
+    fn retarget_pods(
+        &mut self,
+        watch: &WatchId,
+        state: &mut Watch,
+        then: bool,
+        now: bool,
+    ) -> Result<(), StoreError> {
+        if then && !now {
+            self.state.row.last_gap += 1;
+            let gap = GapRow {
+                watch: watch.to_string(),
+                start_us: state.row.blind_since_us.unwrap_or(state.row.contact_us),
+                end_us: None,
+                reason: NOT_TRACKED.to_owned(),
+            };
+            return put(&mut self.tables.gaps, self.state.row.last_gap, &gap);
+        }
+        if then || !now {
+            return Ok(());
+        }
+        let Some((number, mut gap)) = self.gap_of_untracked_pods(watch)? else {
+            return Ok(());
+        };
+        if let Some(own) = state.row.gap {
+            // One gap is enough: it begins where the first of the two did.
+            self.tables.gaps.remove(own)?;
+            let since = state.row.blind_since_us.unwrap_or(gap.start_us);
+            gap.start_us = gap.start_us.min(since);
+            put(&mut self.tables.gaps, number, &gap)?;
+        }
+        state.row.gap = Some(number);
+        state.row.blind_since_us = Some(gap.start_us);
+        // They were listed once: what the next list shows came to be in the gap.
+        state.row.listed = true;
+        Ok(())
+    }
+
+    /// The open gap that [`Self::retarget_pods`] began.
+    fn gap_of_untracked_pods(&self, watch: &WatchId) -> Result<Option<(u64, GapRow)>, StoreError> {
+        for entry in self.tables.gaps.iter()?.rev() {
+            let (number, value) = entry?;
+            let gap: GapRow = row::<u64, _>(number.value(), value.value())?;
+            if gap.end_us.is_none() && gap.watch == watch.to_string() && gap.reason == NOT_TRACKED {
+                return Ok(Some((number.value(), gap)));
+            }
+        }
+        Ok(None)
+    }
 }
+
+/// Reason of a gap: the config in force does not track the kind.
+const NOT_TRACKED: &str = "not tracked by the config";
 
 /// What of a kind's entry decides on what is recorded of its objects.
 fn scope(kind: &TrackedKind) -> (bool, Option<ChangeScope>) {

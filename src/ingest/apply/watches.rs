@@ -95,7 +95,10 @@ impl Apply<'_, '_> {
             tracing::warn!(kind = %watch, "a list ended that had not begun; nothing is inferred from it");
             return Ok(());
         };
-        self.sweep_objects(at, watch, &listed, certainty)?;
+        // Pods are listed for their lifecycles too: their objects are none of the record's then (R17).
+        if self.state.is_tracked(&watch.group, &watch.kind) {
+            self.sweep_objects(at, watch, &listed, certainty)?;
+        }
         if watch.is_pod() {
             self.sweep_pods(at, &listed, certainty)?;
         }
