@@ -16,6 +16,7 @@ use crate::config::TracerConfig;
 use crate::ingest::{Queue, Writer, WriterThread, queue, spawn};
 use crate::limits::{BACKOFF_MS_MAX, BACKOFF_MS_MIN};
 use crate::model::Uid;
+use crate::normalize::Redaction;
 use crate::store::{Reader, Store, StoreError};
 use crate::watch::{self, WatchError};
 
@@ -40,6 +41,7 @@ pub enum RecorderError {
 pub struct Recorder {
     client: watch::Client,
     config: TracerConfig,
+    redaction: Redaction,
     resume: std::collections::BTreeMap<crate::model::WatchId, String>,
     queue: Queue,
     writer: WriterThread,
@@ -64,6 +66,7 @@ impl Recorder {
         let reader = store.reader();
         let mut writer = Writer::new(store)?;
         writer.begin_run(clock.now(), &config, "record", Some(&cluster.0))?;
+        let redaction = Redaction::new(writer.redaction_key()?, &config);
         let resume = writer.resume_points();
         let (queue, receiver) = queue(Arc::clone(&clock));
         report.started(queue.depth_gauge());
@@ -72,6 +75,7 @@ impl Recorder {
         Ok(Self {
             client,
             config,
+            redaction,
             resume,
             queue,
             writer,
@@ -93,6 +97,7 @@ impl Recorder {
         let Self {
             client,
             config,
+            redaction,
             resume,
             queue,
             writer,
@@ -103,6 +108,7 @@ impl Recorder {
         let watched = watch::run(
             client,
             config,
+            redaction,
             resume,
             queue,
             wanted,

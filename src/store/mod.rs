@@ -30,6 +30,8 @@ pub use snapshot::Snapshot;
 
 pub(crate) use codec::seal;
 pub(crate) use create::{folder_of, sync_folder_of};
-pub(crate) use meta::{WRITER, claim_cluster, cluster_id, set_schema, store_id};
+pub(crate) use meta::{
+    WRITER, claim_cluster, cluster_id, ensure_redaction_key, redaction_key, set_schema, store_id,
+};
 pub(crate) use snapshot::{read_kinds, read_watches};
 pub(crate) use tables::{ReadTables, Tables, WriteTables};

@@ -43,6 +43,7 @@ pub use status::{OwnerCounters, Readiness, WatchCounters, WatchReport, WatchStat
 use crate::config::TracerConfig;
 use crate::ingest::{Queue, QueueClosed};
 use crate::model::{Gvk, WatchId};
+use crate::normalize::Redaction;
 
 /// Why watching ended, or could not begin. What goes wrong with one kind is not among it: that is retried.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +66,7 @@ pub enum WatchError {
 
 /// Watches every tracked kind, and pods, until `stop` becomes true (or its sender is gone), or the writer stops.
 ///
-/// `resume` holds the versions up to which the store knows its watches: those go on from there. Stopping takes no
+/// `redaction` says what goes into the observations as a digest only. `resume` holds the versions up to which the store knows its watches: those go on from there. Stopping takes no
 /// longer than it takes to drop what is under way.
 ///
 /// # Errors
@@ -73,6 +74,7 @@ pub enum WatchError {
 pub async fn run(
     client: kube::Client,
     config: TracerConfig,
+    redaction: Redaction,
     mut resume: BTreeMap<WatchId, String>,
     queue: Queue,
     wanted: Arc<dyn WantedOwners>,
@@ -80,7 +82,7 @@ pub async fn run(
     mut stop: Receiver<bool>,
 ) -> Result<(), WatchError> {
     let server = server::Server::new(client);
-    let shared = kind::Shared::new(server, queue, status);
+    let shared = kind::Shared::new(server, queue, status, redaction);
     let mut kinds: BTreeMap<Gvk, _> = config
         .tracked
         .into_iter()

@@ -26,7 +26,8 @@ use super::{WantedOwner, WantedOwners, WatchError, WatchState, WatchStatus, run}
 use crate::clock::ManualClock;
 use crate::config::{TracerConfig, TrackedKind};
 use crate::ingest::{Queued, queue};
-use crate::model::{Gvk, Item, Observation};
+use crate::model::{Gvk, Item, Observation, RedactionKey};
+use crate::normalize::Redaction;
 use fake::Fake;
 
 /// The owners that a test wants.
@@ -68,7 +69,9 @@ fn start_at(fake: &Fake, tracked: &[&str], stored: &[(&str, String)]) -> Running
             .iter()
             .map(|gvk| (gvk.parse().unwrap(), TrackedKind::default()))
             .collect(),
+        ..TracerConfig::default()
     };
+    let redaction = Redaction::new(RedactionKey::from_bytes([7; 32]), &config);
     let resume: BTreeMap<Gvk, String> = stored
         .iter()
         .map(|(gvk, version)| (gvk.parse().unwrap(), version.clone()))
@@ -76,6 +79,7 @@ fn start_at(fake: &Fake, tracked: &[&str], stored: &[(&str, String)]) -> Running
     let task = tokio::spawn(run(
         fake.client(),
         config,
+        redaction,
         resume,
         sender,
         Arc::new(wanted.clone()),
