@@ -130,6 +130,25 @@ impl Running {
         }
     }
 
+    /// The bodies of a kind's objects, up to the first thing said of it that begins so.
+    async fn bodies_until(&mut self, gvk: &str, text: &str) -> Vec<Vec<u8>> {
+        let mut bodies = Vec::new();
+        loop {
+            let observation = self.next().await;
+            if observation.watch().map(Gvk::to_string).as_deref() != Some(gvk) {
+                continue;
+            }
+            if let Observation::Applied { item, .. } | Observation::Deleted { item, .. } =
+                &observation
+            {
+                bodies.extend(item.object.iter().map(|object| object.body.clone()));
+            }
+            if told(&observation).starts_with(text) {
+                return bodies;
+            }
+        }
+    }
+
     /// What is said of pods, up to and with the first text that begins so.
     async fn until(&mut self, text: &str) -> Vec<String> {
         self.until_of("v1.Pod", text).await
