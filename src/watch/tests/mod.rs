@@ -22,7 +22,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::{WantedOwner, WantedOwners, WatchError, WatchState, WatchStatus, run};
+use super::{WantedOwner, WantedOwners, WatchError, WatchPlan, WatchState, WatchStatus, run};
 use crate::clock::ManualClock;
 use crate::config::{TracerConfig, TrackedKind};
 use crate::ingest::{Queued, queue};
@@ -78,9 +78,11 @@ fn start_at(fake: &Fake, tracked: &[&str], stored: &[(&str, String)]) -> Running
         .collect();
     let task = tokio::spawn(run(
         fake.client(),
-        config,
-        redaction,
-        resume,
+        WatchPlan {
+            config,
+            redaction,
+            resume,
+        },
         sender,
         Arc::new(wanted.clone()),
         Arc::clone(&status),
