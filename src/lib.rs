@@ -73,6 +73,9 @@ pub mod serve;
 
 pub mod cli;
 pub mod clock;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod limits;
 pub mod workload;
 

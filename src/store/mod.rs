@@ -9,6 +9,8 @@
 mod codec;
 mod create;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 pub(crate) mod keys;
 pub(crate) mod lookup;
 mod meta;
