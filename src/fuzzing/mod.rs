@@ -39,14 +39,13 @@ pub fn row(data: &[u8]) {
 
 /// Reads a payload as the row of a table at a key. Of a table that there is not, nothing is read.
 pub fn decode_row(table: &str, key: &[u8], payload: &[u8]) {
-    crate::store::fuzzing::decode_row(table, key, payload);
-    if table == crate::store::lookup::BODY_TABLE {
+    crate::store::fuzzing::decode_row(table, key, payload, &mut |body| {
         let event = EventKey {
             at: Timestamp::MIN,
             seq: 0,
         };
-        let _ = crate::query::decode_body(event, payload);
-    }
+        let _ = crate::query::decode_body(event, body);
+    });
 }
 
 /// A trace file.

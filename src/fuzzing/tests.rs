@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::export::encode::sktrace::reference::Trace;
-use crate::store::fuzzing::rows_of;
+use crate::store::fuzzing::{packed_rows, packed_tables, read_packed, recoders, rows_of};
 
 type Target = fn(&[u8]);
 
@@ -125,15 +125,32 @@ fn no_export_request_takes_the_process_down() {
 #[test]
 fn every_row_type_has_a_seed_that_is_read() {
     let seeds = seeds("row");
-    for (table, recode) in crate::store::fuzzing::recoders() {
+    let any = |table: &str, reads: &dyn Fn(&[u8], &[u8]) -> bool| {
         let prefix = [table.as_bytes(), &[0]].concat();
         let read = seeds.iter().any(|seed| {
             seed.strip_prefix(prefix.as_slice()).is_some_and(|rest| {
                 let (key, payload) = rest[1..].split_at(usize::from(rest[0]));
-                recode(key, &crate::store::seal(table, key, payload)).is_ok()
+                reads(key, payload)
             })
         });
         assert!(read, "no seed for {table}: run make_seeds");
+    };
+    for (table, recode) in recoders() {
+        any(table, &|key, payload| {
+            recode(key, &crate::store::seal(table, key, payload)).is_ok()
+        });
+    }
+    for table in packed_tables() {
+        any(table, &|key, payload| {
+            read_packed(table, key, payload, &mut |_| {}).is_ok()
+        });
+    }
+}
+
+#[test]
+fn every_packed_form_is_read() {
+    for (table, key, payload) in packed_rows() {
+        read_packed(table, &key, &payload, &mut |_| {}).unwrap();
     }
 }
 
@@ -185,7 +202,7 @@ fn make_seeds() {
     let rows = rows
         .into_iter()
         .filter(|(table, key, _)| *table != "meta" || key == b"writer");
-    for (n, (table, key, payload)) in rows.enumerate() {
+    for (n, (table, key, payload)) in rows.chain(packed_rows()).enumerate() {
         if payload.len() + key.len() + table.len() + 2 <= SEED_BYTES_MAX {
             let length = u8::try_from(key.len()).unwrap();
             let seed = [table.as_bytes(), &[0, length], &key, &payload].concat();
@@ -259,7 +276,7 @@ fn recorded() -> crate::Store {
     let folder = tempfile::tempdir().unwrap();
     let store = crate::Store::open(folder.path().join("trace.redb")).unwrap();
     let mut writer = Writer::new(store).unwrap();
-    let text = "trackedObjects: {v1.ConfigMap: {}, apps/v1.Deployment: {trackLifecycle: true}}";
+    let text = "trackedObjects: {v1.ConfigMap: {}, v1.Pod: {}, apps/v1.Deployment: {trackLifecycle: true}}";
     let (config, _) = TracerConfig::parse(text).unwrap();
     let at = Timestamp::from_seconds;
     writer

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use redb::{Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase};
 
+use super::body::compress::Decompressor;
 use super::open::{MODE, check_magic, open_error, schema_of};
 use super::overlay::Overlay;
 use super::{SCHEMA_VERSION, Snapshot, StoreError};
@@ -16,6 +17,8 @@ use crate::limits::READER_CACHE_BYTES;
 pub struct Reader {
     source: Source,
     path: PathBuf,
+    /// Its dictionaries, once loaded: they never change.
+    decompressor: Arc<Decompressor>,
 }
 
 #[derive(Clone)]
@@ -56,6 +59,7 @@ impl Reader {
         Ok(Self {
             source,
             path: path.to_owned(),
+            decompressor: Arc::default(),
         })
     }
 
@@ -63,6 +67,7 @@ impl Reader {
         Self {
             source: Source::Database(database),
             path: path.to_owned(),
+            decompressor: Arc::default(),
         }
     }
 
@@ -81,7 +86,7 @@ impl Reader {
             Source::Database(database) => database.begin_read()?,
             Source::ReadOnly(database) => database.begin_read()?,
         };
-        Snapshot::new(txn, self.path.clone())
+        Snapshot::new(txn, self.path.clone(), Arc::clone(&self.decompressor))
     }
 }
 
