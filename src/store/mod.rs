@@ -6,6 +6,10 @@
 //! means is decided in [`crate::ingest`]; a row is durable when its transaction has been committed (fsynced).
 //! docs/format.md writes the format down.
 
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod body;
+#[cfg(not(feature = "bench"))]
 pub(crate) mod body;
 mod codec;
 mod create;

@@ -21,7 +21,7 @@ mod write;
 pub(crate) use drop::{Remains, drop_superseded};
 pub(crate) use group::Version;
 pub(crate) use read::{body, range, version_before, version_from};
-pub(crate) use write::{BodyWriter, NewVersion};
+pub(crate) use write::{BodyWriter, NewVersion, short_difference};
 
 /// Name of the table of groups, for seals and messages.
 pub(crate) const TABLE: &str = "object_and_event_to_versions";
