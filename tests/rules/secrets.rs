@@ -202,6 +202,38 @@ fn a_changed_opt_in_is_told_by_a_list() {
 }
 
 #[test]
+fn secrets_of_a_release_without_a_key_are_listed_again_and_digested() {
+    let (secrets, maps) = (gvk("v1.Secret"), gvk("v1.ConfigMap"));
+    let mut recorder = Recorder::listed(config(&[OPTED_IN, "v1.ConfigMap: {}"]));
+    let clear = item(&mut recorder, &with("old", PLAIN[0]));
+    recorder.see(s(101), applied(&secrets, clear));
+    recorder.stop(s(110));
+    // Such a release wrote neither the key nor the opt-in.
+    recorder.config = config(&[USUAL, "v1.ConfigMap: {}"]);
+    recorder.run_from(s(120));
+    recorder.list(s(121), &secrets, []);
+    recorder.stop(s(130));
+    remove_key(&recorder.path());
+    recorder.run_from(s(140));
+    let resumed = recorder.writer().resume_points();
+    assert!(resumed.contains_key(&maps) && !resumed.contains_key(&secrets));
+    let digested = item(&mut recorder, &with("old", PLAIN[0]));
+    assert_eq!(recorder.list(s(141), &secrets, [digested]), 1);
+    assert_eq!(found(&recorder.export(142, 200).bytes), [""; 0]);
+}
+
+fn remove_key(path: &Path) {
+    let database = redb::Database::open(path).unwrap();
+    let txn = database.begin_write().unwrap();
+    {
+        let meta = redb::TableDefinition::<&str, &[u8]>::new("meta");
+        let mut meta = txn.open_table(meta).unwrap();
+        assert!(meta.remove("redaction_key").unwrap().is_some());
+    }
+    txn.commit().unwrap();
+}
+
+#[test]
 fn the_key_outlives_the_run_and_is_in_no_export() {
     let mut recorder = recorded(USUAL);
     let key = recorder.writer().redaction_key().unwrap();
