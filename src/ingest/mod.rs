@@ -6,6 +6,7 @@
 //! bounded [`Queue`]: that is [`spawn`].
 
 mod apply;
+mod list_marks;
 mod queue;
 mod state;
 mod thread;
@@ -14,4 +15,4 @@ mod writer;
 pub use apply::Imported;
 pub use queue::{DepthGauge, Queue, QueueClosed, Queued, queue};
 pub use thread::{WriterStats, WriterThread, spawn};
-pub use writer::{Committed, Writer};
+pub use writer::{Committed, Recovery, Writer};

@@ -14,6 +14,7 @@ pub(crate) mod lookup;
 mod meta;
 mod open;
 mod overlay;
+mod place;
 mod reader;
 pub(crate) mod rows;
 pub(crate) mod scratch;
@@ -21,7 +22,7 @@ mod size;
 mod snapshot;
 pub(crate) mod tables;
 
-pub use error::StoreError;
+pub use error::{StorageFailure, StoreError};
 pub use meta::SCHEMA_VERSION;
 pub use open::{OpenOptions, Store};
 pub use reader::Reader;
