@@ -15,6 +15,7 @@ mod meta;
 mod open;
 mod overlay;
 mod place;
+mod read_handle;
 mod reader;
 pub(crate) mod rows;
 pub(crate) mod scratch;

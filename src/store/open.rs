@@ -11,6 +11,7 @@ use redb::{
 };
 
 use super::place::{Handles, Place};
+use super::read_handle::ReadHandle;
 use super::{ReadTables, Reader, SCHEMA_VERSION, StoreError, create, meta, reader};
 use crate::limits::WRITER_CACHE_BYTES;
 use crate::migrations;
@@ -148,7 +149,7 @@ impl Store {
         cache_bytes: usize,
     ) -> Result<Self, StoreError> {
         // After the writer: a file that was not closed cleanly is repaired now.
-        let reader = place.read(path).map_err(open_error(path))?;
+        let reader = ReadHandle::open(place.clone(), path.to_owned())?;
         Ok(Self {
             database: Some(database),
             reader: Reader::beside_writer(reader, path),

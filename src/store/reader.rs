@@ -9,6 +9,7 @@ use redb::{Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase};
 use super::open::{check_magic, open_error, schema_of};
 use super::overlay::Overlay;
 use super::place::Place;
+use super::read_handle::ReadHandle;
 use super::{SCHEMA_VERSION, Snapshot, StoreError};
 use crate::limits::READER_CACHE_BYTES;
 
@@ -23,8 +24,10 @@ pub struct Reader {
 enum Source {
     /// A private overlay over a file that was not closed cleanly.
     Database(Arc<Database>),
-    /// A cleanly closed file, or one that this or another process is writing.
+    /// A cleanly closed file, or one that another process is writing.
     ReadOnly(Arc<ReadOnlyDatabase>),
+    /// What this process is writing.
+    BesideWriter(Arc<ReadHandle>),
 }
 
 impl Reader {
@@ -60,9 +63,9 @@ impl Reader {
         })
     }
 
-    pub(super) fn beside_writer(database: ReadOnlyDatabase, path: &Path) -> Self {
+    pub(super) fn beside_writer(handle: ReadHandle, path: &Path) -> Self {
         Self {
-            source: Source::ReadOnly(Arc::new(database)),
+            source: Source::BesideWriter(Arc::new(handle)),
             path: path.to_owned(),
         }
     }
@@ -81,6 +84,7 @@ impl Reader {
         let txn = match &self.source {
             Source::Database(database) => database.begin_read()?,
             Source::ReadOnly(database) => database.begin_read()?,
+            Source::BesideWriter(handle) => handle.begin_read()?,
         };
         Snapshot::new(txn, self.path.clone())
     }
