@@ -93,6 +93,17 @@ pub enum StoreError {
     /// A request that cannot be carried out on this store.
     #[error("{0}")]
     Refused(String),
+    /// The storage failed while observations waited, and the recorder was told to stop.
+    #[error(
+        "{observations} observations are not recorded\nhint: make room or mend the storage, then start again: what they \
+         told is seen again, as far as it still holds"
+    )]
+    NotRecorded {
+        /// How many.
+        observations: u64,
+        /// What the storage said.
+        source: Box<StoreError>,
+    },
     /// An error of the file system.
     #[error("{}: {operation}", path.display())]
     Io {

@@ -14,5 +14,8 @@ mod support;
 
 mod batches;
 mod failing_io;
+mod fake_api;
 mod faulty;
+mod full_disk;
+mod full_volume;
 mod images;
