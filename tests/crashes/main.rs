@@ -19,3 +19,5 @@ mod faulty;
 mod full_disk;
 mod full_volume;
 mod images;
+mod killed;
+mod open_time;
