@@ -97,10 +97,16 @@ impl Store {
                 supported: SCHEMA_VERSION,
             });
         }
-        let database = Place::File
-            .write(path, options.cache_bytes)
-            .map_err(open_error(path))?;
-        migrations::migrate(&database, schema, SCHEMA_VERSION, migrations::STEPS)?;
+        let open = || {
+            Place::File
+                .write(path, options.cache_bytes)
+                .map_err(open_error(path))
+        };
+        let mut database = open()?;
+        if schema < SCHEMA_VERSION {
+            migrations::migrate(path, database, schema, SCHEMA_VERSION)?;
+            database = open()?;
+        }
         Self::with(database, Place::File, path, options.cache_bytes)
     }
 

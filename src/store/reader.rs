@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use redb::{Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase};
 
+use super::body::compress::Decompressor;
 use super::open::{check_magic, open_error, schema_of};
 use super::overlay::Overlay;
 use super::place::Place;
@@ -18,6 +19,8 @@ use crate::limits::READER_CACHE_BYTES;
 pub struct Reader {
     source: Source,
     path: PathBuf,
+    /// Its dictionaries, once loaded: they never change.
+    decompressor: Arc<Decompressor>,
 }
 
 #[derive(Clone)]
@@ -60,6 +63,7 @@ impl Reader {
         Ok(Self {
             source,
             path: path.to_owned(),
+            decompressor: Arc::default(),
         })
     }
 
@@ -67,6 +71,7 @@ impl Reader {
         Self {
             source: Source::BesideWriter(Arc::new(handle)),
             path: path.to_owned(),
+            decompressor: Arc::default(),
         }
     }
 
@@ -86,7 +91,7 @@ impl Reader {
             Source::ReadOnly(database) => database.begin_read()?,
             Source::BesideWriter(handle) => handle.begin_read()?,
         };
-        Snapshot::new(txn, self.path.clone())
+        Snapshot::new(txn, self.path.clone(), Arc::clone(&self.decompressor))
     }
 }
 

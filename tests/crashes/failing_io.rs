@@ -6,7 +6,8 @@ use sk_tracedb::{Store, StoreError};
 use crate::batches::{Batch, Told, batches, begin, told};
 use crate::faulty::{Fail, Faulty};
 
-const BATCHES: usize = 7;
+const BATCHES: usize = 5;
+const BODY_BYTES: usize = 2_000;
 
 /// A step of the workload: 0 is the beginning of the run, n the n-th batch.
 fn step(writer: &mut Writer, batches: &[Batch], n: usize) -> Result<(), StoreError> {
@@ -38,7 +39,7 @@ fn open(storage: &Faulty) -> Result<Writer, StoreError> {
 
 #[test]
 fn an_operation_that_fails_once_is_recovered_from_without_a_restart() {
-    let batches = batches(BATCHES, 3, 30_000);
+    let batches = batches(BATCHES, 3, BODY_BYTES);
     let expected = expected(&batches);
     let image = Faulty::new_store().image();
     let (mut at_commit, mut n) = (0, 0);
@@ -91,7 +92,7 @@ fn an_operation_that_fails_once_is_recovered_from_without_a_restart() {
 
 #[test]
 fn a_disk_that_fails_for_good_at_any_operation_loses_nothing_acknowledged() {
-    let batches = batches(BATCHES, 3, 30_000);
+    let batches = batches(BATCHES, 3, BODY_BYTES);
     let expected = expected(&batches);
     let image = Faulty::new_store().image();
     let mut n = 0;

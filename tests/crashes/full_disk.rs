@@ -18,7 +18,8 @@ use crate::faulty::{Fail, Faulty};
 use crate::support::*;
 
 const DEADLINE: Duration = Duration::from_secs(30);
-const OBJECTS: usize = 200;
+const OBJECTS: usize = 60;
+const BODY_BYTES: usize = 6_000;
 
 /// Polls until something is there.
 fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
@@ -47,12 +48,12 @@ fn observations() -> Vec<Observation> {
     };
     let mut seen = vec![started.clone()];
     for n in 0..OBJECTS {
-        seen.push(map(n, rng.text(20_000)).applied());
+        seen.push(map(n, rng.text(BODY_BYTES)).applied());
     }
     seen.push(finished("1"));
     seen.push(started);
     for n in 1..OBJECTS {
-        seen.push(map(n, rng.text(20_000)).applied());
+        seen.push(map(n, rng.text(BODY_BYTES)).applied());
     }
     seen.push(finished("2"));
     seen
@@ -146,7 +147,7 @@ fn undisturbed() -> crate::batches::Told {
 #[test]
 fn a_full_disk_pauses_recording_until_there_is_room() {
     let recording = Recording::start();
-    recording.storage.leave_bytes(Some(600_000));
+    recording.storage.leave_bytes(Some(100_000));
     let sender = recording.send_all();
     let mut length = None;
     // More than once: each time there is a little more room.
@@ -157,18 +158,18 @@ fn a_full_disk_pauses_recording_until_there_is_room() {
             pause.reason.starts_with("no space left on the volume of "),
             "{pause:?}"
         );
-        recording.wait_for_failures(5);
+        recording.wait_for_failures(3);
         // Readers see what was acknowledged, and an export of it succeeds.
         let (_, changes) = recording.acknowledged();
         let info = recording.reader.snapshot().unwrap().info().unwrap();
         assert_eq!(info.changes, changes);
         let before = told(&recording.reader);
-        recording.wait_for_failures(5);
+        recording.wait_for_failures(3);
         assert_eq!(told(&recording.reader), before);
         // Trying again does not make the file longer and longer.
         let now = std::fs::metadata(recording.storage.path()).unwrap().len();
         assert!(*length.get_or_insert(4 * now) >= now, "{now} bytes");
-        recording.storage.leave_bytes(Some(600_000));
+        recording.storage.leave_bytes(Some(40_000));
     }
     recording.storage.leave_bytes(None);
     sender.join().unwrap();
@@ -187,7 +188,7 @@ fn a_disk_that_fails_for_a_while_pauses_recording() {
     let sender = recording.send_all();
     let pause = recording.wait_for_pause();
     assert!(pause.reason.contains("Input/output error"), "{pause:?}");
-    recording.wait_for_failures(5);
+    recording.wait_for_failures(3);
     recording.storage.fail(Fail::Never);
     sender.join().unwrap();
     recording.wait_for_all();
@@ -197,7 +198,7 @@ fn a_disk_that_fails_for_a_while_pauses_recording() {
 #[test]
 fn a_recorder_that_is_stopped_while_paused_says_what_it_did_not_record() {
     let recording = Recording::start();
-    recording.storage.leave_bytes(Some(600_000));
+    recording.storage.leave_bytes(Some(100_000));
     let sender = recording.send_all();
     recording.wait_for_pause();
     sender.join().unwrap();

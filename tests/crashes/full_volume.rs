@@ -191,7 +191,7 @@ fn config_maps(db: &Path) -> u64 {
 
 #[test]
 fn the_recorder_pauses_on_a_full_volume_says_so_and_goes_on_when_there_is_room() {
-    let Some(volume) = Volume::mount(20) else {
+    let Some(volume) = Volume::mount(16) else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
@@ -205,10 +205,9 @@ fn the_recorder_pauses_on_a_full_volume_says_so_and_goes_on_when_there_is_room()
     assert!(reserve.exists());
     assert!(program.metric(&api, "reserve_bytes").unwrap() > 1e6);
 
-    // 30 MB.
     while program.metric(&api, "recording_paused") != Some(1.0) {
-        assert!(api.count() < 600, "30 MB fit into 20\n{}", program.log());
-        api.create(10);
+        assert!(api.count() < 2_000, "100 MB fit into 16\n{}", program.log());
+        api.create(25);
         let seen = api.count() as f64;
         program.wait_for("it records nothing", |program| {
             let paused = program.metric(&api, "recording_paused") == Some(1.0);
