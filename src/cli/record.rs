@@ -132,7 +132,8 @@ async fn watch_cluster(
         return Ok(());
     };
     tracing::info!(%cluster, "recording");
-    let recorder = Recorder::start(store, client, &cluster, config, clock, report)?;
+    let starting = Recorder::start(store, client, &cluster, config, clock, report, stop.clone());
+    let recorder = starting.await?;
     recorder.run(stop).await?;
     tracing::info!("everything is committed");
     Ok(())

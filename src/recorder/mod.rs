@@ -13,7 +13,7 @@ use tokio::sync::watch::Receiver;
 
 use crate::clock::Clock;
 use crate::config::TracerConfig;
-use crate::ingest::{Queue, Writer, WriterThread, queue, spawn};
+use crate::ingest::{Patience, Queue, Writer, WriterThread, queue, spawn_patient};
 use crate::limits::{BACKOFF_MS_MAX, BACKOFF_MS_MIN};
 use crate::model::Uid;
 use crate::normalize::Redaction;
@@ -48,28 +48,47 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Begins a run.
+    /// Begins a run. Where the storage fails it waits, as recording does, until it succeeds or `stop` becomes true.
     ///
     /// # Errors
     /// [`StoreError::OtherCluster`] when the store belongs to another cluster than `cluster` (R16); else what the store
     /// says.
-    pub fn start(
+    pub async fn start(
         store: Store,
         client: watch::Client,
         cluster: &Uid,
         config: TracerConfig,
         clock: Arc<dyn Clock>,
         report: Arc<Report>,
+        stop: Receiver<bool>,
     ) -> Result<Self, RecorderError> {
         let reader = store.reader();
         let mut writer = Writer::new(store)?;
-        writer.begin_run(clock.now(), &config, "record", Some(&cluster.0))?;
+        let (config, writer) = {
+            let (cluster, clock) = (cluster.0.clone(), Arc::clone(&clock));
+            let stats = report.writer_stats();
+            // Waits for the disk, and maybe for long.
+            let beginning = tokio::task::spawn_blocking(move || {
+                let stopped = || *stop.borrow() || stop.has_changed().is_err();
+                Patience::default().write(&mut writer, &stats, &*clock, stopped, |writer| {
+                    let begun = writer.begin_run(clock.now(), &config, "record", Some(&cluster));
+                    begun.map(|()| None)
+                })?;
+                Ok((config, writer))
+            });
+            beginning.await.unwrap_or_else(|_| {
+                Err(StoreError::Refused(
+                    "the run could not be begun; this is a bug".to_owned(),
+                ))
+            })?
+        };
         let redaction = Redaction::new(writer.redaction_key()?, &config);
         let resume = writer.resume_points();
         let (queue, receiver) = queue(Arc::clone(&clock));
         report.started(queue.depth_gauge());
-        let writer =
-            spawn(writer, receiver, clock, report.writer_stats()).map_err(RecorderError::Thread)?;
+        let stats = report.writer_stats();
+        let writer = spawn_patient(writer, receiver, clock, stats, Patience::default())
+            .map_err(RecorderError::Thread)?;
         Ok(Self {
             client,
             plan: WatchPlan {

@@ -22,7 +22,10 @@ pub(crate) mod lookup;
 mod meta;
 mod open;
 mod overlay;
+mod place;
+mod read_handle;
 mod reader;
+mod reserve;
 pub(crate) mod rows;
 pub(crate) mod scratch;
 mod size;
@@ -30,7 +33,7 @@ mod snapshot;
 pub(crate) mod tables;
 pub(crate) mod versions;
 
-pub use error::StoreError;
+pub use error::{StorageFailure, StoreError};
 pub use meta::SCHEMA_VERSION;
 pub use open::{OpenOptions, Store};
 pub use reader::Reader;
@@ -44,5 +47,6 @@ pub(crate) use create::{folder_of, sync_folder_of};
 pub(crate) use meta::{
     WRITER, claim_cluster, cluster_id, ensure_redaction_key, redaction_key, set_schema, store_id,
 };
+pub(crate) use reserve::Reserve;
 pub(crate) use snapshot::{read_kinds, read_watches};
 pub(crate) use tables::{ReadTables, Tables, WriteTables};

@@ -21,7 +21,9 @@ mod write;
 pub(crate) use drop::{Remains, drop_superseded};
 pub(crate) use group::Version;
 pub(crate) use read::{body, range, version_before, version_from};
-pub(crate) use write::{BodyWriter, NewVersion, short_difference};
+#[cfg(feature = "bench")]
+pub(crate) use write::short_difference;
+pub(crate) use write::{BodyWriter, NewVersion};
 
 /// Name of the table of groups, for seals and messages.
 pub(crate) const TABLE: &str = "object_and_event_to_versions";
