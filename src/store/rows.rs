@@ -314,6 +314,21 @@ impl KindRow {
     }
 }
 
+/// The number that stands for a group and kind, whatever the version: the least of its kind numbers. It never changes,
+/// for later versions get greater ones.
+pub(crate) fn identity_kind<'r>(
+    kinds: impl IntoIterator<Item = (&'r u64, &'r KindRow)>,
+    group: &str,
+    kind: &str,
+) -> Option<u32> {
+    kinds
+        .into_iter()
+        .filter(|(_, row)| row.group == group && row.kind == kind)
+        .map(|(number, _)| *number)
+        .min()
+        .and_then(|number| u32::try_from(number).ok())
+}
+
 /// Where the writer stands; one row, rewritten with every commit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct WriterRow {

@@ -102,7 +102,7 @@ tables! {
     incarnations, INCARNATIONS, "id_to_incarnation", u64;
     /// Epoch number -> [`super::rows::EpochRow`].
     epochs, EPOCHS, "epoch_to_row", u64;
-    /// Every object that was alive at some time in an epoch: epoch, object name, id -> nothing.
+    /// Every object that was alive at some time in an epoch: epoch, kind number, object id -> nothing.
     alive, ALIVE, "epoch_and_object_to_unit", &'static [u8];
     /// Every pod that had not ended at some time in an epoch: epoch, namespace, name, uid -> nothing.
     alive_pods, ALIVE_PODS, "epoch_and_pod_to_unit", &'static [u8];
