@@ -19,7 +19,7 @@ use crate::support::*;
 pub const CHILD: &str = "SK_TRACEDB_TEST_KILLED_DB";
 /// How many times to kill; .ci/run asks for 200.
 const KILLS: &str = "SK_TRACEDB_TEST_KILLS";
-const KILLS_BY_DEFAULT: u64 = 25;
+const KILLS_BY_DEFAULT: u64 = 15;
 
 /// Objects of one batch: all of them change in it.
 const OBJECTS: u64 = 5;
