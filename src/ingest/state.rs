@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::list_marks::ListMarks;
 use crate::config::TracerConfig;
-use crate::model::{EventKey, Gvk, Timestamp, Uid, WatchId};
+use crate::model::{EventKey, Gvk, RedactionKey, Timestamp, Uid, WatchId};
 use crate::store::headers::HeaderLog;
 use crate::store::lookup::Lookup;
 use crate::store::rows::{KindRow, WatchRow, WriterRow};
 use crate::store::versions::BodyWriter;
-use crate::store::{StoreError, Tables, read_kinds, read_watches};
+use crate::store::{StoreError, Tables, read_kinds, read_watches, redaction_key};
 
 /// The writer's memory.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub(super) struct WriterState {
     pub(super) kinds: Kinds,
     pub(super) watches: BTreeMap<WatchId, Watch>,
     pub(super) config: TracerConfig,
+    /// The store's; there is one from the first run on.
+    pub(super) redaction_key: Option<RedactionKey>,
     pub(super) headers: HeaderLog,
     pub(super) bodies: BodyWriter,
 }
@@ -69,6 +71,7 @@ impl WriterState {
             },
             watches: watches.collect(),
             config: TracerConfig::default(),
+            redaction_key: redaction_key(tables.meta())?,
             headers: HeaderLog::load(tables)?,
             bodies: BodyWriter::default(),
         })

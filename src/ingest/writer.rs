@@ -7,7 +7,7 @@ use std::path::Path;
 use super::apply::{Apply, Imported, RunStart};
 use super::state::WriterState;
 use crate::config::TracerConfig;
-use crate::model::{EventKey, Observation, Timestamp, WatchId};
+use crate::model::{EventKey, Observation, RedactionKey, Timestamp, WatchId};
 use crate::store::rows::WriterRow;
 use crate::store::{Reader, Store, StoreError, WriteTables};
 
@@ -28,7 +28,8 @@ use crate::store::{Reader, Store, StoreError, WriteTables};
 /// writer.begin_run(Timestamp::from_seconds(100), &config, "record", None)?;
 ///
 /// let json = serde_json::json!({"metadata": {"name": "a", "namespace": "default", "uid": "1"}, "data": {"k": "v"}});
-/// let item = normalize::normalize(&kind, config.tracked.get(&kind), json)?;
+/// let redaction = normalize::Redaction::new(writer.redaction_key()?, &config);
+/// let item = normalize::normalize(&kind, config.tracked.get(&kind), &redaction, json)?;
 /// let seen = Observation::Applied { watch: kind, item, resource_version: None };
 /// let committed = writer.append([(Timestamp::from_seconds(101), seen)])?; // durable when it returns
 /// assert_eq!(committed.changes, 1);
@@ -171,6 +172,16 @@ impl Writer {
                 "nothing is recorded outside of a run; begin one first".to_owned(),
             ))
         }
+    }
+
+    /// The key under which this store digests what it must not keep in clear (S8): for [`crate::normalize::Redaction`].
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] before the store's first run.
+    pub fn redaction_key(&self) -> Result<RedactionKey, StoreError> {
+        self.state.redaction_key.clone().ok_or_else(|| {
+            StoreError::Refused("the key for Secrets is made when a run begins".to_owned())
+        })
     }
 
     /// The versions from which watches of the config in force can go on.

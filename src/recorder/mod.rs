@@ -16,8 +16,9 @@ use crate::config::TracerConfig;
 use crate::ingest::{Patience, Queue, Writer, WriterThread, queue, spawn_patient};
 use crate::limits::{BACKOFF_MS_MAX, BACKOFF_MS_MIN};
 use crate::model::Uid;
+use crate::normalize::Redaction;
 use crate::store::{Reader, Store, StoreError};
-use crate::watch::{self, WatchError};
+use crate::watch::{self, WatchError, WatchPlan};
 
 pub use report::Report;
 pub use simulated::{SimulatedRecorder, SimulationError};
@@ -39,8 +40,7 @@ pub enum RecorderError {
 /// A recorder at work.
 pub struct Recorder {
     client: watch::Client,
-    config: TracerConfig,
-    resume: std::collections::BTreeMap<crate::model::WatchId, String>,
+    plan: WatchPlan,
     queue: Queue,
     writer: WriterThread,
     reader: Reader,
@@ -82,6 +82,7 @@ impl Recorder {
                 ))
             })?
         };
+        let redaction = Redaction::new(writer.redaction_key()?, &config);
         let resume = writer.resume_points();
         let (queue, receiver) = queue(Arc::clone(&clock));
         report.started(queue.depth_gauge());
@@ -90,8 +91,11 @@ impl Recorder {
             .map_err(RecorderError::Thread)?;
         Ok(Self {
             client,
-            config,
-            resume,
+            plan: WatchPlan {
+                config,
+                redaction,
+                resume,
+            },
             queue,
             writer,
             reader,
@@ -111,24 +115,14 @@ impl Recorder {
     pub async fn run(self, stop: Receiver<bool>) -> Result<(), RecorderError> {
         let Self {
             client,
-            config,
-            resume,
+            plan,
             queue,
             writer,
             reader,
             report,
         } = self;
         let wanted = Arc::new(owners::StoredWants::new(reader.clone()));
-        let watched = watch::run(
-            client,
-            config,
-            resume,
-            queue,
-            wanted,
-            report.watch_status(),
-            stop,
-        )
-        .await;
+        let watched = watch::run(client, plan, queue, wanted, report.watch_status(), stop).await;
         // Every sender is gone now, so the writer commits what it has and comes back.
         let written = tokio::task::spawn_blocking(move || writer.join())
             .await

@@ -90,6 +90,9 @@ pub enum StoreError {
         /// What redb says of it.
         reason: String,
     },
+    /// The system gave no random bytes.
+    #[error("the system gives no random bytes for the key under which Secrets are digested")]
+    Random(#[source] std::io::Error),
     /// A request that cannot be carried out on this store.
     #[error("{0}")]
     Refused(String),
