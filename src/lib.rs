@@ -79,4 +79,4 @@ pub mod fuzzing;
 pub mod limits;
 pub mod workload;
 
-pub use store::{OpenOptions, Reader, Snapshot, Store, StoreError};
+pub use store::{OpenOptions, Reader, Snapshot, StorageFailure, Store, StoreError};
