@@ -27,7 +27,7 @@ use crate::ingest::WriterStats;
 use crate::limits::QUEUE_OBSERVATIONS_MAX;
 use crate::model::WatchId;
 use crate::query::Info;
-use crate::store::Reader;
+use crate::store::{CopyGraceStats, Reader};
 use crate::watch::{WatchCounters, WatchReport};
 
 const CONTENT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -53,6 +53,7 @@ fn scrape(app: &App) -> Result<String, std::fmt::Error> {
     scrape.program();
     scrape.writer(app.recorder.writer());
     scrape.recorder(&*app.recorder);
+    scrape.copy_grace(app.recorder.copy_grace());
     scrape.watches(&app.recorder.watches());
     scrape.exports(app.slots.counts());
     scrape.store(&app.reader);
@@ -216,6 +217,20 @@ impl Scrape {
             }
             self.add(name, help, family);
         }
+    }
+
+    fn copy_grace(&mut self, stats: Option<&CopyGraceStats>) {
+        let Some(stats) = stats else { return };
+        self.add(
+            "copy_pins",
+            "Read transactions that keep pages for plain copies of the live file",
+            ConstGauge::new(load(&stats.pins)),
+        );
+        self.add(
+            "copy_pins_given_up",
+            "How often they were given up for want of room; copies may be torn then",
+            counter(&stats.given_up),
+        );
     }
 
     fn exports(&mut self, counts: &ExportCounts) {

@@ -5,8 +5,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
-use super::meta;
 use super::tables::WriteTables;
+use super::{mark, meta};
 
 /// The folder of a path; `.` for a bare file name.
 pub(crate) fn folder_of(path: &Path) -> &Path {
@@ -43,9 +43,7 @@ pub(super) fn create(path: &Path) -> Result<(), StoreError> {
         meta::initialize(&mut tables.meta, fresh_id(&temporary_path))?;
     }
     txn.commit()?;
-    database
-        .close()
-        .map_err(|error| StoreError::Database(Box::new(error.into())))?;
+    mark::close(database, &temporary_path)?;
     temporary
         .as_file()
         .sync_all()

@@ -23,6 +23,16 @@ const CLUSTER_ID: &str = "cluster_id";
 /// Meta key: [`super::rows::WriterRow`].
 pub(crate) const WRITER: &str = "writer";
 
+/// Meta key: [`super::rows::BackupRow`].
+pub(crate) const BACKUP: &str = "backup";
+
+/// Whether a cell holds its bytes as they are; all others are sealed rows.
+pub(super) fn is_bare(key: &[u8]) -> bool {
+    [APPLICATION, SCHEMA, STORE_ID, CLUSTER_ID]
+        .iter()
+        .any(|cell| cell.as_bytes() == key)
+}
+
 type MetaTable<'txn> = redb::Table<'txn, &'static str, &'static [u8]>;
 
 /// Writes the cells of a new file.

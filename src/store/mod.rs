@@ -6,27 +6,38 @@
 //! means is decided in [`crate::ingest`]; a row is durable when its transaction has been committed (fsynced).
 //! docs/format.md writes the format down.
 
+mod backup;
+mod check;
 mod codec;
 mod create;
 mod error;
 pub(crate) mod keys;
 pub(crate) mod lookup;
+mod mark;
 mod meta;
 mod open;
 mod overlay;
+mod pins;
+mod progress;
 mod reader;
 pub(crate) mod rows;
 pub(crate) mod scratch;
 mod size;
 mod snapshot;
 pub(crate) mod tables;
+mod verify;
 
+pub use backup::{Backup, BackupSummary, Provenance};
+pub use check::hush_guarded_panics;
 pub use error::StoreError;
 pub use meta::SCHEMA_VERSION;
 pub use open::{OpenOptions, Store};
+pub use pins::{CopyGrace, CopyGraceOptions, CopyGraceStats};
+pub use progress::Progress;
 pub use reader::Reader;
 pub use size::{SizeOnDisk, TableSize};
 pub use snapshot::Snapshot;
+pub use verify::{Finding, Verification, verify};
 
 pub(crate) use codec::seal;
 pub(crate) use create::{folder_of, sync_folder_of};

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use redb::{
-    ConcurrencyMode, Database, DatabaseError, Durability, ReadableDatabase, StorageError,
-    WriteTransaction,
+    ConcurrencyMode, DatabaseError, Durability, ReadableDatabase, StorageError, WriteTransaction,
 };
 
-use super::{ReadTables, Reader, SCHEMA_VERSION, StoreError, create, meta, reader};
+use super::mark::{self, Origin, OwnFile};
+use super::{ReadTables, Reader, SCHEMA_VERSION, StoreError, check, create, meta, reader};
 use crate::limits::WRITER_CACHE_BYTES;
 use crate::migrations;
 
@@ -34,7 +34,7 @@ pub(super) const MODE: ConcurrencyMode = ConcurrencyMode::SingleWriter;
 /// # }
 /// ```
 pub struct Store {
-    database: Arc<Database>,
+    database: Arc<OwnFile>,
     path: PathBuf,
 }
 
@@ -85,7 +85,7 @@ impl Store {
         }
         check_magic(path)?;
         // Read first: a file that is not ours, or newer than we are, must not change by a byte.
-        let schema = reader::peek_schema(path)?;
+        let reader::Peeked { schema, origin } = reader::peek(path)?;
         if schema > SCHEMA_VERSION {
             return Err(StoreError::NewerSchema {
                 path: path.to_owned(),
@@ -93,14 +93,20 @@ impl Store {
                 supported: SCHEMA_VERSION,
             });
         }
+        if origin == Origin::Copy {
+            drop(check::open_checked(path)?);
+        }
         let database = redb::Builder::new()
             .set_concurrency_mode(MODE)
             .set_cache_size(options.cache_bytes)
             .open(path)
             .map_err(open_error(path))?;
         migrations::migrate(&database, schema, SCHEMA_VERSION, migrations::STEPS)?;
+        if origin == Origin::Copy {
+            mark::adopt(&database, path)?;
+        }
         Ok(Self {
-            database: Arc::new(database),
+            database: Arc::new(OwnFile::new(database, path)),
             path: path.to_owned(),
         })
     }
@@ -121,7 +127,7 @@ impl Store {
 
     /// A write transaction that is durable when it is committed, and quick to recover from.
     pub(crate) fn begin_write(&self) -> Result<WriteTransaction, StoreError> {
-        let mut txn = self.database.begin_write()?;
+        let mut txn = self.database.database()?.begin_write()?;
         txn.set_durability(Durability::Immediate)?;
         txn.set_quick_repair(true);
         Ok(txn)
@@ -129,7 +135,7 @@ impl Store {
 
     /// All tables as they are now.
     pub(crate) fn read_tables(&self) -> Result<ReadTables, StoreError> {
-        ReadTables::open(&self.database.begin_read()?)
+        ReadTables::open(&self.database.database()?.begin_read()?)
     }
 
     /// A handle for reading this store while it is written. Cheap to clone; snapshots never block the writer.
@@ -144,7 +150,7 @@ impl Store {
     pub fn close(self) -> Result<(), StoreError> {
         let database = Arc::try_unwrap(self.database)
             .map_err(|_| StoreError::Refused("the store is still being read".to_owned()))?;
-        database.close().map_err(open_error(&self.path))
+        database.close()
     }
 }
 

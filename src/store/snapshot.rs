@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use redb::ReadableTable;
 
 use super::lookup::Lookup;
+use super::reader::Source;
 use super::rows::{KindRow, WatchRow, WriterRow};
 use super::tables::{ReadTables, row};
 use super::{StoreError, codec};
@@ -20,10 +21,16 @@ pub struct Snapshot {
     writer: WriterRow,
     kinds: BTreeMap<u64, KindRow>,
     path: PathBuf,
+    /// Last: what is read goes before what it is read from.
+    _source: Source,
 }
 
 impl Snapshot {
-    pub(super) fn new(txn: redb::ReadTransaction, path: PathBuf) -> Result<Self, StoreError> {
+    pub(super) fn new(
+        txn: redb::ReadTransaction,
+        source: Source,
+        path: PathBuf,
+    ) -> Result<Self, StoreError> {
         let tables = ReadTables::open(&txn)?;
         let writer = tables.writer_row()?;
         let kinds = read_kinds(&tables.kinds)?;
@@ -33,6 +40,7 @@ impl Snapshot {
             writer,
             kinds,
             path,
+            _source: source,
         })
     }
 
