@@ -62,6 +62,11 @@ pub(super) struct RecordArgs {
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = copy_grace)]
     copy_grace: Duration,
 
+    /// Where GET /backup makes its copy: it takes as much room as the data [default: the system's folder for temporary
+    /// files].
+    #[arg(long, value_name = "FOLDER")]
+    temp_dir: Option<PathBuf>,
+
     /// How long exports under way may take when the recorder is told to stop, seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 20)]
     grace_seconds: u64,
@@ -174,6 +179,7 @@ fn serve_options(args: &RecordArgs) -> anyhow::Result<ServeOptions> {
     Ok(ServeOptions {
         token,
         allowed_export_locations: args.allow_export_to.clone(),
+        temp_dir: args.temp_dir.clone().unwrap_or_else(std::env::temp_dir),
         grace: Duration::from_secs(args.grace_seconds),
         ..ServeOptions::new(SocketAddr::new(args.bind, args.server_port))
     })

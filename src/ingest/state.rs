@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::config::TracerConfig;
 use crate::model::{EventKey, Gvk, Timestamp, Uid, WatchId};
+use crate::store::headers::HeaderLog;
 use crate::store::lookup::Lookup;
 use crate::store::rows::{KindRow, WatchRow, WriterRow};
+use crate::store::versions::BodyWriter;
 use crate::store::{StoreError, Tables, read_kinds, read_watches};
 
 /// The writer's memory.
@@ -16,6 +18,8 @@ pub(super) struct WriterState {
     pub(super) kinds: Kinds,
     pub(super) watches: BTreeMap<WatchId, Watch>,
     pub(super) config: TracerConfig,
+    pub(super) headers: HeaderLog,
+    pub(super) bodies: BodyWriter,
 }
 
 /// One watch.
@@ -64,6 +68,8 @@ impl WriterState {
             },
             watches: watches.collect(),
             config: TracerConfig::default(),
+            headers: HeaderLog::load(tables)?,
+            bodies: BodyWriter::default(),
         })
     }
 
@@ -113,11 +119,17 @@ impl Kinds {
                 deletes: 0,
                 body_bytes: 0,
                 live: 0,
+                dictionary: 0,
             },
         );
         self.numbers.insert(gvk.clone(), number);
         self.dirty.insert(number);
         number
+    }
+
+    /// The number of a kind's dictionary; 0 while it has none.
+    pub(super) fn dictionary(&self, number: u64) -> u64 {
+        self.rows.get(&number).map_or(0, |row| row.dictionary)
     }
 
     pub(super) fn count(&mut self, number: u64, update: impl FnOnce(&mut KindRow)) {

@@ -84,7 +84,7 @@ impl Snapshot {
             cluster_id: cluster_id(&tables.meta)?,
             start: recorded.then_some(Timestamp::from_micros(writer.first_us)),
             end: recorded.then_some(Timestamp::from_micros(writer.last_us)),
-            changes: tables.events.len()?,
+            changes: writer.changes,
             raw_bytes: kinds.iter().map(|row| row.body_bytes).sum(),
             pods: writer.pods,
             wanted_owners: tables.wanted.len()?,

@@ -19,6 +19,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::{Metric, Registry, Unit};
 
+use super::backup::BackupSlots;
 use super::export_slots::ExportCounts;
 use super::refusal::{Refusal, with_causes};
 use super::routes::App;
@@ -56,6 +57,7 @@ fn scrape(app: &App) -> Result<String, std::fmt::Error> {
     scrape.copy_grace(app.recorder.copy_grace());
     scrape.watches(&app.recorder.watches());
     scrape.exports(app.slots.counts());
+    scrape.backups(&app.backups);
     scrape.store(&app.reader);
     let mut text = String::new();
     encode(&mut text, &scrape.0)?;
@@ -257,6 +259,25 @@ impl Scrape {
             "export",
             "Bytes of completed exports",
             counter(&counts.bytes),
+        );
+    }
+
+    fn backups(&mut self, backups: &BackupSlots) {
+        let outcomes = Family::<Labels, Counter>::default();
+        for (outcome, count) in [
+            ("completed", &backups.completed),
+            ("failed", &backups.failed),
+        ] {
+            outcomes
+                .get_or_create(&vec![("outcome", outcome.to_owned())])
+                .inc_by(load(count));
+        }
+        self.add("backups", "Backups over HTTP by how they ended", outcomes);
+        self.add_in(
+            Unit::Seconds,
+            "backup_pinned",
+            "How long the last backup kept pages of the live file from being reused",
+            ConstGauge::new(load(&backups.pinned_ms) as f64 / 1e3),
         );
     }
 

@@ -8,7 +8,7 @@ use super::StoreError;
 use super::tables::META;
 
 /// The schema version that this release reads and writes.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// Meta key: what program the file belongs to.
 const APPLICATION: &str = "application";

@@ -96,13 +96,20 @@ impl Store {
         if origin == Origin::Copy {
             drop(check::open_checked(path)?);
         }
-        let database = redb::Builder::new()
-            .set_concurrency_mode(MODE)
-            .set_cache_size(options.cache_bytes)
-            .open(path)
-            .map_err(open_error(path))?;
-        migrations::migrate(&database, schema, SCHEMA_VERSION, migrations::STEPS)?;
-        if origin == Origin::Copy {
+        let open = || {
+            redb::Builder::new()
+                .set_concurrency_mode(MODE)
+                .set_cache_size(options.cache_bytes)
+                .open(path)
+                .map_err(open_error(path))
+        };
+        let mut database = open()?;
+        if schema < SCHEMA_VERSION {
+            migrations::migrate(path, database, schema, SCHEMA_VERSION)?;
+            database = open()?;
+        }
+        // A migrated store is another file, too.
+        if origin == Origin::Copy || schema < SCHEMA_VERSION {
             mark::adopt(&database, path)?;
         }
         Ok(Self {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use redb::{Database, ReadOnlyDatabase, ReadableDatabase};
 
+use super::body::compress::Decompressor;
 use super::check::{self, Found};
 use super::mark::{Origin, OwnFile};
 use super::open::{check_magic, schema_of};
@@ -16,6 +17,8 @@ use super::{SCHEMA_VERSION, Snapshot, StoreError};
 pub struct Reader {
     source: Source,
     path: PathBuf,
+    /// Its dictionaries, once loaded: they never change.
+    decompressor: Arc<Decompressor>,
 }
 
 /// A database, held open by everything that reads from it: redb closes a database under its read transactions when
@@ -46,6 +49,7 @@ impl Reader {
         Ok(Self {
             source,
             path: path.to_owned(),
+            decompressor: Arc::default(),
         })
     }
 
@@ -53,6 +57,7 @@ impl Reader {
         Self {
             source: Source::Own(database),
             path: path.to_owned(),
+            decompressor: Arc::default(),
         }
     }
 
@@ -83,6 +88,7 @@ impl Reader {
         Ok(Self {
             source,
             path: path.to_owned(),
+            decompressor: Arc::default(),
         })
     }
 
@@ -97,7 +103,12 @@ impl Reader {
     /// # Errors
     /// What the file system says.
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        Snapshot::new(self.begin_read()?, self.source.clone(), self.path.clone())
+        Snapshot::new(
+            self.begin_read()?,
+            self.source.clone(),
+            self.path.clone(),
+            Arc::clone(&self.decompressor),
+        )
     }
 
     /// A read transaction. It must not outlive this handle and its clones.

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use redb::ReadableTable;
 
+use super::body::compress::Decompressor;
 use super::lookup::Lookup;
 use super::reader::Source;
 use super::rows::{KindRow, WatchRow, WriterRow};
 use super::tables::{ReadTables, row};
-use super::{StoreError, codec};
-use crate::model::Gvk;
+use super::{StoreError, codec, versions};
+use crate::model::{EventKey, Gvk};
 
 /// Everything that had been committed at one moment. Later commits do not change it.
 ///
@@ -21,6 +23,7 @@ pub struct Snapshot {
     writer: WriterRow,
     kinds: BTreeMap<u64, KindRow>,
     path: PathBuf,
+    decompressor: Arc<Decompressor>,
     /// Last: what is read goes before what it is read from.
     _source: Source,
 }
@@ -30,6 +33,7 @@ impl Snapshot {
         txn: redb::ReadTransaction,
         source: Source,
         path: PathBuf,
+        decompressor: Arc<Decompressor>,
     ) -> Result<Self, StoreError> {
         let tables = ReadTables::open(&txn)?;
         let writer = tables.writer_row()?;
@@ -40,8 +44,17 @@ impl Snapshot {
             writer,
             kinds,
             path,
+            decompressor,
             _source: source,
         })
+    }
+
+    /// An object after a change, as MessagePack.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when there is no such version, or the bytes are not what was written.
+    pub(crate) fn body(&self, object: u64, event: EventKey) -> Result<Vec<u8>, StoreError> {
+        versions::body(&self.tables, &self.decompressor, object, event)
     }
 
     /// The file.

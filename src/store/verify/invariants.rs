@@ -1,17 +1,20 @@
 //! What the tables promise each other. A row that cannot be decoded is a finding of its own.
 
+use std::collections::BTreeMap;
+
 use redb::{ReadableTable, ReadableTableMetadata};
 
 use super::findings::Findings;
-use crate::model::{EventKey, ObjectKey, Timestamp};
+use crate::model::{EventKey, Timestamp, Uid};
+use crate::store::body::compress::Decompressor;
 use crate::store::codec::{Row, hex};
 use crate::store::lookup::{FIRST, Lookup};
 use crate::store::progress::Counter;
-use crate::store::rows::{
-    EventRow, HistoryRow, IncarnationRow, KindRow, ObjectRow, PodRow, WriterRow,
-};
+use crate::store::rows::{IncarnationRow, KindRow, ObjectRow, PodRow, SiblingRow, WriterRow};
 use crate::store::tables::{ReadTables, SealedKey, row};
-use crate::store::{Snapshot, StoreError, keys};
+use crate::store::versions::group::{Group, Keyframe};
+use crate::store::versions::{self, base};
+use crate::store::{Snapshot, StoreError, headers, keys};
 
 /// After every event.
 const LAST: EventKey = EventKey {
@@ -25,9 +28,10 @@ pub(super) fn check(
     findings: &mut Findings,
 ) -> Result<(), StoreError> {
     let tables = snapshot.tables();
-    let total = tables.events.len()?
-        + tables.bodies.len()?
-        + tables.history.len()?
+    let total = snapshot.writer().changes
+        + tables.versions.len()?
+        + tables.bases.len()?
+        + tables.siblings.len()?
         + tables.objects.len()?
         + tables.incarnations.len()?
         + tables.alive.len()?
@@ -41,9 +45,8 @@ pub(super) fn check(
         counter,
         findings,
     };
-    checking.events()?;
-    checking.bodies()?;
-    checking.history()?;
+    let events = checking.events()?;
+    checking.versions(events)?;
     checking.objects()?;
     checking.incarnations()?;
     checking.alive()?;
@@ -73,103 +76,148 @@ impl Checking<'_, '_> {
         self.findings.keep(row::<K, R>(key, value))
     }
 
-    fn events(&mut self) -> Result<(), StoreError> {
+    /// Every header has its object and its version. Returns how many there are.
+    fn events(&mut self) -> Result<u64, StoreError> {
         let tables = self.tables;
-        let mut last_seq = 0;
-        for entry in tables.events.iter()? {
-            let (key, value) = entry?;
-            let event = keys::event_of(key.value());
-            let name = hex(key.value());
+        let (mut events, mut last_seq) = (0, 0);
+        for entry in headers::range(tables, FIRST, LAST)? {
+            let Some((event, header)) = self.findings.keep(entry)? else {
+                // A chunk that cannot be read hides what it holds; the next one is found by its key.
+                break;
+            };
+            events += 1;
+            self.counter.row()?;
+            let name = hex(&keys::event(event));
             if event.seq <= last_seq {
                 let what = format!("sequence number {} after {last_seq}", event.seq);
-                self.findings.add("event_to_header", &name, what);
+                self.findings.add(headers::TABLE, &name, what);
             }
             last_seq = event.seq;
-            let Some(header) = self.row::<&[u8; 16], EventRow>(key.value(), value.value())? else {
-                continue;
-            };
-            if !self.snapshot.kinds().contains_key(&header.kind) {
-                let what = format!("there is no kind {}", header.kind);
-                self.findings.add("event_to_header", &name, what);
-            }
             if tables.incarnations.get(header.object)?.is_none() {
                 let what = format!("there is no object {}", header.object);
-                self.findings.add("event_to_header", &name, what);
+                self.findings.add(headers::TABLE, &name, what);
             }
-            let history = keys::history(header.object, event);
-            if tables.history.get(&history)?.is_none() {
-                let what = format!("it is not in the history of object {}", header.object);
-                self.findings.add("event_to_header", &name, what);
+            let version = self.findings.keep(tables.version(header.object, event))?;
+            if version.is_some_and(|version| {
+                (version.deleted, version.body_len) != (header.deleted, header.body_len)
+            }) {
+                let what = format!("the version of object {} says otherwise", header.object);
+                self.findings.add(headers::TABLE, &name, what);
             }
-            if !header.deleted {
-                let body = self.findings.keep(tables.body(event))?;
-                if body.is_some_and(|body| body.len() != header.body_len as usize) {
-                    self.findings.add(
-                        "event_to_body",
-                        &name,
-                        "the body has another length than its event says",
-                    );
-                }
-            }
+        }
+        if events != self.writer.changes {
+            let what = format!(
+                "there are {events} changes, {} are counted",
+                self.writer.changes
+            );
+            self.findings.add("meta", &hex(b"writer"), what);
         }
         if last_seq > self.writer.last_seq {
             let what = format!(
-                "there is event {last_seq}, but the last one given is {}",
+                "there is change {last_seq}, but the last one given is {}",
                 self.writer.last_seq
             );
             self.findings.add("meta", &hex(b"writer"), what);
         }
-        Ok(())
+        Ok(events)
     }
 
-    fn bodies(&mut self) -> Result<(), StoreError> {
-        for entry in self.tables.bodies.iter()? {
-            let (key, _) = entry?;
-            self.counter.row()?;
-            let event = keys::event_of(key.value());
-            let header = self.findings.keep(self.tables.event(event))?;
-            if header.is_some_and(|header| header.deleted) {
-                self.findings
-                    .add("event_to_body", &hex(key.value()), "a deletion has no body");
-            }
-        }
-        Ok(())
-    }
-
-    fn history(&mut self) -> Result<(), StoreError> {
-        for entry in self.tables.history.iter()? {
+    /// Every body can be made from its keyframe, bases are counted, and no version is without a header.
+    fn versions(&mut self, events: u64) -> Result<(), StoreError> {
+        let tables = self.tables;
+        let decompressor = Decompressor::default();
+        let mut count = 0;
+        // Bounded by the number of bases, which are few: one for each owner of pods, and for each large object.
+        let mut uses = BTreeMap::<u64, u64>::new();
+        for entry in tables.versions.iter()? {
             let (key, value) = entry?;
-            let Some(version) = self.row::<&[u8; 24], HistoryRow>(key.value(), value.value())?
+            self.counter.row()?;
+            let name = hex(key.value());
+            let Some(group) = self
+                .findings
+                .keep(Group::open(key.value(), value.value()))?
             else {
                 continue;
             };
-            let event = keys::history_event(key.value());
-            let Some(header) = self.findings.keep(self.tables.event(event))? else {
-                continue;
-            };
-            let object = key
-                .value()
-                .first_chunk::<8>()
-                .map(|id| u64::from_be_bytes(*id));
-            if Some(header.object) != object || header.deleted != version.deleted {
-                self.findings.add(
-                    "object_and_event_to_action",
-                    &hex(key.value()),
-                    format!("its event is one of object {}", header.object),
+            let mut base = None;
+            for entry in group.entries() {
+                let Some((version, bytes)) = self.findings.keep(entry)? else {
+                    break;
+                };
+                count += 1;
+                if !self.snapshot.kinds().contains_key(&version.kind) {
+                    let what = format!("there is no kind {}", version.kind);
+                    self.findings.add(versions::TABLE, &name, what);
+                }
+                if base.is_none() && !version.deleted {
+                    base = Some(match Keyframe::read(bytes) {
+                        Some(Keyframe::Delta { base, .. } | Keyframe::Base { base }) => base,
+                        _ => 0,
+                    });
+                }
+            }
+            let bodies = versions::bodies(tables, &decompressor, &group, |version, body| {
+                Ok(body.len() == version.body_len as usize)
+            });
+            self.findings.keep(bodies)?;
+            if let Some(base) = base.filter(|base| *base != 0) {
+                *uses.entry(base).or_default() += 1;
+            }
+        }
+        if count != events {
+            self.findings.add(
+                versions::TABLE,
+                "",
+                format!("there are {count} versions of {events} changes"),
+            );
+        }
+        for entry in tables.bases.iter()? {
+            let (number, value) = entry?;
+            self.counter.row()?;
+            let name = hex(&number.value().to_be_bytes());
+            let counted = self
+                .findings
+                .keep(base::uses(number.value(), value.value()))?;
+            let found = uses.get(&number.value()).copied().unwrap_or_default();
+            if counted.is_some_and(|counted| counted != found) {
+                let what = format!(
+                    "{found} groups refer to it, {} are counted",
+                    counted.unwrap_or_default()
                 );
+                self.findings.add(base::TABLE, &name, what);
+            }
+        }
+        for entry in tables.siblings.iter()? {
+            let (key, value) = entry?;
+            let sibling = self.row::<&[u8], SiblingRow>(key.value(), value.value())?;
+            if let Some(SiblingRow { base, .. }) = sibling
+                && base != 0
+                && tables.bases.get(base)?.is_none()
+            {
+                let what = format!("there is no base {base}");
+                self.findings
+                    .add(SiblingRow::TABLE, &hex(key.value()), what);
+            }
+        }
+        for kind in self.snapshot.kinds().values() {
+            if kind.dictionary != 0 {
+                self.findings
+                    .keep(base::dictionary(tables, kind.dictionary))?;
             }
         }
         Ok(())
     }
 
+    /// `object_to_row` agrees with the history of each object, with `id_to_incarnation` and with the epoch.
     fn objects(&mut self) -> Result<(), StoreError> {
-        const TABLE: &str = "object_to_row";
         let tables = self.tables;
-        let mut live = std::collections::BTreeMap::<u64, u64>::new();
+        let mut live = BTreeMap::<u64, u64>::new();
         for entry in tables.objects.iter()? {
             let (bytes, value) = entry?;
             let name = hex(bytes.value());
-            let parsed = self.findings.keep(keys::object_of(TABLE, bytes.value()))?;
+            let parsed = self
+                .findings
+                .keep(keys::object_of(ObjectRow::TABLE, bytes.value()))?;
             let found = self.row::<&[u8], ObjectRow>(bytes.value(), value.value())?;
             let (Some((key, id)), Some(object)) = (parsed, found) else {
                 continue;
@@ -177,18 +225,18 @@ impl Checking<'_, '_> {
             let incarnation = self.findings.keep(tables.incarnation(id))?.flatten();
             if incarnation.is_none_or(|row| row.key() != key || row.uid != object.uid) {
                 let what = format!("id_to_incarnation says otherwise of object {id}");
-                self.findings.add(TABLE, &name, what);
+                self.findings.add(ObjectRow::TABLE, &name, what);
             }
             let last = self
                 .findings
                 .keep(tables.version_before(id, LAST))?
                 .flatten();
             let told = (object.last_us, object.last_seq, !object.live);
-            if last
-                .is_none_or(|(event, deleted)| (event.at.as_micros(), event.seq, deleted) != told)
-            {
+            if last.is_none_or(|last| {
+                (last.event.at.as_micros(), last.event.seq, last.deleted) != told
+            }) {
                 self.findings.add(
-                    TABLE,
+                    ObjectRow::TABLE,
                     &name,
                     "it does not agree with the end of its history",
                 );
@@ -199,7 +247,7 @@ impl Checking<'_, '_> {
                 if tables.alive.get(entry.as_slice())?.is_none() {
                     let what =
                         format!("it exists and is not listed in epoch {}", self.writer.epoch);
-                    self.findings.add(TABLE, &name, what);
+                    self.findings.add(ObjectRow::TABLE, &name, what);
                 }
             }
         }
@@ -210,8 +258,7 @@ impl Checking<'_, '_> {
                     KindRow::TABLE,
                     &hex(&number.to_be_bytes()),
                     format!(
-                        "{} objects of {} exist, {} are counted",
-                        counted,
+                        "{counted} objects of {} exist, {} are counted",
                         kind.gvk(),
                         kind.live
                     ),
@@ -222,6 +269,7 @@ impl Checking<'_, '_> {
     }
 
     fn incarnations(&mut self) -> Result<(), StoreError> {
+        const TABLE: &str = IncarnationRow::TABLE;
         let tables = self.tables;
         for entry in tables.incarnations.iter()? {
             let (id, value) = entry?;
@@ -230,37 +278,32 @@ impl Checking<'_, '_> {
             let Some(row) = self.row::<u64, IncarnationRow>(id, value.value())? else {
                 continue;
             };
-            let key: ObjectKey = row.key();
+            let key = row.key();
             if tables
                 .objects
                 .get(keys::object(&key, id).as_slice())?
                 .is_none()
             {
-                self.findings.add(
-                    IncarnationRow::TABLE,
-                    &name,
-                    format!("{key} has no row in object_to_row"),
-                );
+                let what = format!("{key} has no row in object_to_row");
+                self.findings.add(TABLE, &name, what);
             }
             let first = self
                 .findings
                 .keep(tables.version_from(id, FIRST, LAST))?
                 .flatten();
-            if first.is_none_or(|(_, deleted)| deleted) {
-                self.findings.add(
-                    IncarnationRow::TABLE,
-                    &name,
-                    format!("the history of {key} has no beginning"),
-                );
+            if first.is_none_or(|version| version.deleted) {
+                let what = format!("the history of {key} has no beginning");
+                self.findings.add(TABLE, &name, what);
             }
             if id > self.writer.last_object {
                 let what = format!("the last object id given is {}", self.writer.last_object);
-                self.findings.add(IncarnationRow::TABLE, &name, what);
+                self.findings.add(TABLE, &name, what);
             }
         }
         Ok(())
     }
 
+    /// What epochs list exists.
     fn alive(&mut self) -> Result<(), StoreError> {
         const TABLE: &str = "epoch_and_object_to_unit";
         const PODS: &str = "epoch_and_pod_to_unit";
@@ -277,11 +320,8 @@ impl Checking<'_, '_> {
                 .get(keys::object(&key, id).as_slice())?
                 .is_none()
             {
-                self.findings.add(
-                    TABLE,
-                    &hex(bytes.value()),
-                    format!("there is no object {id}, {key}"),
-                );
+                let what = format!("there is no object {id}, {key}");
+                self.findings.add(TABLE, &hex(bytes.value()), what);
             }
         }
         for entry in tables.alive_pods.iter()? {
@@ -291,41 +331,35 @@ impl Checking<'_, '_> {
                 .findings
                 .keep(keys::epoch_pod_of(PODS, bytes.value()))?;
             let Some(uid) = parsed else { continue };
-            if tables.pods.get(uid.0.as_str())?.is_none() {
-                self.findings
-                    .add(PODS, &hex(bytes.value()), format!("there is no pod {uid}"));
+            if tables.pods.get(keys::uid(&uid).as_slice())?.is_none() {
+                let what = format!("there is no pod {uid}");
+                self.findings.add(PODS, &hex(bytes.value()), what);
             }
         }
         Ok(())
     }
 
+    /// Lifecycles that have not ended are listed in the current epoch.
     fn pods(&mut self) -> Result<(), StoreError> {
         let tables = self.tables;
         let mut pods = 0;
         for entry in tables.pods.iter()? {
-            let (uid, value) = entry?;
+            let (bytes, value) = entry?;
             pods += 1;
-            let Some(pod) = self.row::<&str, PodRow>(uid.value(), value.value())? else {
+            let name = hex(bytes.value());
+            let Some(pod) = self.row::<&[u8], PodRow>(bytes.value(), value.value())? else {
                 continue;
             };
-            if pod.end_us.is_some() {
+            let Some(uid) = keys::uid_of(bytes.value()) else {
+                self.findings.add(PodRow::TABLE, &name, "the key is no UID");
                 continue;
-            }
-            let listed = keys::epoch_pod(
-                self.writer.epoch,
-                &pod.namespace,
-                &pod.name,
-                &crate::model::Uid(uid.value().to_owned()),
-            );
-            if tables.alive_pods.get(listed.as_slice())?.is_none() {
-                self.findings.add(
-                    PodRow::TABLE,
-                    &hex(uid.value().as_bytes()),
-                    format!(
-                        "{}/{} has not ended and is not listed in epoch {}",
-                        pod.namespace, pod.name, self.writer.epoch
-                    ),
+            };
+            if pod.end_us.is_none() && !self.is_listed(&pod, &uid)? {
+                let what = format!(
+                    "{}/{} has not ended and is not listed in epoch {}",
+                    pod.namespace, pod.name, self.writer.epoch
                 );
+                self.findings.add(PodRow::TABLE, &name, what);
             }
         }
         if pods != self.writer.pods {
@@ -333,5 +367,10 @@ impl Checking<'_, '_> {
             self.findings.add("meta", &hex(b"writer"), what);
         }
         Ok(())
+    }
+
+    fn is_listed(&self, pod: &PodRow, uid: &Uid) -> Result<bool, StoreError> {
+        let entry = keys::epoch_pod(self.writer.epoch, &pod.namespace, &pod.name, uid);
+        Ok(self.tables.alive_pods.get(entry.as_slice())?.is_some())
     }
 }
