@@ -187,6 +187,12 @@ pub const BACKUP_COMMIT_BYTES: usize = 32 << 20;
 pub const BACKUP_CACHE_BYTES: usize = 32 << 20;
 /// Findings that one verification lists; more are counted.
 pub const VERIFY_FINDINGS_MAX: usize = 1_000;
+/// Longest leaf page that a salvage reads, bytes: a row of [`OBJECT_BYTES_MAX`] and its neighbours.
+pub const SALVAGE_LEAF_BYTES_MAX: usize = 64 << 20;
+/// Rows that a salvage writes in one transaction.
+pub const SALVAGE_ROWS_PER_COMMIT: usize = 16_384;
+/// Stretches of lost changes that a salvage lists; more are counted.
+pub const SALVAGE_LOST_MAX: usize = 1_000;
 /// Backups under way at once over HTTP: each takes the room of a copy.
 pub const HTTP_BACKUPS_MAX: usize = 1;
 

@@ -19,6 +19,7 @@ mod migrate;
 mod output;
 mod progress;
 mod record;
+mod salvage;
 mod state;
 mod table;
 mod verify;
@@ -62,6 +63,8 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Check everything in a store, and say what is wrong and where.
     Verify(verify::VerifyArgs),
+    /// Save what is readable of a broken store into a new one, and say what is lost.
+    Salvage(salvage::SalvageArgs),
     /// Bring a store to this release's schema version.
     Migrate(migrate::MigrateArgs),
     /// Record a synthetic cluster, restart in the middle, export, and show what was found. Needs no cluster.
@@ -82,6 +85,7 @@ pub fn main() -> ExitCode {
         Some(Command::History(args)) => history::run(&args),
         Some(Command::Backup(args)) => backup::run(&args),
         Some(Command::Verify(args)) => verify::run(&args),
+        Some(Command::Salvage(args)) => salvage::run(&args),
         Some(Command::Migrate(args)) => migrate::run(&args),
         Some(Command::Demo(args)) => demo::run(&args),
     };

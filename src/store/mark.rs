@@ -16,7 +16,7 @@ use super::rows::MarkRow;
 use super::tables::{META, get, put};
 
 /// Meta key: [`MarkRow`].
-const MARK: &str = "mark";
+pub(super) const MARK: &str = "mark";
 
 /// Which file, on its file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

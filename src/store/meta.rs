@@ -33,6 +33,12 @@ pub(super) fn is_bare(key: &[u8]) -> bool {
         .any(|cell| cell.as_bytes() == key)
 }
 
+/// Whether a cell of a broken file goes into the new one: not what says which file, application or schema it is.
+pub(super) fn is_kept_by_salvage(key: &[u8]) -> bool {
+    let own = [APPLICATION, SCHEMA, super::mark::MARK];
+    !own.iter().any(|cell| cell.as_bytes() == key)
+}
+
 type MetaTable<'txn> = redb::Table<'txn, &'static str, &'static [u8]>;
 
 /// Writes the cells of a new file.

@@ -22,6 +22,7 @@ mod damaged;
 mod foreign;
 mod live;
 mod load;
+mod salvage;
 mod verify;
 
 /// How many copies a test takes.

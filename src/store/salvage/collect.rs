@@ -3,12 +3,10 @@
 use std::fs::File;
 use std::path::Path;
 
-use redb::{
-    Database, Key, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
-};
+use redb::{Database, Key, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition};
 
-use super::pages::{self, Keys, PAGE_BYTES};
 use super::Salvage;
+use super::pages::{self, Keys, PAGE_BYTES};
 use crate::limits::BACKUP_COMMIT_BYTES;
 use crate::store::codec::{self, Row};
 use crate::store::progress::Counter;
@@ -52,7 +50,13 @@ pub(super) fn collect(
 /// What is made anew instead of being saved.
 fn is_derived(table: &str) -> bool {
     use redb::TableHandle;
-    [ALIVE.name(), ALIVE_PODS.name(), EPOCHS.name(), SIBLINGS.name()].contains(&table)
+    [
+        ALIVE.name(),
+        ALIVE_PODS.name(),
+        EPOCHS.name(),
+        SIBLINGS.name(),
+    ]
+    .contains(&table)
 }
 
 /// Rows as redb finds them: from the beginning up to the first damage, and from the end down to the last.
@@ -78,13 +82,17 @@ impl TableVisitor for FromTables<'_, '_> {
             return Ok(());
         }
         for backwards in [false, true] {
-            let mut store = Storing::begin(self.to)?;
+            let mut store = Storing::begin(self.to);
             // Kept outside: whatever was read before the damage is saved.
             let mut stopped = Ok(());
             let read = check::guarded(self.broken, || {
                 let table = self.from.open_table(definition)?;
                 let mut rows = table.iter()?;
-                while let Some(row) = if backwards { rows.next_back() } else { rows.next() } {
+                while let Some(row) = if backwards {
+                    rows.next_back()
+                } else {
+                    rows.next()
+                } {
                     let (key, value) = row?;
                     let seal = key.value().seal_bytes().into_owned();
                     if codec::check(name, &seal, value.value()).is_ok() {
@@ -119,7 +127,7 @@ fn from_pages(broken: &Path, to: &Database, counter: &mut Counter<'_>) -> Result
     let file = File::open(broken).map_err(failed())?;
     let length = file.metadata().map_err(failed())?.len();
     counter.begin("reading pages", length / PAGE_BYTES as u64)?;
-    let mut store = Storing::begin(to)?;
+    let mut store = Storing::begin(to);
     let mut page = Vec::new();
     let mut offset = 0;
     while offset < length {
@@ -182,20 +190,18 @@ fn shapes() -> [(Keys, &'static [&'static str]); 4] {
 /// Writes rows into the new store, in transactions of bounded size.
 struct Storing<'a> {
     to: &'a Database,
-    txn: Option<WriteTransaction>,
     /// Waiting to be written: table, key as sealed, value.
     rows: Vec<(&'static str, Vec<u8>, Vec<u8>)>,
     bytes: usize,
 }
 
 impl<'a> Storing<'a> {
-    fn begin(to: &'a Database) -> Result<Self, StoreError> {
-        Ok(Self {
+    fn begin(to: &'a Database) -> Self {
+        Self {
             to,
-            txn: None,
             rows: Vec::new(),
             bytes: 0,
-        })
+        }
     }
 
     fn row(&mut self, table: &'static str, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
@@ -212,7 +218,6 @@ impl<'a> Storing<'a> {
     }
 
     fn flush(&mut self) -> Result<(), StoreError> {
-        drop(self.txn.take());
         let txn = self.to.begin_write()?;
         {
             let mut tables = WriteTables::open(&txn)?;
@@ -239,7 +244,9 @@ fn is_newer(table: &str, key: &[u8], new: &[u8], old: &[u8]) -> bool {
         // Rows that are added to.
         "event_to_headers" | "object_and_event_to_versions" => new.len() > old.len(),
         "object_to_row" => by(key, new, old, |row: &ObjectRow| row.last_seq),
-        "uid_to_owner" => by(key, new, old, |row: &OwnerRow| (row.object, row.owners.len())),
+        "uid_to_owner" => by(key, new, old, |row: &OwnerRow| {
+            (row.object, row.owners.len())
+        }),
         "uid_to_pod" => by(key, new, old, |row: &PodRow| {
             (row.gone, row.end_us, row.containers_end_us, row.start_us)
         }),
@@ -303,11 +310,11 @@ fn put(
     }
     match table {
         "event_to_headers" => match key.try_into() {
-            Ok(key) => into(&mut tables.events, table, key, key, value),
+            Ok(bytes) => into(&mut tables.events, table, key, bytes, value),
             Err(_) => Ok(()),
         },
         "object_and_event_to_versions" => match key.try_into() {
-            Ok(key) => into(&mut tables.versions, table, key, key, value),
+            Ok(bytes) => into(&mut tables.versions, table, key, bytes, value),
             Err(_) => Ok(()),
         },
         "base_to_body" => number!(tables.bases),
