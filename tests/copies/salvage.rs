@@ -74,7 +74,11 @@ fn an_intact_store_is_saved_as_a_whole() {
         Reader::open(&rescued).unwrap(),
     );
     let is_snapshot = is.snapshot().unwrap();
-    assert_eq!(was.info().unwrap(), is_snapshot.info().unwrap());
+    // It is a store of its own, with the same record.
+    let (was_info, mut is_info) = (was.info().unwrap(), is_snapshot.info().unwrap());
+    assert_ne!(was_info.store_id, is_info.store_id);
+    is_info.store_id.clone_from(&was_info.store_id);
+    assert_eq!(was_info, is_info);
     let gaps = |snapshot: &sk_tracedb::Snapshot| {
         snapshot
             .gaps(TimeRange::ALL)
@@ -120,7 +124,8 @@ fn of_damaged_stores_everything_is_saved_but_what_the_damage_hit() {
         }
         assert_eq!(saved.changes + saved.changes_lost, all, "{what}: {saved:?}");
         // A page holds a hundred changes at the very most, and more than one row of each of them.
-        assert!(saved.changes_lost < 200, "{what}: {saved:?}");
+        let dictionary = saved.notes.iter().any(|note| note.contains("dictionary"));
+        assert!(saved.changes_lost < 200 || dictionary, "{what}: {saved:?}");
         let listed: u64 = saved
             .lost
             .iter()

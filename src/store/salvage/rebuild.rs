@@ -83,6 +83,10 @@ impl Rebuild<'_, '_> {
             (kind.applies, kind.deletes, kind.body_bytes, kind.live) = (0, 0, 0, 0);
             // A new one is trained where it is missing.
             if kind.dictionary != 0 && tables.dictionaries.get(kind.dictionary)?.is_none() {
+                self.salvage.notes.push(format!(
+                    "the dictionary of {} is lost, and with it every version that was compressed with it",
+                    kind.gvk()
+                ));
                 kind.dictionary = 0;
             }
             self.kinds.insert(number.value(), kind);
