@@ -18,6 +18,19 @@ pub const BATCH_BYTES_MAX: usize = 16 << 20;
 /// Longest time that an observation waits for others to share its commit, milliseconds.
 pub const BATCH_AGE_MS_MAX: u64 = 50;
 
+/// First wait before a write that the storage failed is tried again, milliseconds.
+pub const WRITE_RETRY_MS_MIN: u64 = 500;
+/// Longest wait before a write that the storage failed is tried again, milliseconds.
+pub const WRITE_RETRY_MS_MAX: u64 = 15_000;
+/// How often a paused writer looks whether it is told to stop, milliseconds.
+pub const PAUSE_POLL_MS: u64 = 50;
+/// How often a paused writer says so in the log, seconds.
+pub const PAUSE_LOG_SECONDS: u64 = 60;
+/// Size of the reserve file, which is given up when the disk is full, bytes. Deleting rows takes a fraction of it.
+pub const RESERVE_BYTES: u64 = 4 << 20;
+/// Time between two tries to make the reserve file again, seconds.
+pub const RESERVE_RETRY_SECONDS: u64 = 60;
+
 /// Page cache of the recorder's own database, bytes.
 pub const WRITER_CACHE_BYTES: usize = 48 << 20;
 /// Page cache of a database opened for reading, bytes. One-pass scans are fastest with a small cache.

@@ -67,6 +67,11 @@ pub(super) struct RecordArgs {
     #[arg(long, value_name = "FOLDER")]
     temp_dir: Option<PathBuf>,
 
+    /// Store literal values of environment variables as keyed digests, as the data of Secrets always is (unless the entry of
+    /// v1.Secret in the config has `storeSecretData: true`).
+    #[arg(long)]
+    redact_env: bool,
+
     /// How long exports under way may take when the recorder is told to stop, seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 20)]
     grace_seconds: u64,
@@ -78,7 +83,8 @@ pub(super) fn run(args: RecordArgs) -> anyhow::Result<()> {
     let path = args.config_file.as_ref().ok_or_else(|| {
         usage("no config file\nhint: give one with -c; `sk-tracedb help` shows the other commands")
     })?;
-    let (config, warnings) = TracerConfig::load(path).map_err(usage_of)?;
+    let (mut config, warnings) = TracerConfig::load(path).map_err(usage_of)?;
+    config.redact_env = args.redact_env;
     for warning in warnings {
         tracing::warn!("{}: {warning}", path.display());
     }
@@ -160,8 +166,8 @@ async fn watch_cluster(
         return Ok(());
     };
     tracing::info!(%cluster, "recording");
-    let recorder =
-        Recorder::start(store, client, &cluster, config, clock, report)?.with_copy_grace(grace);
+    let starting = Recorder::start(store, client, &cluster, config, clock, report, stop.clone());
+    let recorder = starting.await?.with_copy_grace(grace);
     recorder.run(stop).await?;
     tracing::info!("everything is committed");
     Ok(())

@@ -6,12 +6,17 @@
 //! bounded [`Queue`]: that is [`spawn`].
 
 mod apply;
+mod list_marks;
+mod pause;
 mod queue;
 mod state;
+mod stats;
 mod thread;
 mod writer;
 
 pub use apply::Imported;
+pub use pause::Patience;
 pub use queue::{DepthGauge, Queue, QueueClosed, Queued, queue};
-pub use thread::{WriterStats, WriterThread, spawn};
-pub use writer::{Committed, Writer};
+pub use stats::{Pause, WriterStats};
+pub use thread::{WriterThread, spawn, spawn_patient};
+pub use writer::{Committed, Recovery, Writer};

@@ -8,7 +8,7 @@ use crate::clock::ManualClock;
 use crate::config::{ConfigError, TracerConfig, TrackedKind};
 use crate::ingest::{Queue, QueueClosed, Writer, WriterThread, queue, spawn};
 use crate::model::{Gvk, Item, Observation, OwnerRef};
-use crate::normalize::{NormalizeError, normalize};
+use crate::normalize::{NormalizeError, Redaction, normalize};
 use crate::store::{Store, StoreError};
 use crate::workload::{Step, Verb, Workload};
 
@@ -37,6 +37,7 @@ pub struct SimulatedRecorder {
     clock: Arc<ManualClock>,
     queue: Queue,
     writer: WriterThread,
+    redaction: Redaction,
     /// What is watched: the tracked kinds, and pods.
     watches: BTreeMap<Gvk, Option<TrackedKind>>,
 }
@@ -55,6 +56,7 @@ impl SimulatedRecorder {
         let clock = Arc::new(ManualClock::new(workload.now()));
         let mut writer = Writer::new(store)?;
         writer.begin_run(workload.now(), &config, "demo", Some(cluster))?;
+        let redaction = Redaction::new(writer.redaction_key()?, &config);
         let (queue, receiver) = queue(clock.clone());
         let writer = spawn(writer, receiver, clock.clone(), Arc::default())
             .map_err(SimulationError::Thread)?;
@@ -70,6 +72,7 @@ impl SimulatedRecorder {
             clock,
             queue,
             writer,
+            redaction,
             watches,
         };
         recorder.list(workload).await?;
@@ -85,7 +88,7 @@ impl SimulatedRecorder {
                 })
                 .await?;
             for object in workload.live_of(watch) {
-                let item = normalize(watch, tracked.as_ref(), object)?;
+                let item = normalize(watch, tracked.as_ref(), &self.redaction, object)?;
                 self.answer_owners(&item, workload).await?;
                 self.queue
                     .send(Observation::Applied {
@@ -115,7 +118,7 @@ impl SimulatedRecorder {
         let Some(tracked) = self.watches.get(&step.kind) else {
             return Ok(());
         };
-        let item = normalize(&step.kind, tracked.as_ref(), step.object)?;
+        let item = normalize(&step.kind, tracked.as_ref(), &self.redaction, step.object)?;
         let resource_version = Some(workload.resource_version().to_string());
         let watch = step.kind;
         if step.verb == Verb::Add {

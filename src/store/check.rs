@@ -12,8 +12,9 @@ use redb::{Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase};
 
 use super::StoreError;
 use super::mark::{self, Origin};
-use super::open::{MODE, open_error};
+use super::open::open_error;
 use super::overlay::Overlay;
+use super::place::Place;
 use super::tables::META;
 use crate::limits::READER_CACHE_BYTES;
 
@@ -36,11 +37,7 @@ pub(super) enum Found {
 pub(super) fn open_read_only(path: &Path) -> Result<Found, StoreError> {
     // Before it is opened: a writer that closes it in between leaves a file that is checked once too often.
     let closed = is_closed(path)?;
-    let read_only = redb::Builder::new()
-        .set_concurrency_mode(MODE)
-        .set_cache_size(READER_CACHE_BYTES)
-        .open_read_only(path);
-    match read_only {
+    match Place::File.read(path) {
         Ok(database) if closed => {
             let origin = origin_of(&database, path)?;
             Ok(Found::Closed(Arc::new(database), origin))

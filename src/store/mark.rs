@@ -129,11 +129,12 @@ pub(super) fn close(database: Database, path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A database that is closed with its mark when the last handle on it is gone.
+/// A database that is closed when it is dropped, with the mark of its file.
 pub(super) struct OwnFile {
     /// There until the file is closed.
     database: Option<Database>,
     path: PathBuf,
+    marked: bool,
 }
 
 impl OwnFile {
@@ -141,7 +142,15 @@ impl OwnFile {
         Self {
             database: Some(database),
             path: path.to_owned(),
+            marked: true,
         }
+    }
+
+    /// Of something that is no file.
+    pub(super) fn unmarked(database: Database, path: &Path) -> Self {
+        let mut own = Self::new(database, path);
+        own.marked = false;
+        own
     }
 
     /// The database.
@@ -151,10 +160,22 @@ impl OwnFile {
             .ok_or_else(|| StoreError::Refused("the store has been closed".to_owned()))
     }
 
-    /// Closes the file now, and tells what goes wrong.
+    /// Closes it now, and tells what goes wrong.
     pub(super) fn close(mut self) -> Result<(), StoreError> {
+        self.close_once()
+    }
+
+    /// Lets go of a database that has failed.
+    pub(super) fn abandon(mut self) {
+        drop(self.database.take());
+    }
+
+    fn close_once(&mut self) -> Result<(), StoreError> {
         match self.database.take() {
-            Some(database) => close(database, &self.path),
+            Some(database) if self.marked => close(database, &self.path),
+            Some(database) => database
+                .close()
+                .map_err(super::open::open_error(&self.path)),
             None => Ok(()),
         }
     }
@@ -162,9 +183,7 @@ impl OwnFile {
 
 impl Drop for OwnFile {
     fn drop(&mut self) {
-        if let Some(database) = self.database.take()
-            && let Err(error) = close(database, &self.path)
-        {
+        if let Err(error) = self.close_once() {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "the store was not closed cleanly; it is repaired when it is opened next"

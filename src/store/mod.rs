@@ -7,11 +7,17 @@
 //! docs/format.md writes the format down.
 
 mod backup;
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod body;
+#[cfg(not(feature = "bench"))]
 pub(crate) mod body;
 mod check;
 mod codec;
 mod create;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 pub(crate) mod headers;
 pub(crate) mod keys;
 pub(crate) mod lookup;
@@ -20,8 +26,11 @@ mod meta;
 mod open;
 mod overlay;
 mod pins;
+mod place;
 mod progress;
+mod read_handle;
 mod reader;
+mod reserve;
 pub(crate) mod rows;
 mod salvage;
 pub(crate) mod scratch;
@@ -33,7 +42,7 @@ pub(crate) mod versions;
 
 pub use backup::{Backup, BackupSummary, Provenance};
 pub use check::hush_guarded_panics;
-pub use error::StoreError;
+pub use error::{StorageFailure, StoreError};
 pub use meta::SCHEMA_VERSION;
 pub use open::{OpenOptions, Store};
 pub use pins::{CopyGrace, CopyGraceOptions, CopyGraceStats};
@@ -44,8 +53,13 @@ pub use size::{SizeOnDisk, TableSize};
 pub use snapshot::Snapshot;
 pub use verify::{Finding, Verification, verify};
 
+#[cfg(test)]
+pub(crate) use codec::seal;
 pub(crate) use codec::unseal;
 pub(crate) use create::{folder_of, sync_folder_of};
-pub(crate) use meta::{WRITER, claim_cluster, cluster_id, set_schema, store_id};
+pub(crate) use meta::{
+    WRITER, claim_cluster, cluster_id, ensure_redaction_key, redaction_key, set_schema, store_id,
+};
+pub(crate) use reserve::Reserve;
 pub(crate) use snapshot::{read_kinds, read_watches};
 pub(crate) use tables::{ReadTables, Tables, WriteTables};

@@ -8,8 +8,9 @@ use redb::{Database, ReadOnlyDatabase, ReadableDatabase};
 
 use super::body::compress::Decompressor;
 use super::check::{self, Found};
-use super::mark::{Origin, OwnFile};
+use super::mark::Origin;
 use super::open::{check_magic, schema_of};
+use super::read_handle::ReadHandle;
 use super::{SCHEMA_VERSION, Snapshot, StoreError};
 
 /// A handle for reading a store. Cheap to clone. It never changes the file.
@@ -25,12 +26,12 @@ pub struct Reader {
 /// the last handle on it goes.
 #[derive(Clone)]
 pub(super) enum Source {
-    /// The database that this process writes.
-    Own(Arc<OwnFile>),
     /// A private overlay over a file that was not closed cleanly.
     Overlay(Arc<Database>),
     /// A cleanly closed file, or one that another process is writing.
     ReadOnly(Arc<ReadOnlyDatabase>),
+    /// What this process is writing.
+    BesideWriter(Arc<ReadHandle>),
 }
 
 impl Reader {
@@ -53,9 +54,9 @@ impl Reader {
         })
     }
 
-    pub(super) fn of_writer(database: Arc<OwnFile>, path: &Path) -> Self {
+    pub(super) fn beside_writer(handle: ReadHandle, path: &Path) -> Self {
         Self {
-            source: Source::Own(database),
+            source: Source::BesideWriter(Arc::new(handle)),
             path: path.to_owned(),
             decompressor: Arc::default(),
         }
@@ -80,7 +81,7 @@ impl Reader {
 
     fn of_source(source: Source, path: &Path) -> Result<Self, StoreError> {
         let schema = match &source {
-            Source::Own(own) => schema_of(own.database()?, path)?,
+            Source::BesideWriter(_) => SCHEMA_VERSION,
             Source::Overlay(database) => schema_of(&**database, path)?,
             Source::ReadOnly(database) => schema_of(&**database, path)?,
         };
@@ -114,9 +115,9 @@ impl Reader {
     /// A read transaction. It must not outlive this handle and its clones.
     pub(super) fn begin_read(&self) -> Result<redb::ReadTransaction, StoreError> {
         Ok(match &self.source {
-            Source::Own(own) => own.database()?.begin_read()?,
             Source::Overlay(database) => database.begin_read()?,
             Source::ReadOnly(database) => database.begin_read()?,
+            Source::BesideWriter(handle) => handle.begin_read()?,
         })
     }
 }

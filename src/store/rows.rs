@@ -12,7 +12,12 @@ macro_rules! row_of {
         impl Row for $row {
             const TABLE: &'static str = $table;
         }
-    )*};
+    )*
+        /// Each row type's table, and how to read a row and write it again.
+        #[cfg(any(test, feature = "fuzzing"))]
+        pub(super) const RECODERS: &[(&str, super::codec::Recode)] =
+            &[$(($table, super::codec::recode::<$row>)),*];
+    };
 }
 
 row_of! {
@@ -309,6 +314,21 @@ impl KindRow {
     pub(crate) fn gvk(&self) -> Gvk {
         Gvk::new(&*self.group, &*self.version, &*self.kind)
     }
+}
+
+/// The number that stands for a group and kind, whatever the version: the least of its kind numbers. It never changes,
+/// for later versions get greater ones.
+pub(crate) fn identity_kind<'r>(
+    kinds: impl IntoIterator<Item = (&'r u64, &'r KindRow)>,
+    group: &str,
+    kind: &str,
+) -> Option<u32> {
+    kinds
+        .into_iter()
+        .filter(|(_, row)| row.group == group && row.kind == kind)
+        .map(|(number, _)| *number)
+        .min()
+        .and_then(|number| u32::try_from(number).ok())
 }
 
 /// Where the writer stands; one row, rewritten with every commit.

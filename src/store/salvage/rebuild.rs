@@ -13,6 +13,7 @@ use crate::store::lookup::{FIRST, Lookup};
 use crate::store::progress::Counter;
 use crate::store::rows::{
     CHANGE_HASH_BYTES, EpochRow, IncarnationRow, KindRow, ObjectRow, PodRow, WatchRow, WriterRow,
+    identity_kind,
 };
 use crate::store::tables::{ReadTables, WriteTables, get, put, row};
 use crate::store::versions::group::{Group, Keyframe, Version};
@@ -422,7 +423,9 @@ impl Rebuild<'_, '_> {
                     keys::object(&key, id).as_slice(),
                     &object,
                 )?;
-                let alive = keys::epoch_object(0, &key, id);
+                // Every version has its kind, so the object's group and kind have their number.
+                let kind = identity_kind(&self.kinds, &key.group, &key.kind).unwrap_or_default();
+                let alive = keys::epoch_object(0, kind, id);
                 tables.alive.insert(alive.as_slice(), [].as_slice())?;
             }
             Ok(())

@@ -10,7 +10,9 @@ use crate::store::body::compress::Decompressor;
 use crate::store::codec::{Row, hex};
 use crate::store::lookup::{FIRST, Lookup};
 use crate::store::progress::Counter;
-use crate::store::rows::{IncarnationRow, KindRow, ObjectRow, PodRow, SiblingRow, WriterRow};
+use crate::store::rows::{
+    IncarnationRow, KindRow, ObjectRow, PodRow, SiblingRow, WriterRow, identity_kind,
+};
 use crate::store::tables::{ReadTables, SealedKey, row};
 use crate::store::versions::group::{Group, Keyframe};
 use crate::store::versions::{self, base};
@@ -243,8 +245,14 @@ impl Checking<'_, '_> {
             }
             if object.live {
                 *live.entry(object.kind).or_default() += 1;
-                let entry = keys::epoch_object(self.writer.epoch, &key, id);
-                if tables.alive.get(entry.as_slice())?.is_none() {
+                let listed = match identity_kind(self.snapshot.kinds(), &key.group, &key.kind) {
+                    Some(kind) => {
+                        let entry = keys::epoch_object(self.writer.epoch, kind, id);
+                        tables.alive.get(entry.as_slice())?.is_some()
+                    }
+                    None => false,
+                };
+                if !listed {
                     let what =
                         format!("it exists and is not listed in epoch {}", self.writer.epoch);
                     self.findings.add(ObjectRow::TABLE, &name, what);
@@ -314,13 +322,10 @@ impl Checking<'_, '_> {
             let parsed = self
                 .findings
                 .keep(keys::epoch_object_of(TABLE, bytes.value()))?;
-            let Some((key, id)) = parsed else { continue };
-            if tables
-                .objects
-                .get(keys::object(&key, id).as_slice())?
-                .is_none()
-            {
-                let what = format!("there is no object {id}, {key}");
+            let Some(id) = parsed else { continue };
+            let object = self.findings.keep(tables.incarnation_object(id))?.flatten();
+            if object.is_none() {
+                let what = format!("there is no object {id}");
                 self.findings.add(TABLE, &hex(bytes.value()), what);
             }
         }
