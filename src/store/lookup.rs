@@ -3,17 +3,23 @@
 use redb::ReadableTable;
 
 use super::rows::{
-    EpochRow, EventRow, HistoryRow, IncarnationRow, ObjectRow, OwnerRow, PodRow, WriterRow,
+    EpochRow, EventRow, HistoryRow, HorizonRow, IncarnationRow, ObjectRow, OwnerRow, PodRow, WriterRow,
 };
 use super::tables::{Tables, get, row};
 use super::{StoreError, codec, keys, meta};
-use crate::model::{EventKey, ObjectKey, Timestamp, Uid};
+use crate::model::{EventKey, Horizon, ObjectKey, Timestamp, Uid};
 
 /// Point reads.
 pub(crate) trait Lookup: Tables + Sized {
     /// Where the writer stands. The default (nothing written yet) in a new store.
     fn writer_row(&self) -> Result<WriterRow, StoreError> {
         Ok(get(self.meta(), meta::WRITER)?.unwrap_or_default())
+    }
+
+    /// How far retention has dropped.
+    fn horizon(&self) -> Result<Horizon, StoreError> {
+        let row = get::<_, HorizonRow>(self.meta(), meta::HORIZON)?;
+        Ok(row.map_or(Horizon::NONE, Horizon::from))
     }
 
     /// The newest incarnation of a name, with its id.

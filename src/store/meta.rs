@@ -22,6 +22,8 @@ const STORE_ID: &str = "store_id";
 const CLUSTER_ID: &str = "cluster_id";
 /// Meta key: [`super::rows::WriterRow`].
 pub(crate) const WRITER: &str = "writer";
+/// Meta key: [`super::rows::HorizonRow`]; absent while nothing has been dropped.
+pub(crate) const HORIZON: &str = "horizon";
 
 type MetaTable<'txn> = redb::Table<'txn, &'static str, &'static [u8]>;
 

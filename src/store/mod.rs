@@ -14,12 +14,14 @@ pub(crate) mod lookup;
 mod meta;
 mod open;
 mod overlay;
+mod pins;
 mod reader;
 pub(crate) mod rows;
 pub(crate) mod scratch;
 mod size;
 mod snapshot;
 pub(crate) mod tables;
+mod volume;
 
 pub use error::StoreError;
 pub use meta::SCHEMA_VERSION;
@@ -27,9 +29,11 @@ pub use open::{OpenOptions, Store};
 pub use reader::Reader;
 pub use size::{SizeOnDisk, TableSize};
 pub use snapshot::Snapshot;
+pub use volume::{Room, allocated_bytes};
 
 pub(crate) use codec::seal;
 pub(crate) use create::{folder_of, sync_folder_of};
-pub(crate) use meta::{WRITER, claim_cluster, cluster_id, set_schema, store_id};
+pub(crate) use meta::{HORIZON, WRITER, claim_cluster, cluster_id, set_schema, store_id};
+pub(crate) use pins::{Pin, Pins};
 pub(crate) use snapshot::{read_kinds, read_watches};
 pub(crate) use tables::{ReadTables, Tables, WriteTables};

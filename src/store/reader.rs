@@ -8,13 +8,16 @@ use redb::{Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase};
 
 use super::open::{MODE, check_magic, open_error, schema_of};
 use super::overlay::Overlay;
-use super::{SCHEMA_VERSION, Snapshot, StoreError};
+use super::{Pin, Pins, SCHEMA_VERSION, Snapshot, StoreError};
 use crate::limits::READER_CACHE_BYTES;
+use crate::model::{Horizon, Timestamp};
 
 /// A handle for reading a store. Cheap to clone. It never changes the file.
 #[derive(Clone)]
 pub struct Reader {
     source: Source,
+    /// Where this process may drop rows: what is being exported of them.
+    pins: Option<Arc<Pins>>,
     path: PathBuf,
 }
 
@@ -55,13 +58,15 @@ impl Reader {
         }
         Ok(Self {
             source,
+            pins: None,
             path: path.to_owned(),
         })
     }
 
-    pub(super) fn of_writer(database: Arc<Database>, path: &Path) -> Self {
+    pub(super) fn of_writer(database: Arc<Database>, pins: Arc<Pins>, path: &Path) -> Self {
         Self {
             source: Source::Database(database),
+            pins: Some(pins),
             path: path.to_owned(),
         }
     }
@@ -69,6 +74,20 @@ impl Reader {
     /// Where the file is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Keeps retention in this process from dropping what a window from `start` on needs. `None`: nothing in this
+    /// process drops anything of this store.
+    ///
+    /// # Errors
+    /// The horizon, where it lies behind `start`.
+    pub(crate) fn pin(&self, start: Timestamp) -> Result<Option<Pin>, Horizon> {
+        self.pins.as_ref().map(|pins| pins.pin(start)).transpose()
+    }
+
+    /// Whether another process may be writing the store, and drop rows without asking.
+    pub(crate) fn is_of_another_process(&self) -> bool {
+        matches!(self.source, Source::ReadOnly(_))
     }
 
     /// A consistent view of everything that has been committed so far. Holding it keeps pages from being reused, so

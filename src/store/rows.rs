@@ -4,7 +4,7 @@
 use bincode::{Decode, Encode};
 
 use super::codec::Row;
-use crate::model::{Action, Gvk, ObjectKey, OwnerFacts, OwnerRef, Uid};
+use crate::model::{Action, EventKey, Gvk, Horizon, Timestamp, ObjectKey, OwnerFacts, OwnerRef, Uid};
 
 macro_rules! row_of {
     ($($row:ident in $table:literal;)*) => {$(
@@ -28,6 +28,7 @@ row_of! {
     WatchRow in "kind_to_watch";
     KindRow in "kind_id_to_kind";
     WriterRow in "meta";
+    HorizonRow in "meta";
 }
 
 /// A change: everything that planning an export needs, without the body.
@@ -320,4 +321,30 @@ pub(crate) struct WriterRow {
     pub last_gap: u64,
     /// Earliest time in the record; meaningful once there is a run.
     pub first_us: i64,
+}
+
+/// How far retention has dropped; see [`Horizon`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct HorizonRow {
+    pub at_us: i64,
+    pub seq: u64,
+}
+
+impl From<Horizon> for HorizonRow {
+    fn from(horizon: Horizon) -> Self {
+        let event = horizon.event();
+        Self {
+            at_us: event.at.as_micros(),
+            seq: event.seq,
+        }
+    }
+}
+
+impl From<HorizonRow> for Horizon {
+    fn from(row: HorizonRow) -> Self {
+        Self::before(EventKey {
+            at: Timestamp::from_micros(row.at_us),
+            seq: row.seq,
+        })
+    }
 }

@@ -9,7 +9,7 @@ use super::lookup::Lookup;
 use super::rows::{KindRow, WatchRow, WriterRow};
 use super::tables::{ReadTables, row};
 use super::{StoreError, codec};
-use crate::model::Gvk;
+use crate::model::{Gvk, Horizon};
 
 /// Everything that had been committed at one moment. Later commits do not change it.
 ///
@@ -19,6 +19,7 @@ pub struct Snapshot {
     txn: redb::ReadTransaction,
     writer: WriterRow,
     kinds: BTreeMap<u64, KindRow>,
+    horizon: Horizon,
     path: PathBuf,
 }
 
@@ -27,11 +28,13 @@ impl Snapshot {
         let tables = ReadTables::open(&txn)?;
         let writer = tables.writer_row()?;
         let kinds = read_kinds(&tables.kinds)?;
+        let horizon = tables.horizon()?;
         Ok(Self {
             tables,
             txn,
             writer,
             kinds,
+            horizon,
             path,
         })
     }
@@ -39,6 +42,11 @@ impl Snapshot {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// How far retention has dropped: what lies before cannot be asked for.
+    pub fn horizon(&self) -> Horizon {
+        self.horizon
     }
 
     pub(crate) fn tables(&self) -> &ReadTables {
