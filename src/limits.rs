@@ -53,6 +53,8 @@ pub const OWNER_LOOKUPS_BEFORE_LIST: usize = 64;
 pub const EPOCH_ROWS_MIN: u64 = 16_384;
 /// How many times the rows that an epoch began with it has to hold before a new one begins.
 pub const EPOCH_GROWTH: u64 = 3;
+/// UIDs of owners that are touched while unused ones are looked for, above which the search begins anew.
+pub const SWEEP_TOUCHED_MAX: usize = 65_536;
 /// Gaps listed in the summary of an export.
 pub const GAPS_REPORTED_MAX: usize = 1_000;
 

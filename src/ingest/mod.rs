@@ -11,7 +11,7 @@ mod state;
 mod thread;
 mod writer;
 
-pub use apply::Imported;
+pub use apply::{Effort, Imported, Retained};
 pub use queue::{DepthGauge, Queue, QueueClosed, Queued, queue};
 pub use thread::{WriterStats, WriterThread, spawn};
 pub use writer::{Committed, Writer};

@@ -3,11 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use super::apply::Sweep;
 use crate::config::TracerConfig;
-use crate::model::{EventKey, Gvk, Timestamp, Uid, WatchId};
+use crate::model::{EventKey, Gvk, Horizon, Timestamp, Uid, WatchId};
 use crate::store::lookup::Lookup;
 use crate::store::rows::{KindRow, WatchRow, WriterRow};
 use crate::store::{StoreError, Tables, read_kinds, read_watches};
+
+/// What a change weighs besides its object: its rows in the tables and indexes, bytes.
+const CHANGE_WEIGHT: u64 = 512;
 
 /// The writer's memory.
 #[derive(Debug)]
@@ -16,6 +20,10 @@ pub(super) struct WriterState {
     pub(super) kinds: Kinds,
     pub(super) watches: BTreeMap<WatchId, Watch>,
     pub(super) config: TracerConfig,
+    /// How far retention has dropped.
+    pub(super) horizon: Horizon,
+    /// A search for lifecycles and owners that are not needed any more.
+    pub(super) sweep: Option<Sweep>,
 }
 
 /// One watch.
@@ -64,6 +72,8 @@ impl WriterState {
             },
             watches: watches.collect(),
             config: TracerConfig::default(),
+            horizon: tables.horizon()?,
+            sweep: None,
         })
     }
 
@@ -125,6 +135,16 @@ impl Kinds {
             update(row);
             self.dirty.insert(number);
         }
+    }
+
+    /// What the recorded changes weigh: bytes of their objects as MessagePack, and what a change costs besides.
+    pub(super) fn weight(&self) -> u64 {
+        let weigh = |row: &KindRow| {
+            let changes = row.applies.saturating_add(row.deletes);
+            row.body_bytes
+                .saturating_add(changes.saturating_mul(CHANGE_WEIGHT))
+        };
+        self.rows.values().map(weigh).fold(0, u64::saturating_add)
     }
 
     /// The rows that changed since the last call.

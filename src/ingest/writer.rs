@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::apply::{Apply, Imported, RunStart};
+use super::apply::{Apply, Effort, Imported, Retained, RunStart, Sweep};
 use super::state::WriterState;
 use crate::config::TracerConfig;
-use crate::model::{EventKey, Observation, Timestamp, WatchId};
+use crate::model::{EventKey, Horizon, Observation, Timestamp, WatchId};
 use crate::store::{Reader, Store, StoreError, WriteTables};
 
 /// Owns the write handle of a store and decides what observations mean.
@@ -140,6 +140,48 @@ impl Writer {
         self.transaction(|apply| apply.run_ended(at))?;
         self.running = false;
         Ok(())
+    }
+
+    /// Drops a bounded piece of what lies before `target`, as one transaction; call it until it is done. Windows that
+    /// start at the horizon or later export as before. What is being exported in this process stays, and the horizon
+    /// stops in front of it, unless `force` is given.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn retain(
+        &mut self,
+        target: Horizon,
+        effort: Effort,
+        force: bool,
+    ) -> Result<Retained, StoreError> {
+        let target = self.store.pins().claim(target, force);
+        let mut retained = Retained::default();
+        self.transaction(|apply| {
+            retained = apply.retain(target, effort)?;
+            Ok(())
+        })?;
+        Ok(retained)
+    }
+
+    /// Has the next calls of [`Writer::retain`] look for lifecycles, owners and gaps that are not needed any more: a pass
+    /// over their tables.
+    pub fn begin_sweep(&mut self) {
+        self.state.sweep = Some(Sweep::new(self.state.horizon));
+    }
+
+    /// Whether such a pass is under way.
+    pub fn is_sweeping(&self) -> bool {
+        self.state.sweep.is_some()
+    }
+
+    /// How far has been dropped.
+    pub fn horizon(&self) -> Horizon {
+        self.state.horizon
+    }
+
+    /// Size of what is recorded, in a unit of its own that grows and shrinks as what is stored does.
+    pub fn weight(&self) -> u64 {
+        self.state.kinds.weight()
     }
 
     fn require_run(&self) -> Result<(), StoreError> {
