@@ -31,6 +31,9 @@ pub const TRACE_EVENT_BYTES_MAX: usize = 4 << 20;
 pub const SCRATCH_BYTES_MAX: usize = 8 << 20;
 /// Longest life of one read transaction of an export's stream pass, milliseconds.
 pub const READ_TXN_MS_MAX: u64 = 2_000;
+/// How long an export of a file that another process writes keeps its first snapshot, seconds. It keeps the rows that the
+/// other's retention drops meanwhile; the file may grow by as much as is written in that time.
+pub const EXPORT_SNAPSHOT_SECONDS_MAX: u64 = 60;
 
 /// Items of one page of a list.
 pub const LIST_PAGE_ITEMS: u32 = 500;

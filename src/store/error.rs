@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::model::Timestamp;
+
 /// An error of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -88,6 +90,17 @@ pub enum StoreError {
         path: PathBuf,
         /// What redb says of it.
         reason: String,
+    },
+    /// A question about what retention has dropped.
+    #[error(
+        "what was recorded before {horizon} has been dropped by retention; {at} lies before that\nhint: ask for \
+         {horizon} or later, or look into a backup"
+    )]
+    BeforeHorizon {
+        /// The time that was asked for.
+        at: Timestamp,
+        /// From where on the record is complete.
+        horizon: Timestamp,
     },
     /// A request that cannot be carried out on this store.
     #[error("{0}")]

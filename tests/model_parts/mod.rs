@@ -5,4 +5,4 @@ mod compare;
 mod play;
 pub mod rules;
 
-pub use play::{Op, Play, op};
+pub use play::{Act, Op, Play, op};
