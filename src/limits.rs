@@ -183,3 +183,44 @@ pub const STORAGE_ABORT_SECONDS_MAX: u64 = 10;
 const _: () = assert!(STORAGE_PART_BYTES >= 5 << 20 && STORAGE_PARTS_UNDER_WAY_MAX >= 1);
 /// Bytes of a trace that are encoded before they are written, while no snapshot of the store is held.
 pub const EXPORT_STAGE_BYTES: usize = 1 << 20;
+
+/// Of what a store's file could grow to on its volume, how much it may take by default, percent.
+pub const VOLUME_SHARE_PERCENT_MAX: u32 = 80;
+/// Smallest size limit of a file, bytes: one batch and what commits need besides must fit.
+pub const RETENTION_SIZE_BYTES_MIN: u64 = 16 << 20;
+/// Room between a file that counts as full and its limit, bytes, at least and at most; else an eighth of the limit. It
+/// takes what one batch writes before anything is dropped for it.
+pub const SIZE_HEADROOM_BYTES_MIN: u64 = 4 << 20;
+/// See [`SIZE_HEADROOM_BYTES_MIN`].
+pub const SIZE_HEADROOM_BYTES_MAX: u64 = 1 << 30;
+/// What is kept whatever the size, seconds.
+pub const SIZE_KEEPS_SECONDS_MIN: i64 = 60;
+/// By age, the horizon moves in so many steps for the whole age ...
+pub const AGE_STEPS: i64 = 64;
+/// ... each of at most so many seconds.
+pub const AGE_STEP_SECONDS_MAX: i64 = 60;
+/// Time that retention works on one piece, milliseconds, its commit aside.
+pub const RETENTION_WORK_MS_MAX: u64 = 20;
+/// Time that one piece of retention may hold back a commit, milliseconds: pieces that take longer become smaller.
+pub const RETENTION_PIECE_MS_MAX: u64 = 40;
+/// Rows that one piece of retention reads or drops, at least.
+pub const RETENTION_ROWS_MIN: usize = 64;
+/// Rows that one piece of retention reads or drops, at most.
+pub const RETENTION_ROWS_MAX: usize = 4_096;
+/// Share of the writer's time that retention may take, percent.
+pub const RETENTION_SHARE_PERCENT: u32 = 20;
+/// The same while the file is about to reach its limit, percent.
+pub const RETENTION_SHARE_PERCENT_PRESSED: u32 = 80;
+/// Time whose unused share retention may take later, milliseconds.
+pub const SHARE_MEMORY_MS: i64 = 1_000;
+/// How often retention looks whether there is something to do, milliseconds.
+pub const RETENTION_IDLE_MS: u64 = 1_000;
+/// Unused lifecycles and owners are looked for when this part of all changes has been dropped since ...
+pub const SWEEP_PARTS: u64 = 8;
+/// ... and so many changes at least.
+pub const SWEEP_CHANGES_MIN: u64 = 4_096;
+
+const _: () = assert!(
+    RETENTION_WORK_MS_MAX < RETENTION_PIECE_MS_MAX && RETENTION_PIECE_MS_MAX <= BATCH_AGE_MS_MAX,
+    "retention must not hold back a commit for longer than a batch waits"
+);

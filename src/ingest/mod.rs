@@ -2,16 +2,18 @@
 //!
 //! [`Writer`] owns the one write handle of a store: it turns a batch of observations into one transaction and
 //! acknowledges after the commit. `apply` holds the rules of what an observation changes (R1 to R11, R14, R17); `state`
-//! is what the writer remembers between transactions. A recorder runs a [`Writer`] on its own thread behind the
-//! bounded [`Queue`]: that is [`spawn`].
+//! is what the writer remembers between transactions; `retention` drops what is too old or too much. A recorder runs a [`Writer`] on its own thread behind the
+//! bounded [`Queue`]: that is [`spawn`] and [`spawn_retaining`].
 
 mod apply;
 mod queue;
+mod retention;
 mod state;
 mod thread;
 mod writer;
 
 pub use apply::{Effort, Imported, Retained};
 pub use queue::{DepthGauge, Queue, QueueClosed, Queued, queue};
-pub use thread::{WriterStats, WriterThread, spawn};
+pub use retention::{Retention, RetentionPolicy, RetentionStats};
+pub use thread::{WriterStats, WriterThread, spawn, spawn_retaining};
 pub use writer::{Committed, Writer};

@@ -137,6 +137,12 @@ impl Kinds {
         }
     }
 
+    /// The recorded changes.
+    pub(super) fn changes(&self) -> u64 {
+        let count = |row: &KindRow| row.applies.saturating_add(row.deletes);
+        self.rows.values().map(count).fold(0, u64::saturating_add)
+    }
+
     /// What the recorded changes weigh: bytes of their objects as MessagePack, and what a change costs besides.
     pub(super) fn weight(&self) -> u64 {
         let weigh = |row: &KindRow| {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::{Committed, Queued, Writer};
+use super::{Committed, Queued, Retention, RetentionStats, Writer};
 use crate::clock::Clock;
 use crate::limits::{BATCH_AGE_MS_MAX, BATCH_BYTES_MAX, BATCH_OBSERVATIONS_MAX};
 use crate::store::StoreError;
@@ -27,6 +27,8 @@ pub struct WriterStats {
     pub slowest_us: AtomicU64,
     /// Time of the last commit, microseconds since the Unix epoch.
     pub last_commit_us: AtomicU64,
+    /// What retention has done.
+    pub retention: RetentionStats,
 }
 
 /// The running thread.
@@ -54,7 +56,7 @@ impl WriterThread {
     }
 }
 
-/// Starts the thread. It counts in `stats`, which may be shared before and after.
+/// Starts the thread on a store that keeps everything. It counts in `stats`, which may be shared before and after.
 ///
 /// # Errors
 /// When the system gives no thread.
@@ -64,11 +66,26 @@ pub fn spawn(
     clock: Arc<dyn Clock>,
     stats: Arc<WriterStats>,
 ) -> std::io::Result<WriterThread> {
+    spawn_retaining(writer, Retention::default(), receiver, clock, stats)
+}
+
+/// Starts the thread; between its batches, and while there are none, it drops what `retention` does not keep.
+///
+/// # Errors
+/// When the system gives no thread.
+pub fn spawn_retaining(
+    writer: Writer,
+    retention: Retention,
+    receiver: mpsc::Receiver<Queued>,
+    clock: Arc<dyn Clock>,
+    stats: Arc<WriterStats>,
+) -> std::io::Result<WriterThread> {
     let timer = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()?;
     let work = Work {
         writer,
+        retention,
         receiver,
         clock,
         stats,
@@ -80,8 +97,18 @@ pub fn spawn(
     Ok(WriterThread { handle })
 }
 
+/// What the writer does next.
+enum Next {
+    Batch(Vec<Queued>),
+    /// Nothing came in time.
+    Nothing,
+    /// Nothing will come any more.
+    Closed,
+}
+
 struct Work {
     writer: Writer,
+    retention: Retention,
     receiver: mpsc::Receiver<Queued>,
     clock: Arc<dyn Clock>,
     stats: Arc<WriterStats>,
@@ -90,29 +117,50 @@ struct Work {
 
 impl Work {
     fn run(mut self) -> Result<Writer, StoreError> {
-        while let Some(batch) = self.next_batch() {
-            let started = Instant::now();
-            let observations = batch.len() as u64;
-            // Shares of the queue are given back when the batch is dropped: after the commit.
-            let mut shares = Vec::with_capacity(batch.len());
-            let committed = self.writer.append(batch.into_iter().map(|queued| {
-                shares.push(queued.share);
-                (queued.at, queued.observation)
-            }))?;
-            drop(shares);
-            self.count(observations, &committed, started.elapsed());
+        let mut wait = Duration::ZERO;
+        loop {
+            match self.next_batch(wait) {
+                Next::Batch(batch) => self.append(batch)?,
+                Next::Nothing => {}
+                Next::Closed => break,
+            }
+            let now = self.clock.now();
+            wait = self
+                .retention
+                .step(&mut self.writer, now, &self.stats.retention)?;
         }
         self.writer.end_run(self.clock.now())?;
         Ok(self.writer)
     }
 
-    /// Waits for the first observation, then for more of them until the batch is full or old enough. `None`: no more.
-    fn next_batch(&mut self) -> Option<Vec<Queued>> {
-        let first = self.receiver.blocking_recv()?;
+    fn append(&mut self, batch: Vec<Queued>) -> Result<(), StoreError> {
+        let started = Instant::now();
+        let observations = batch.len() as u64;
+        // Shares of the queue are given back when the batch is dropped: after the commit.
+        let mut shares = Vec::with_capacity(batch.len());
+        let committed = self.writer.append(batch.into_iter().map(|queued| {
+            shares.push(queued.share);
+            (queued.at, queued.observation)
+        }))?;
+        drop(shares);
+        self.count(observations, &committed, started.elapsed());
+        Ok(())
+    }
+
+    /// Waits for the first observation for so long, then for more of them until the batch is full or old enough.
+    fn next_batch(&mut self, wait: Duration) -> Next {
+        let receiver = &mut self.receiver;
+        let first = self
+            .timer
+            .block_on(async { tokio::time::timeout(wait, receiver.recv()).await });
+        let first = match first {
+            Ok(Some(first)) => first,
+            Ok(None) => return Next::Closed,
+            Err(_) => return Next::Nothing,
+        };
         let mut bytes = first.observation.weight_bytes();
         let mut batch = vec![first];
         let deadline = tokio::time::Instant::now() + Duration::from_millis(BATCH_AGE_MS_MAX);
-        let receiver = &mut self.receiver;
         self.timer.block_on(async {
             while batch.len() < BATCH_OBSERVATIONS_MAX && bytes < BATCH_BYTES_MAX {
                 match tokio::time::timeout_at(deadline, receiver.recv()).await {
@@ -124,7 +172,7 @@ impl Work {
                 }
             }
         });
-        Some(batch)
+        Next::Batch(batch)
     }
 
     fn count(&self, observations: u64, committed: &Committed, took: Duration) {

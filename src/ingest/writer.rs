@@ -7,6 +7,7 @@ use super::apply::{Apply, Effort, Imported, Retained, RunStart, Sweep};
 use super::state::WriterState;
 use crate::config::TracerConfig;
 use crate::model::{EventKey, Horizon, Observation, Timestamp, WatchId};
+use crate::store::lookup::Lookup;
 use crate::store::{Reader, Store, StoreError, WriteTables};
 
 /// Owns the write handle of a store and decides what observations mean.
@@ -177,6 +178,26 @@ impl Writer {
     /// How far has been dropped.
     pub fn horizon(&self) -> Horizon {
         self.state.horizon
+    }
+
+    /// The place behind the next `changes` changes that have not been dropped: a horizon that so many lie before.
+    pub(super) fn horizon_behind(&self, changes: usize) -> Result<Horizon, StoreError> {
+        let mut behind = self.state.horizon;
+        for event in self
+            .store
+            .read_tables()?
+            .events_from(behind.event())?
+            .take(changes)
+        {
+            let EventKey { at, seq } = event?;
+            behind = Horizon::before(EventKey { at, seq: seq + 1 });
+        }
+        Ok(behind)
+    }
+
+    /// Changes in the record.
+    pub fn changes(&self) -> u64 {
+        self.state.kinds.changes()
     }
 
     /// Size of what is recorded, in a unit of its own that grows and shrinks as what is stored does.

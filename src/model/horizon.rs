@@ -50,7 +50,11 @@ impl Horizon {
         let micros = self.first_start().as_micros();
         let second = micros.div_euclid(MICROS_PER_SECOND);
         let exact = micros.rem_euclid(MICROS_PER_SECOND) == 0;
-        Timestamp::from_seconds(if exact { second } else { second.saturating_add(1) })
+        Timestamp::from_seconds(if exact {
+            second
+        } else {
+            second.saturating_add(1)
+        })
     }
 
     /// Whether the record is complete from `start` on.

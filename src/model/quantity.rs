@@ -31,7 +31,10 @@ impl FromStr for ByteSize {
 }
 
 fn bytes_of(text: &str) -> Option<u64> {
-    let number_len = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.').len();
+    let number_len = text.len()
+        - text
+            .trim_start_matches(|c: char| c.is_ascii_digit() || c == '.')
+            .len();
     let (number, unit) = text.split_at_checked(number_len)?;
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
     if whole.is_empty() || fraction.is_empty() || fraction.len() > FRACTION_DIGITS_MAX {
@@ -41,7 +44,9 @@ fn bytes_of(text: &str) -> Option<u64> {
     let scale = 10u128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
     let fraction: u128 = fraction.parse().ok()?;
     let unit = unit_bytes(unit.trim_start_matches(' '))?;
-    let bytes = whole.checked_mul(unit)?.checked_add(fraction.checked_mul(unit)? / scale)?;
+    let bytes = whole
+        .checked_mul(unit)?
+        .checked_add(fraction.checked_mul(unit)? / scale)?;
     u64::try_from(bytes).ok()
 }
 
@@ -156,7 +161,22 @@ mod tests {
 
     #[test]
     fn what_is_no_size_is_refused_by_name() {
-        for text in ["", "Gi", "10Q", "10 G iB", "-1", "1..2", "1.Gi", ".5Gi", "10GGi", "100000PiB", "1e3", "10m", "i", "5iB"] {
+        for text in [
+            "",
+            "Gi",
+            "10Q",
+            "10 G iB",
+            "-1",
+            "1..2",
+            "1.Gi",
+            ".5Gi",
+            "10GGi",
+            "100000PiB",
+            "1e3",
+            "10m",
+            "i",
+            "5iB",
+        ] {
             let error = text.parse::<ByteSize>().unwrap_err();
             assert_eq!(error.text, text);
         }
@@ -164,7 +184,12 @@ mod tests {
 
     #[test]
     fn sizes_print_as_people_read_them() {
-        for (bytes, text) in [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (10 << 30, "10.0 GiB")] {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1536, "1.5 KiB"),
+            (10 << 30, "10.0 GiB"),
+        ] {
             assert_eq!(ByteSize(bytes).to_string(), text);
         }
     }

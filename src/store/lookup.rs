@@ -3,7 +3,8 @@
 use redb::ReadableTable;
 
 use super::rows::{
-    EpochRow, EventRow, HistoryRow, HorizonRow, IncarnationRow, ObjectRow, OwnerRow, PodRow, WriterRow,
+    EpochRow, EventRow, HistoryRow, HorizonRow, IncarnationRow, ObjectRow, OwnerRow, PodRow,
+    WriterRow,
 };
 use super::tables::{Tables, get, row};
 use super::{StoreError, codec, keys, meta};
@@ -77,6 +78,17 @@ pub(crate) trait Lookup: Tables + Sized {
         let (bytes, value) = entry?;
         let HistoryRow { deleted } = row::<&[u8; 24], _>(bytes.value(), value.value())?;
         Ok(Some((keys::history_event(bytes.value()), deleted)))
+    }
+
+    /// The changes from a place on.
+    fn events_from(
+        &self,
+        start: EventKey,
+    ) -> Result<impl Iterator<Item = Result<EventKey, StoreError>>, StoreError> {
+        let range = self
+            .events()
+            .range::<&keys::EventBytes>(&keys::event(start)..)?;
+        Ok(range.map(|entry| Ok(keys::event_of(entry?.0.value()))))
     }
 
     /// The header of a change.

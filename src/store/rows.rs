@@ -4,7 +4,9 @@
 use bincode::{Decode, Encode};
 
 use super::codec::Row;
-use crate::model::{Action, EventKey, Gvk, Horizon, Timestamp, ObjectKey, OwnerFacts, OwnerRef, Uid};
+use crate::model::{
+    Action, EventKey, Gvk, Horizon, ObjectKey, OwnerFacts, OwnerRef, Timestamp, Uid,
+};
 
 macro_rules! row_of {
     ($($row:ident in $table:literal;)*) => {$(

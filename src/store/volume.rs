@@ -25,8 +25,9 @@ impl Room {
     pub fn of(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref();
         let folder = folder_of(path);
-        let volume = rustix::fs::statvfs(folder)
-            .map_err(|error| StoreError::io(folder, "the volume cannot be measured")(error.into()))?;
+        let volume = rustix::fs::statvfs(folder).map_err(|error| {
+            StoreError::io(folder, "the volume cannot be measured")(error.into())
+        })?;
         let allocated_bytes = match allocated_bytes(path) {
             Err(StoreError::Missing { .. }) => 0,
             measured => measured?,

@@ -40,11 +40,18 @@ enum Drop {
     },
     BeginSweep,
     /// All of it, a sweep included.
-    Whole { per_mille: i64 },
+    Whole {
+        per_mille: i64,
+    },
 }
 
 fn drops() -> impl Strategy<Value = Drop> {
-    let pieces = (0i64..1_000, 1usize..12, 1usize..5, prop_oneof![Just(0i64), 0i64..1_000_000]);
+    let pieces = (
+        0i64..1_000,
+        1usize..12,
+        1usize..5,
+        prop_oneof![Just(0i64), 0i64..1_000_000],
+    );
     prop_oneof![
         4 => Just(Drop::Nothing),
         4 => pieces.prop_map(|(per_mille, rows, pieces, micros)| Drop::Pieces { per_mille, rows, pieces, micros }),
@@ -147,14 +154,21 @@ fn compare(kept: &Reader, cut: &Reader) {
     let first = horizon.first_second().max(START).as_seconds();
     let last = last.as_seconds() + 2;
     let step = ((last - first) / 5).max(1);
-    let steps = |from: i64| (0..6).map(move |n| from + n * step).filter(move |at| *at <= last);
+    let steps = |from: i64| {
+        (0..6)
+            .map(move |n| from + n * step)
+            .filter(move |at| *at <= last)
+    };
     for start in steps(first) {
         for end in steps(start) {
             for filters in filters() {
                 let before = export_of(kept, window(start, end), filters.clone());
                 let after = export_of(cut, window(start, end), filters);
                 assert_eq!(before.summary, after.summary, "[{start}, {end})");
-                assert!(before.bytes == after.bytes, "[{start}, {end}) differs from {horizon}");
+                assert!(
+                    before.bytes == after.bytes,
+                    "[{start}, {end}) differs from {horizon}"
+                );
             }
         }
         for micros in [-1, 0, 300_000] {
@@ -166,7 +180,12 @@ fn compare(kept: &Reader, cut: &Reader) {
             if horizon.allows(at.plus_micros(1)) {
                 assert_eq!(state(&was).unwrap(), state(&is).unwrap(), "state at {at}");
             } else {
-                assert!(state(&is).unwrap_err().to_string().contains("dropped by retention"));
+                assert!(
+                    state(&is)
+                        .unwrap_err()
+                        .to_string()
+                        .contains("dropped by retention")
+                );
             }
         }
         let gaps = |snapshot: &sk_tracedb::Snapshot| {
@@ -178,9 +197,18 @@ fn compare(kept: &Reader, cut: &Reader) {
     }
     // What is left is counted.
     let info = is.info().unwrap();
-    let counted: u64 = info.kinds.iter().map(|kind| kind.applied + kind.deleted).sum();
+    let counted: u64 = info
+        .kinds
+        .iter()
+        .map(|kind| kind.applied + kind.deleted)
+        .sum();
     assert_eq!(counted, info.changes);
-    let objects = |info: sk_tracedb::query::Info| info.kinds.into_iter().map(|kind| (kind.kind, kind.objects)).collect::<Vec<_>>();
+    let objects = |info: sk_tracedb::query::Info| {
+        info.kinds
+            .into_iter()
+            .map(|kind| (kind.kind, kind.objects))
+            .collect::<Vec<_>>()
+    };
     assert_eq!(objects(was.info().unwrap()), objects(info));
 }
 

@@ -170,9 +170,14 @@ impl Apply<'_, '_> {
         let from = keys::history(object, crate::store::lookup::FIRST);
         let to = keys::history(object, end);
         let mut versions = Vec::new();
-        for entry in self.tables.history.range::<&keys::HistoryBytes>(&from..&to)? {
+        for entry in self
+            .tables
+            .history
+            .range::<&keys::HistoryBytes>(&from..&to)?
+        {
             let (bytes, value) = entry?;
-            let HistoryRow { deleted } = row::<&keys::HistoryBytes, _>(bytes.value(), value.value())?;
+            let HistoryRow { deleted } =
+                row::<&keys::HistoryBytes, _>(bytes.value(), value.value())?;
             versions.push((keys::history_event(bytes.value()), deleted));
         }
         Ok(versions)

@@ -1,9 +1,9 @@
 //! What goes with the horizon at once: epochs that no window can ask for, and runs whose config none is under.
 
 use super::{Apply, Remaining};
+use crate::store::StoreError;
 use crate::store::rows::{EpochRow, RunRow};
 use crate::store::tables::{ReadableTable, row};
-use crate::store::StoreError;
 
 /// What was dropped, and whether that was all.
 pub(super) struct Pruned {

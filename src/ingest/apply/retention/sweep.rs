@@ -48,7 +48,11 @@ enum Phase {
 impl std::fmt::Debug for Sweep {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let touched = self.touched.len();
-        write!(f, "Sweep {{ horizon: {}, touched: {touched} }}", self.horizon)
+        write!(
+            f,
+            "Sweep {{ horizon: {}, touched: {touched} }}",
+            self.horizon
+        )
     }
 }
 
@@ -123,7 +127,12 @@ impl Apply<'_, '_> {
     }
 
     /// Marks an owner and all above it.
-    fn mark(&self, pass: &mut Sweep, uid: &str, remaining: &mut Remaining) -> Result<(), StoreError> {
+    fn mark(
+        &self,
+        pass: &mut Sweep,
+        uid: &str,
+        remaining: &mut Remaining,
+    ) -> Result<(), StoreError> {
         let mut next = vec![uid.to_owned()];
         while let Some(uid) = next.pop() {
             if pass.is_marked(&uid)? {
@@ -201,7 +210,10 @@ impl Apply<'_, '_> {
         remaining: &mut Remaining,
     ) -> Result<Phase, StoreError> {
         let mut last = None;
-        let range = self.tables.incarnations.range::<u64>((after, Bound::Unbounded))?;
+        let range = self
+            .tables
+            .incarnations
+            .range::<u64>((after, Bound::Unbounded))?;
         for entry in range.take(CHUNK_ROWS) {
             let (id, value) = entry?;
             let incarnation: IncarnationRow = row::<u64, _>(id.value(), value.value())?;

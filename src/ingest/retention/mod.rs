@@ -1,0 +1,212 @@
+//! Retention beside recording: when to drop how much, a bounded piece at a time, between the writer's batches.
+//!
+//! [`RetentionPolicy`] says what shall be kept; `size` weighs the store against its limit; `share` bounds the time; what
+//! a piece drops is decided in `ingest::apply::retention`.
+
+mod policy;
+mod share;
+mod size;
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use self::share::Share;
+use self::size::{Measured, SizeGovernor};
+use super::{Effort, Retained, Writer};
+use crate::limits::{
+    RETENTION_IDLE_MS, RETENTION_PIECE_MS_MAX, RETENTION_ROWS_MAX, RETENTION_ROWS_MIN,
+    RETENTION_SHARE_PERCENT, RETENTION_SHARE_PERCENT_PRESSED, RETENTION_WORK_MS_MAX,
+    SIZE_KEEPS_SECONDS_MIN, SWEEP_CHANGES_MIN, SWEEP_PARTS,
+};
+use crate::model::{ByteSize, Horizon, MICROS_PER_SECOND, Timestamp};
+use crate::store::{StoreError, allocated_bytes};
+
+pub use policy::RetentionPolicy;
+
+/// What retention has done so far; read by metrics while it works.
+#[derive(Debug, Default)]
+pub struct RetentionStats {
+    /// The horizon, microseconds since the Unix epoch; `i64::MIN` or 0: nothing was dropped.
+    pub horizon_us: AtomicI64,
+    /// Changes dropped.
+    pub changes: AtomicU64,
+    /// Other rows dropped.
+    pub rows: AtomicU64,
+    /// Time spent, microseconds.
+    pub busy_us: AtomicU64,
+    /// The longest piece with its commit, microseconds.
+    pub slowest_us: AtomicU64,
+    /// Bytes that the file may take; 0: no limit.
+    pub size_limit_bytes: AtomicU64,
+}
+
+/// Drops what the policy does not keep.
+#[derive(Debug)]
+pub struct Retention {
+    policy: RetentionPolicy,
+    size: Option<SizeGovernor>,
+    share: Share,
+    /// Rows of one piece: as many as fit into its time.
+    rows: usize,
+    /// What remains to be done at the horizon that was reached last.
+    unfinished: bool,
+    /// Changes dropped since unused lifecycles and owners were last looked for.
+    unswept: u64,
+    /// Nothing more can be dropped, and the file is too large: said once.
+    warned: bool,
+}
+
+/// What there is to do.
+struct Task {
+    target: Horizon,
+    force: bool,
+}
+
+impl Default for Retention {
+    /// Everything is kept.
+    fn default() -> Self {
+        Self {
+            policy: RetentionPolicy::default(),
+            size: None,
+            share: Share::new(RETENTION_SHARE_PERCENT, Instant::now()),
+            rows: RETENTION_ROWS_MIN,
+            unfinished: false,
+            unswept: 0,
+            warned: false,
+        }
+    }
+}
+
+impl Retention {
+    /// Takes up a policy. A file that is beyond its limit is measured first: all of it is read.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn new(policy: RetentionPolicy, writer: &Writer) -> Result<Self, StoreError> {
+        let mut size = policy.size_bytes.map(SizeGovernor::new);
+        let allocated = allocated_bytes(writer.path())?;
+        if let Some(governor) = size.as_mut().filter(|size| size.is_beyond(allocated)) {
+            let measured = Measured {
+                used_bytes: writer.reader().snapshot()?.size_on_disk()?.used_bytes(),
+                weight: writer.weight(),
+            };
+            tracing::warn!(
+                allocated = %ByteSize(allocated),
+                used = %ByteSize(measured.used_bytes),
+                limit = %ByteSize(policy.size_bytes.unwrap_or_default()),
+                "the file is larger than it may be, and only `sk-tracedb compact` makes it smaller"
+            );
+            governor.set_measured(measured);
+        }
+        Ok(Self {
+            policy,
+            size,
+            // A crash may have left something.
+            unfinished: !writer.horizon().is_none(),
+            ..Self::default()
+        })
+    }
+
+    /// Does one bounded piece, if there is something to do and time for it. Returns how long the next one can wait.
+    ///
+    /// # Errors
+    /// What the store says: as for [`Writer::append`].
+    pub fn step(
+        &mut self,
+        writer: &mut Writer,
+        now: Timestamp,
+        stats: &RetentionStats,
+    ) -> Result<Duration, StoreError> {
+        let idle = Duration::from_millis(RETENTION_IDLE_MS);
+        if self.policy == RetentionPolicy::default() {
+            return Ok(idle);
+        }
+        let started = Instant::now();
+        let allocated = allocated_bytes(writer.path())?;
+        let pressed = self.size.is_some_and(|size| size.is_pressing(allocated));
+        let percent = if pressed {
+            RETENTION_SHARE_PERCENT_PRESSED
+        } else {
+            RETENTION_SHARE_PERCENT
+        };
+        let wait = self.share.wait(percent, started);
+        if !wait.is_zero() {
+            return Ok(wait.min(idle));
+        }
+        let Some(task) = self.task(writer, now, allocated)? else {
+            return Ok(idle);
+        };
+        let effort = Effort {
+            rows: self.rows,
+            time: Duration::from_millis(RETENTION_WORK_MS_MAX),
+        };
+        let retained = writer.retain(task.target, effort, task.force)?;
+        let took = started.elapsed();
+        self.learn(writer, retained, took);
+        count(stats, writer.horizon(), retained, took);
+        Ok(self.share.wait(percent, Instant::now()).min(idle))
+    }
+
+    fn task(
+        &mut self,
+        writer: &Writer,
+        now: Timestamp,
+        allocated: u64,
+    ) -> Result<Option<Task>, StoreError> {
+        let reached = writer.horizon();
+        let force = self.size.is_some_and(|size| size.is_beyond(allocated));
+        let to = |target| Some(Task { target, force });
+        if let Some(target) = self.policy.aged(now, reached) {
+            return Ok(to(target));
+        }
+        if let Some(size) = &mut self.size
+            && size.look(allocated, writer.weight()).is_some()
+        {
+            let keep_us = SIZE_KEEPS_SECONDS_MIN * MICROS_PER_SECOND;
+            let latest = Horizon::at(writer.last_time().plus_micros(-keep_us));
+            // No further than a piece goes: what lies behind can still be asked for.
+            let next = writer.horizon_behind(self.rows)?.min(latest);
+            if next > reached {
+                self.warned = false;
+                return Ok(to(next));
+            }
+            if !std::mem::replace(&mut self.warned, true) {
+                tracing::warn!(
+                    limit = %ByteSize(self.policy.size_bytes.unwrap_or_default()),
+                    "the file is full with what exists now, and nothing older is left to drop: give it more room"
+                );
+            }
+        }
+        Ok(if self.unfinished || writer.is_sweeping() {
+            to(reached)
+        } else {
+            None
+        })
+    }
+
+    fn learn(&mut self, writer: &mut Writer, retained: Retained, took: Duration) {
+        self.share.spend(took);
+        if took > Duration::from_millis(RETENTION_PIECE_MS_MAX) {
+            self.rows = (self.rows / 2).max(RETENTION_ROWS_MIN);
+        } else if took < Duration::from_millis(RETENTION_PIECE_MS_MAX / 2) {
+            self.rows = (self.rows * 2).min(RETENTION_ROWS_MAX);
+        }
+        self.unfinished = !retained.done;
+        self.unswept = self.unswept.saturating_add(retained.changes);
+        let due = (writer.changes() / SWEEP_PARTS).max(SWEEP_CHANGES_MIN);
+        if self.unswept >= due && !writer.is_sweeping() {
+            writer.begin_sweep();
+            self.unswept = 0;
+        }
+    }
+}
+
+fn count(stats: &RetentionStats, horizon: Horizon, retained: Retained, took: Duration) {
+    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    let horizon_us = horizon.first_start().as_micros();
+    stats.horizon_us.store(horizon_us, Ordering::Relaxed);
+    stats.changes.fetch_add(retained.changes, Ordering::Relaxed);
+    stats.rows.fetch_add(retained.rows, Ordering::Relaxed);
+    stats.busy_us.fetch_add(took_us, Ordering::Relaxed);
+    stats.slowest_us.fetch_max(took_us, Ordering::Relaxed);
+}
