@@ -211,6 +211,8 @@ pub const RETENTION_ROWS_MAX: usize = 4_096;
 pub const RETENTION_SHARE_PERCENT: u32 = 20;
 /// The same while the file is about to reach its limit, percent.
 pub const RETENTION_SHARE_PERCENT_PRESSED: u32 = 80;
+/// How often a store is measured and cut until it fits into a size given by hand.
+pub const SIZE_ROUNDS_MAX: u32 = 16;
 /// Time whose unused share retention may take later, milliseconds.
 pub const SHARE_MEMORY_MS: i64 = 1_000;
 /// How often retention looks whether there is something to do, milliseconds.

@@ -4,11 +4,13 @@
 //! Exit codes: 0 done; 1 failed; 2 the arguments or the input are wrong; 130 and 143 stopped by SIGINT and SIGTERM
 //! before the work was done (a recorder that is told to stop has done its work: 0).
 
+mod compact;
 mod demo;
 mod exit;
 mod export;
 mod filters;
 mod gaps;
+mod gc;
 mod history;
 mod import;
 mod info;
@@ -17,6 +19,7 @@ mod log;
 mod migrate;
 mod output;
 mod record;
+mod retention;
 mod state;
 mod table;
 mod window;
@@ -55,6 +58,10 @@ enum Command {
     History(history::HistoryArgs),
     /// Bring a store to this release's schema version.
     Migrate(migrate::MigrateArgs),
+    /// Drop the oldest part of a record.
+    Gc(gc::GcArgs),
+    /// Give free room in a store's file back to the volume.
+    Compact(compact::CompactArgs),
     /// Record a synthetic cluster, restart in the middle, export, and show what was found. Needs no cluster.
     Demo(demo::DemoArgs),
 }
@@ -71,6 +78,8 @@ pub fn main() -> ExitCode {
         Some(Command::State(args)) => state::run(&args),
         Some(Command::History(args)) => history::run(&args),
         Some(Command::Migrate(args)) => migrate::run(&args),
+        Some(Command::Gc(args)) => gc::run(&args),
+        Some(Command::Compact(args)) => compact::run(&args),
         Some(Command::Demo(args)) => demo::run(&args),
     };
     exit::code(result)

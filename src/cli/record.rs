@@ -13,8 +13,10 @@ use url::Url;
 
 use super::exit::usage;
 use super::log;
+use super::retention::RetentionArgs;
 use crate::clock::{Clock, WallClock};
 use crate::config::TracerConfig;
+use crate::ingest::RetentionPolicy;
 use crate::recorder::{Recorder, Report, wait_for_cluster};
 use crate::serve::{ServeOptions, Server};
 use crate::store::Store;
@@ -35,6 +37,9 @@ pub(super) struct RecordArgs {
         default_value = "trace.redb"
     )]
     db: PathBuf,
+
+    #[command(flatten)]
+    retention: RetentionArgs,
 
     /// Port of the HTTP server; 0: any that is free.
     #[arg(long, value_name = "PORT", default_value_t = 7777)]
@@ -100,6 +105,7 @@ async fn record(args: RecordArgs, config: TracerConfig) -> anyhow::Result<()> {
 
     // What can be wrong with the arguments is found before anything happens.
     let server = Server::bind(serve_options(&args)?).await?;
+    let retention = args.retention.policy(&args.db)?;
     let client = connect().await?;
     let store = Store::open(&args.db)?;
     tracing::info!(db = %args.db.display(), "opened the store");
@@ -108,7 +114,7 @@ async fn record(args: RecordArgs, config: TracerConfig) -> anyhow::Result<()> {
     let report = Arc::new(Report::new(Arc::new(WatchStatus::new(Arc::clone(&clock)))));
     // What was recorded before can be asked for while the cluster is out of reach.
     let serving = tokio::spawn(server.run(store.reader(), report.clone(), stop.clone()));
-    let outcome = watch_cluster(store, client, config, clock, report, stop).await;
+    let outcome = watch_cluster(store, client, config, retention, clock, report, stop).await;
     stop_sender.send_replace(true);
     serving.await.context("the HTTP server crashed")?;
     outcome
@@ -118,6 +124,7 @@ async fn watch_cluster(
     store: Store,
     client: Client,
     config: TracerConfig,
+    retention: RetentionPolicy,
     clock: Arc<dyn Clock>,
     report: Arc<Report>,
     stop: watch::Receiver<bool>,
@@ -126,7 +133,7 @@ async fn watch_cluster(
         return Ok(());
     };
     tracing::info!(%cluster, "recording");
-    let recorder = Recorder::start(store, client, &cluster, config, clock, report)?;
+    let recorder = Recorder::start(store, client, &cluster, config, retention, clock, report)?;
     recorder.run(stop).await?;
     tracing::info!("everything is committed");
     Ok(())

@@ -14,6 +14,6 @@ mod writer;
 
 pub use apply::{Effort, Imported, Retained};
 pub use queue::{DepthGauge, Queue, QueueClosed, Queued, queue};
-pub use retention::{Retention, RetentionPolicy, RetentionStats};
+pub use retention::{Collected, Retention, RetentionPolicy, RetentionStats, collect};
 pub use thread::{WriterStats, WriterThread, spawn, spawn_retaining};
 pub use writer::{Committed, Writer};

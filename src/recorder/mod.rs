@@ -13,7 +13,9 @@ use tokio::sync::watch::Receiver;
 
 use crate::clock::Clock;
 use crate::config::TracerConfig;
-use crate::ingest::{Queue, Writer, WriterThread, queue, spawn};
+use crate::ingest::{
+    Queue, Retention, RetentionPolicy, Writer, WriterThread, queue, spawn_retaining,
+};
 use crate::limits::{BACKOFF_MS_MAX, BACKOFF_MS_MIN};
 use crate::model::Uid;
 use crate::store::{Reader, Store, StoreError};
@@ -48,7 +50,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Begins a run.
+    /// Begins a run that keeps what `retention` says.
     ///
     /// # Errors
     /// [`StoreError::OtherCluster`] when the store belongs to another cluster than `cluster` (R16); else what the store
@@ -58,6 +60,7 @@ impl Recorder {
         client: watch::Client,
         cluster: &Uid,
         config: TracerConfig,
+        retention: RetentionPolicy,
         clock: Arc<dyn Clock>,
         report: Arc<Report>,
     ) -> Result<Self, RecorderError> {
@@ -65,10 +68,11 @@ impl Recorder {
         let mut writer = Writer::new(store)?;
         writer.begin_run(clock.now(), &config, "record", Some(&cluster.0))?;
         let resume = writer.resume_points();
+        let retention = Retention::new(retention, &writer)?;
         let (queue, receiver) = queue(Arc::clone(&clock));
         report.started(queue.depth_gauge());
-        let writer =
-            spawn(writer, receiver, clock, report.writer_stats()).map_err(RecorderError::Thread)?;
+        let writer = spawn_retaining(writer, retention, receiver, clock, report.writer_stats())
+            .map_err(RecorderError::Thread)?;
         Ok(Self {
             client,
             config,

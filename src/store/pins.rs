@@ -66,7 +66,8 @@ impl Pins {
     }
 
     /// Windows pinned at this moment.
-    pub(crate) fn count(&self) -> usize {
+    #[cfg(test)]
+    fn count(&self) -> usize {
         self.state().starts.len()
     }
 }

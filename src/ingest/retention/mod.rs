@@ -3,11 +3,12 @@
 //! [`RetentionPolicy`] says what shall be kept; `size` weighs the store against its limit; `share` bounds the time; what
 //! a piece drops is decided in `ingest::apply::retention`.
 
+mod by_hand;
 mod policy;
 mod share;
 mod size;
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use self::share::Share;
@@ -21,13 +22,12 @@ use crate::limits::{
 use crate::model::{ByteSize, Horizon, MICROS_PER_SECOND, Timestamp};
 use crate::store::{StoreError, allocated_bytes};
 
+pub use by_hand::{Collected, collect};
 pub use policy::RetentionPolicy;
 
 /// What retention has done so far; read by metrics while it works.
 #[derive(Debug, Default)]
 pub struct RetentionStats {
-    /// The horizon, microseconds since the Unix epoch; `i64::MIN` or 0: nothing was dropped.
-    pub horizon_us: AtomicI64,
     /// Changes dropped.
     pub changes: AtomicU64,
     /// Other rows dropped.
@@ -118,6 +118,8 @@ impl Retention {
         stats: &RetentionStats,
     ) -> Result<Duration, StoreError> {
         let idle = Duration::from_millis(RETENTION_IDLE_MS);
+        let limit = self.policy.size_bytes.unwrap_or(0);
+        stats.size_limit_bytes.store(limit, Ordering::Relaxed);
         if self.policy == RetentionPolicy::default() {
             return Ok(idle);
         }
@@ -143,7 +145,7 @@ impl Retention {
         let retained = writer.retain(task.target, effort, task.force)?;
         let took = started.elapsed();
         self.learn(writer, retained, took);
-        count(stats, writer.horizon(), retained, took);
+        count(stats, retained, took);
         Ok(self.share.wait(percent, Instant::now()).min(idle))
     }
 
@@ -201,10 +203,8 @@ impl Retention {
     }
 }
 
-fn count(stats: &RetentionStats, horizon: Horizon, retained: Retained, took: Duration) {
+fn count(stats: &RetentionStats, retained: Retained, took: Duration) {
     let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    let horizon_us = horizon.first_start().as_micros();
-    stats.horizon_us.store(horizon_us, Ordering::Relaxed);
     stats.changes.fetch_add(retained.changes, Ordering::Relaxed);
     stats.rows.fetch_add(retained.rows, Ordering::Relaxed);
     stats.busy_us.fetch_add(took_us, Ordering::Relaxed);
