@@ -1,52 +1,109 @@
-//! Steps from one schema version to the next, one file each (see README.md beside this file).
+//! From an older schema version to the one in force (see README.md beside this file).
+//!
+//! An older file is read with the types of its own version, which are frozen here, and everything in it is written into a
+//! new file beside it with the live ones. The new file takes the old one's place by a rename when it is complete, closed
+//! and synced: so whatever happens on the way, the file is the old one or the new one, and a full disk leaves the old
+//! one working.
+
+mod v1;
+mod v1_to_v2;
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
 
 use redb::Database;
 
-use crate::store::StoreError;
+use crate::limits::WRITER_CACHE_BYTES;
+use crate::store::{StoreError, set_schema, sync_folder_of};
 
-/// One step: rewrites a store of schema version `from` as version `from + 1`, inside one write transaction.
+/// Reads a store of an older version and writes it into a new, empty database; all but the version cell.
+type Convert = fn(from: &Database, to: &Database) -> Result<(), StoreError>;
+
+/// Every older version, and how to bring it to the one in force.
+const CONVERSIONS: &[(u32, Convert)] = &[(1, v1_to_v2::convert)];
+
+/// Brings the store at `path` from schema version `found` to `wanted`. `old` is that file, open for writing, which
+/// keeps every other process from writing it meanwhile.
 ///
-/// A step carries its own copy of the row types it reads, so that later changes of the live types cannot change it.
-#[derive(Clone, Copy)]
-pub(crate) struct Step {
-    /// Schema version that the step starts from.
-    pub(crate) from: u32,
-    /// Does the work. The version cell is written by the caller, in the same transaction.
-    pub(crate) run: fn(&redb::WriteTransaction) -> Result<(), StoreError>,
-}
-
-/// Every step there is, oldest first. Version 1 is the first, so there is none yet.
-pub(crate) const STEPS: &[Step] = &[];
-
-/// Brings a store from schema version `found` to `wanted`, step by step; each step and the version cell that says so
-/// are one transaction, so the file is old or new whatever happens.
+/// Needs room for the new file beside the old one.
 ///
 /// # Errors
-/// What a step says; [`StoreError::Refused`] when no step leads on from the file's version.
+/// What the file system says; [`StoreError::Refused`] when nothing leads on from the file's version. The old file is
+/// then as it was.
 pub(crate) fn migrate(
-    database: &Database,
+    path: &Path,
+    old: Database,
     found: u32,
     wanted: u32,
-    steps: &[Step],
 ) -> Result<(), StoreError> {
-    let mut version = found;
-    while version < wanted {
-        let step = steps
-            .iter()
-            .find(|step| step.from == version)
-            .ok_or_else(|| {
-                StoreError::Refused(format!(
-                    "schema version {version} is older than any that this release can migrate"
-                ))
-            })?;
-        let mut txn = database.begin_write()?;
-        txn.set_quick_repair(true);
-        (step.run)(&txn)?;
-        version += 1;
-        crate::store::set_schema(&txn, version)?;
-        txn.commit()?;
+    migrate_with(path, old, found, wanted, CONVERSIONS)
+}
+
+fn migrate_with(
+    path: &Path,
+    old: Database,
+    found: u32,
+    wanted: u32,
+    conversions: &[(u32, Convert)],
+) -> Result<(), StoreError> {
+    let Some((_, convert)) = conversions.iter().find(|(version, _)| *version == found) else {
+        return Err(StoreError::Refused(format!(
+            "schema version {found} is older than any that this release can migrate"
+        )));
+    };
+    // A link keeps pointing to where it did.
+    let path = &fs::canonicalize(path).map_err(StoreError::io(path, "cannot be found"))?;
+    tracing::info!(path = %path.display(), from = found, to = wanted, "migrating the store");
+    let new = path_beside(path);
+    let result = rewrite(path, &old, &new, wanted, *convert);
+    if result.is_err() {
+        // The error that is told is the first one.
+        let _ = fs::remove_file(&new);
     }
-    Ok(())
+    result
+}
+
+fn rewrite(
+    path: &Path,
+    old: &Database,
+    new: &Path,
+    wanted: u32,
+    convert: Convert,
+) -> Result<(), StoreError> {
+    let failed = |error: redb::DatabaseError| StoreError::Database(Box::new(error.into()));
+    // Left by a migration that was killed: nobody else can be at work here, for the old file is ours.
+    match fs::remove_file(new) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(StoreError::io(new, "cannot be removed")(error));
+        }
+        _ => {}
+    }
+    let database = redb::Builder::new()
+        .set_cache_size(WRITER_CACHE_BYTES)
+        .create(new)
+        .map_err(failed)?;
+    convert(old, &database)?;
+    let mut txn = database.begin_write()?;
+    txn.set_quick_repair(true);
+    set_schema(&txn, wanted)?;
+    txn.commit()?;
+    database.close().map_err(failed)?;
+    let permissions = fs::metadata(path)
+        .map_err(StoreError::io(path, "cannot be read"))?
+        .permissions();
+    fs::set_permissions(new, permissions)
+        .and_then(|()| File::open(new)?.sync_all())
+        .map_err(StoreError::io(new, "cannot be synced"))?;
+    fs::rename(new, path).map_err(StoreError::io(path, "cannot be replaced"))?;
+    sync_folder_of(path)
+}
+
+/// Where the new file grows: beside the old one, so that a rename can put it into its place.
+fn path_beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().map_or_else(OsString::new, OsString::from);
+    name.push(".migrating");
+    path.with_file_name(name)
 }
 
 #[cfg(test)]

@@ -4,49 +4,34 @@
 
 use std::path::Path;
 
-use redb::{Database, ReadableDatabase, ReadableTableMetadata, TableDefinition, WriteTransaction};
+use redb::{Database, ReadableDatabase, ReadableTableMetadata, TableDefinition};
 
-use super::{STEPS, Step, migrate};
+use super::{CONVERSIONS, Convert, migrate_with, path_beside};
 use crate::store::{Reader, SCHEMA_VERSION, Store, StoreError};
 
 const NOTES: TableDefinition<'static, u64, u64> = TableDefinition::new("notes_of_a_made_up_step");
 const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta");
+/// A version that there never will be.
+const MADE_UP: u32 = 1_000;
 
-fn note(txn: &WriteTransaction, step: u64) -> Result<(), StoreError> {
-    txn.open_table(NOTES)?.insert(step, step)?;
+fn copy_meta_and_note(from: &Database, to: &Database) -> Result<(), StoreError> {
+    let txn = to.begin_write()?;
+    {
+        let mut meta = txn.open_table(META)?;
+        for entry in from.begin_read()?.open_table(META)?.range::<&str>(..)? {
+            let (key, value) = entry?;
+            meta.insert(key.value(), value.value())?;
+        }
+        txn.open_table(NOTES)?.insert(1, 1)?;
+    }
+    txn.commit()?;
     Ok(())
 }
 
-/// 1 -> 2 -> 3 -> 4, in a list that is not in order.
-const MADE_UP: &[Step] = &[
-    Step {
-        from: 2,
-        run: |txn| note(txn, 2),
-    },
-    Step {
-        from: 1,
-        run: |txn| note(txn, 1),
-    },
-    Step {
-        from: 3,
-        run: |txn| note(txn, 3),
-    },
-];
-
-/// Its second step writes and then fails.
-const BROKEN: &[Step] = &[
-    Step {
-        from: 1,
-        run: |txn| note(txn, 1),
-    },
-    Step {
-        from: 2,
-        run: |txn| {
-            note(txn, 2)?;
-            Err(StoreError::Refused("the step failed".to_owned()))
-        },
-    },
-];
+fn write_and_fail(from: &Database, to: &Database) -> Result<(), StoreError> {
+    copy_meta_and_note(from, to)?;
+    Err(StoreError::Refused("the conversion failed".to_owned()))
+}
 
 fn open(path: &Path) -> Database {
     redb::Builder::new()
@@ -55,14 +40,19 @@ fn open(path: &Path) -> Database {
         .unwrap()
 }
 
-fn version(database: &Database) -> u32 {
-    let table = database.begin_read().unwrap().open_table(META).unwrap();
+fn migrate(path: &Path, convert: Convert) -> Result<(), StoreError> {
+    let conversions = [(SCHEMA_VERSION, convert)];
+    migrate_with(path, open(path), SCHEMA_VERSION, MADE_UP, &conversions)
+}
+
+fn version(path: &Path) -> u32 {
+    let table = open(path).begin_read().unwrap().open_table(META).unwrap();
     let bytes = table.get("schema_version").unwrap().unwrap();
     u32::from_le_bytes(bytes.value().try_into().unwrap())
 }
 
-fn notes(database: &Database) -> u64 {
-    match database.begin_read().unwrap().open_table(NOTES) {
+fn notes(path: &Path) -> u64 {
+    match open(path).begin_read().unwrap().open_table(NOTES) {
         Ok(table) => table.len().unwrap(),
         Err(redb::TableError::TableDoesNotExist(_)) => 0,
         Err(error) => panic!("{error}"),
@@ -84,47 +74,70 @@ fn set_version(path: &Path, version: u32) {
 }
 
 #[test]
-fn the_steps_lead_from_every_version_to_the_next() {
-    let mut from: Vec<u32> = STEPS.iter().map(|step| step.from).collect();
+fn every_older_version_can_be_brought_to_the_one_in_force() {
+    let mut from: Vec<u32> = CONVERSIONS.iter().map(|(version, _)| *version).collect();
     from.sort_unstable();
     assert_eq!(from, (1..SCHEMA_VERSION).collect::<Vec<_>>());
 }
 
 #[test]
-fn steps_run_one_after_the_other_each_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let database = open(&new_store(&folder));
-    migrate(&database, 1, 3, MADE_UP).unwrap();
-    assert_eq!((version(&database), notes(&database)), (3, 2));
-    migrate(&database, 3, 4, MADE_UP).unwrap();
-    assert_eq!((version(&database), notes(&database)), (4, 3));
-    // Nothing is left to do.
-    migrate(&database, 4, 4, MADE_UP).unwrap();
-    assert_eq!((version(&database), notes(&database)), (4, 3));
-}
-
-#[test]
-fn a_step_that_fails_leaves_the_file_as_it_was_before_that_step() {
+fn the_new_file_takes_the_place_of_the_old_one() {
     let folder = tempfile::tempdir().unwrap();
     let path = new_store(&folder);
-    let database = open(&path);
-    let error = migrate(&database, 1, 3, BROKEN).unwrap_err();
-    assert_eq!(error.to_string(), "the step failed");
-    assert_eq!((version(&database), notes(&database)), (2, 1));
-    // The next start goes on from there.
-    database.close().unwrap();
-    let database = open(&path);
-    migrate(&database, version(&database), 3, MADE_UP).unwrap();
-    assert_eq!((version(&database), notes(&database)), (3, 2));
+    // What a migration that was killed has left.
+    std::fs::write(path_beside(&path), b"half a file").unwrap();
+    migrate(&path, copy_meta_and_note).unwrap();
+    assert_eq!((version(&path), notes(&path)), (MADE_UP, 1));
+    assert!(!path_beside(&path).exists());
 }
 
 #[test]
-fn a_version_that_no_step_starts_from_is_refused_and_named() {
+fn a_link_to_the_file_stays_a_link() {
     let folder = tempfile::tempdir().unwrap();
-    let database = open(&new_store(&folder));
-    let error = migrate(&database, 1, 3, MADE_UP.get(..1).unwrap()).unwrap_err();
-    assert!(error.to_string().contains("schema version 1"), "{error}");
-    assert_eq!((version(&database), notes(&database)), (1, 0));
+    let path = new_store(&folder);
+    let link = folder.path().join("link.redb");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    migrate(&link, copy_meta_and_note).unwrap();
+    assert!(link.symlink_metadata().unwrap().is_symlink());
+    assert_eq!(version(&path), MADE_UP);
+}
+
+#[test]
+fn a_conversion_that_fails_leaves_the_old_file_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = new_store(&folder);
+    let error = migrate(&path, write_and_fail).unwrap_err();
+    assert_eq!(error.to_string(), "the conversion failed");
+    assert_eq!((version(&path), notes(&path)), (SCHEMA_VERSION, 0));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    Store::open(&path).unwrap().close().unwrap();
+}
+
+#[test]
+fn the_old_file_is_locked_while_it_is_converted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = new_store(&folder);
+    let other = path.clone();
+    thread_local! {
+        static OTHER: std::cell::RefCell<Option<std::path::PathBuf>> = const { std::cell::RefCell::new(None) };
+    }
+    OTHER.set(Some(other));
+    fn open_meanwhile(from: &Database, to: &Database) -> Result<(), StoreError> {
+        let path = OTHER.take().unwrap();
+        assert!(matches!(Store::open(path), Err(StoreError::Busy { .. })));
+        copy_meta_and_note(from, to)
+    }
+    migrate(&path, open_meanwhile).unwrap();
+    assert_eq!(version(&path), MADE_UP);
+}
+
+#[test]
+fn a_version_that_no_conversion_starts_from_is_refused_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = new_store(&folder);
+    let error = migrate_with(&path, open(&path), 0, SCHEMA_VERSION, CONVERSIONS).unwrap_err();
+    assert!(error.to_string().contains("schema version 0"), "{error}");
+    assert_eq!(version(&path), SCHEMA_VERSION);
 }
 
 #[test]
@@ -150,17 +163,16 @@ fn a_newer_file_is_refused_and_not_touched_by_a_byte() {
 fn an_older_file_is_not_read_before_it_was_migrated() {
     let folder = tempfile::tempdir().unwrap();
     let path = new_store(&folder);
-    set_version(&path, SCHEMA_VERSION - 1);
+    set_version(&path, 0);
     let before = std::fs::read(&path).unwrap();
     let error = Reader::open(&path).err().unwrap();
     assert!(
-        matches!(&error, StoreError::OlderSchema { found, .. } if *found == SCHEMA_VERSION - 1),
+        matches!(&error, StoreError::OlderSchema { found: 0, .. }),
         "{error:?}"
     );
     assert!(before == std::fs::read(&path).unwrap());
-    // There is no step from version 0, and there never will be.
+    // Nothing leads on from version 0, and nothing ever will.
     let error = Store::open(&path).err().unwrap();
     assert!(matches!(error, StoreError::Refused(_)), "{error:?}");
-    let database = open(&path);
-    assert_eq!(version(&database), SCHEMA_VERSION - 1);
+    assert_eq!(version(&path), 0);
 }

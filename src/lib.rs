@@ -75,4 +75,4 @@ pub mod clock;
 pub mod limits;
 pub mod workload;
 
-pub use store::{OpenOptions, Reader, Snapshot, Store, StoreError};
+pub use store::{OpenOptions, Reader, Room, Snapshot, Store, StoreError, allocated_bytes};

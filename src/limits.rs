@@ -226,3 +226,23 @@ const _: () = assert!(
     RETENTION_WORK_MS_MAX < RETENTION_PIECE_MS_MAX && RETENTION_PIECE_MS_MAX <= BATCH_AGE_MS_MAX,
     "retention must not hold back a commit for longer than a batch waits"
 );
+/// Payload of one chunk of headers, bytes: with key, seal and page header it fills a page of 4 KiB.
+pub const HEADER_CHUNK_BYTES: usize = 4_000;
+/// Versions of an object in one group; reading one decodes those before it in the group.
+pub const GROUP_VERSIONS_MAX: usize = 24;
+/// Bytes of a group above which the next version begins a new one.
+pub const GROUP_BYTES_MAX: usize = 1_500;
+/// Largest keyframe inside a group, bytes; a larger one gets a row of its own, so that adding to the group stays cheap.
+pub const KEYFRAME_INLINE_BYTES_MAX: usize = 1_024;
+/// Bodies of a kind that a dictionary is trained from.
+pub const DICTIONARY_SAMPLES: usize = 64;
+/// How much of one body is a sample, bytes.
+pub const DICTIONARY_SAMPLE_BYTES_MAX: usize = 8 << 10;
+/// Size of a dictionary, bytes.
+pub const DICTIONARY_BYTES: usize = 16 << 10;
+/// Kinds for which samples are kept at once.
+pub const DICTIONARY_KINDS_MAX: usize = 64;
+/// Dictionaries held ready at once, for each direction.
+pub const BODY_COMPRESSORS_MAX: usize = 64;
+/// Rows that a migration writes in one transaction.
+pub const MIGRATION_BATCH_ROWS: usize = 4_096;

@@ -198,7 +198,7 @@ fn info_tells_what_a_store_holds() {
     let output = sk_tracedb(folder.path(), &["info", "--db", "demo.redb", "--json"]);
     assert!(output.status.success(), "{}", stderr(&output));
     let info: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(info["schema_version"], 1);
+    assert_eq!(info["schema_version"], sk_tracedb::store::SCHEMA_VERSION);
     assert_eq!(info["runs"].as_array().unwrap().len(), 2);
     assert_eq!(info["start"], "2026-01-01T00:00:00Z");
     assert!(!info["gaps"].as_array().unwrap().is_empty());
@@ -456,7 +456,7 @@ fn a_newer_schema_is_refused_untouched() {
         let output = sk_tracedb(folder.path(), &args);
         assert_eq!(output.status.code(), Some(1), "{args:?}");
         assert!(
-            stderr(&output).contains("schema version 99 is newer than 1"),
+            stderr(&output).contains("schema version 99 is newer than 2"),
             "{}",
             stderr(&output)
         );

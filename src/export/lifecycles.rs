@@ -247,7 +247,7 @@ fn owner_of(
             .then(|| (gvk, given.name.clone())));
     }
     let candidates = if pod.owners.is_empty() {
-        ownership.facts(&uid.0)?.into_iter().collect()
+        ownership.facts(uid)?.into_iter().collect()
     } else {
         ownership.ancestors(&pod.owners)?
     };
@@ -256,7 +256,7 @@ fn owner_of(
             continue;
         }
         let Some(id) = owner.object else { continue };
-        if plan.decisions.get(id)? == Some(true) {
+        if plan.decisions.includes(id)? {
             let name = crate::model::ObjectKey::new("", "", &*owner.namespace, &*owner.name)
                 .namespaced_name();
             return Ok(Some((
@@ -281,7 +281,7 @@ fn version_in_trace(
         seq: 0,
     };
     match snapshot.tables().version_before(id, end)? {
-        Some((event, _)) => snapshot.gvk(snapshot.tables().event(event)?.kind),
+        Some(version) => snapshot.gvk(version.kind),
         None => Ok(owner.gvk()),
     }
 }

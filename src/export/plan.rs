@@ -10,10 +10,10 @@ use super::run::ExportRequest;
 use super::selection::Selection;
 use crate::config::TracerConfig;
 use crate::model::{EventKey, Gvk, ObjectKey, TimeRange, Timestamp};
+use crate::store::headers;
 use crate::store::lookup::Lookup;
-use crate::store::rows::EventRow;
 use crate::store::scratch::Scratch;
-use crate::store::tables::row;
+use crate::store::versions;
 use crate::store::{Snapshot, StoreError, keys};
 
 /// Everything about an export except the bodies. Memory is bounded: what grows with the window is in scratch maps.
@@ -24,7 +24,7 @@ pub(super) struct Plan {
     pub(super) config: TracerConfig,
     /// Events of the trace, the first (the start state) included.
     pub(super) events: u32,
-    /// The start state in its order: sort key -> event key of the version.
+    /// The start state in its order: sort key -> object id and event of the version.
     pub(super) start: Scratch,
     pub(super) start_objects: u32,
     pub(super) decisions: Decisions,
@@ -78,8 +78,8 @@ impl Plan {
         Ok(plan)
     }
 
-    /// The keys of the changes in the window.
-    pub(super) fn event_range(&self) -> std::ops::Range<keys::EventBytes> {
+    /// Where the changes of the window begin and end.
+    pub(super) fn event_range(&self) -> std::ops::Range<EventKey> {
         let end = EventKey {
             at: self.window.end,
             seq: 0,
@@ -90,7 +90,7 @@ impl Plan {
             seq: 0,
         }
         .min(end);
-        keys::event(start)..keys::event(end)
+        start..end
     }
 
     fn start_state(
@@ -104,15 +104,16 @@ impl Plan {
         };
         for alive in snapshot.alive_before(start)? {
             let alive = alive?;
-            let selected = selection.selects(alive.id, alive.event)?;
-            self.decisions.set(alive.id, selected.is_some())?;
+            let selected = selection.selects(alive.id, alive.version.event)?;
+            self.decisions
+                .set(alive.id, Decision::in_if(selected.is_some()))?;
             let Some(selected) = selected else { continue };
-            let header = snapshot.tables().event(alive.event)?;
-            self.index
-                .set(&snapshot.gvk(header.kind)?, &selected.key, header.spec_hash)?;
+            let version = alive.version;
+            let gvk = snapshot.gvk(version.kind)?;
+            self.index.set(&gvk, &selected.key, version.spec_hash)?;
             let sort_key = start_sort_key(&selected.key, selected.owned, alive.id);
             self.start
-                .insert(sort_key, keys::event(alive.event).to_vec())?;
+                .insert(sort_key, keys::history(alive.id, version.event).to_vec())?;
             self.start_objects = self
                 .start_objects
                 .checked_add(1)
@@ -128,26 +129,20 @@ impl Plan {
     ) -> Result<(), ExportError> {
         let mut grouping = Grouping::default();
         let range = self.event_range();
-        for entry in snapshot
-            .tables()
-            .events
-            .range::<&[u8; 16]>(&range.start..&range.end)
-            .map_err(StoreError::from)?
-        {
-            let (bytes, value) = entry.map_err(StoreError::from)?;
-            let event = keys::event_of(bytes.value());
-            let header: EventRow = row::<&[u8; 16], _>(bytes.value(), value.value())?;
-            let included = match self.decisions.get(header.object)? {
-                Some(included) => included,
+        for entry in headers::range(snapshot.tables(), range.start, range.end)? {
+            let (event, header) = entry?;
+            let decision = match self.decisions.get(header.object)? {
+                Some(decision) => decision,
                 // The object was not there at the start, so its deletion is none of this window's.
-                None if header.deleted => false,
+                None if header.deleted => Decision::Out,
                 None => {
-                    let included = selection.selects(header.object, event)?.is_some();
-                    self.decisions.set(header.object, included)?;
-                    included
+                    let selected = selection.selects(header.object, event)?;
+                    let decision = Decision::in_if(selected.is_some());
+                    self.decisions.set(header.object, decision)?;
+                    decision
                 }
             };
-            if !included {
+            if decision == Decision::Out {
                 continue;
             }
             if grouping.begins_event(event.at.as_seconds(), header.deleted, header.body_len) {
@@ -160,13 +155,36 @@ impl Plan {
                 self.deleted += 1;
             } else {
                 self.applied += 1;
-                if let Some(row) = snapshot.tables().incarnation(header.object)? {
-                    self.index
-                        .set(&snapshot.gvk(header.kind)?, &row.key(), header.spec_hash)?;
+                if decision != Decision::Changed {
+                    self.decisions.set(header.object, Decision::Changed)?;
                 }
             }
         }
-        Ok(())
+        self.index_changed(snapshot)
+    }
+
+    /// Puts what changed in the window into the index. Later incarnations of a name have greater ids, so the last
+    /// version wins.
+    fn index_changed(&mut self, snapshot: &Snapshot) -> Result<(), ExportError> {
+        let std::ops::Range { start, end } = self.event_range();
+        let Self {
+            decisions, index, ..
+        } = self;
+        decisions.for_each::<ExportError>(|id, decision| {
+            if decision != Decision::Changed {
+                return Ok(());
+            }
+            let Some(row) = snapshot.tables().incarnation(id)? else {
+                return Ok(());
+            };
+            for version in versions::range(snapshot.tables(), id, start, end)? {
+                let version = version?;
+                if !version.deleted {
+                    index.set(&snapshot.gvk(version.kind)?, &row.key(), version.spec_hash)?;
+                }
+            }
+            Ok(())
+        })
     }
 }
 
@@ -186,15 +204,56 @@ fn start_sort_key(key: &ObjectKey, owned: bool, id: u64) -> Vec<u8> {
 /// Which objects are in, by id.
 pub(super) struct Decisions(Scratch);
 
+/// Whether an object is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Decision {
+    Out,
+    In,
+    /// It is in, and has a version in the window.
+    Changed,
+}
+
+impl Decision {
+    fn in_if(included: bool) -> Self {
+        if included { Self::In } else { Self::Out }
+    }
+
+    fn of_byte(byte: Option<&u8>) -> Self {
+        match byte {
+            Some(1) => Self::In,
+            Some(2) => Self::Changed,
+            _ => Self::Out,
+        }
+    }
+}
+
 impl Decisions {
-    fn set(&mut self, id: u64, included: bool) -> Result<(), StoreError> {
+    fn set(&mut self, id: u64, decision: Decision) -> Result<(), StoreError> {
         self.0
-            .insert(id.to_be_bytes().to_vec(), vec![u8::from(included)])
+            .insert(id.to_be_bytes().to_vec(), vec![decision as u8])
     }
 
     /// `None`: the object was not met while planning.
-    pub(super) fn get(&self, id: u64) -> Result<Option<bool>, StoreError> {
-        Ok(self.0.get(&id.to_be_bytes())?.map(|value| value == [1]))
+    fn get(&self, id: u64) -> Result<Option<Decision>, StoreError> {
+        let value = self.0.get(&id.to_be_bytes())?;
+        Ok(value.map(|value| Decision::of_byte(value.first())))
+    }
+
+    /// Whether the object is part of the trace.
+    pub(super) fn includes(&self, id: u64) -> Result<bool, StoreError> {
+        Ok(self
+            .get(id)?
+            .is_some_and(|decision| decision != Decision::Out))
+    }
+
+    fn for_each<E: From<StoreError>>(
+        &mut self,
+        mut each: impl FnMut(u64, Decision) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.0.for_each(|key, value| {
+            let id = key.try_into().map(u64::from_be_bytes).unwrap_or_default();
+            each(id, Decision::of_byte(value.first()))
+        })
     }
 }
 

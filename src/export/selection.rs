@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::ExportFilters;
-use crate::model::{EventKey, ObjectKey, TimeRange, Timestamp, Uid};
+use crate::model::{EventKey, ObjectKey, TimeRange, Timestamp};
 use crate::query::Ownership;
 use crate::store::lookup::Lookup;
 use crate::store::rows::{IncarnationRow, OwnerRow};
@@ -53,12 +53,12 @@ impl<'s> Selection<'s> {
             return Ok(None);
         };
         let key = row.key();
-        if !self.is_wanted(first, &row)? {
+        if !self.is_wanted(id, first, &row)? {
             return Ok(None);
         }
         let owners = self
             .ownership
-            .facts(&row.uid)?
+            .facts(&row.uid())?
             .map(|row| row.owners)
             .unwrap_or_default();
         for ancestor in self.ownership.ancestors(&owners)? {
@@ -89,7 +89,7 @@ impl<'s> Selection<'s> {
             self.snapshot.tables().incarnation(id)?,
         ) {
             // An ancestor that an ancestor of its own keeps out is created by that one, and so is the object.
-            (Some(first), Some(row)) => self.is_candidate(first, &row)?,
+            (Some(first), Some(row)) => self.is_candidate(id, first, &row)?,
             _ => false,
         };
         if self.candidates.len() >= CACHED_CANDIDATES_MAX {
@@ -110,29 +110,41 @@ impl<'s> Selection<'s> {
             seq: 0,
         };
         let tables = self.snapshot.tables();
-        if let Some((event, false)) = tables.version_before(id, start)? {
-            return Ok(Some(event));
+        if let Some(version) = tables.version_before(id, start)?
+            && !version.deleted
+        {
+            return Ok(Some(version.event));
         }
-        match tables.version_from(id, start, end)? {
-            Some((event, false)) => Ok(Some(event)),
-            _ => Ok(None),
-        }
+        let first = tables.version_from(id, start, end)?;
+        Ok(first
+            .filter(|version| !version.deleted)
+            .map(|version| version.event))
     }
 
     /// Whether the object is in the trace, ancestors aside.
-    fn is_candidate(&mut self, first: EventKey, row: &IncarnationRow) -> Result<bool, StoreError> {
-        Ok(self.filters.wants_scope(&row.key()) && self.is_wanted(first, row)?)
+    fn is_candidate(
+        &mut self,
+        id: u64,
+        first: EventKey,
+        row: &IncarnationRow,
+    ) -> Result<bool, StoreError> {
+        Ok(self.filters.wants_scope(&row.key()) && self.is_wanted(id, first, row)?)
     }
 
     /// Whether the filters want the object, its scope and its ancestors aside.
-    fn is_wanted(&mut self, first: EventKey, row: &IncarnationRow) -> Result<bool, StoreError> {
+    fn is_wanted(
+        &mut self,
+        id: u64,
+        first: EventKey,
+        row: &IncarnationRow,
+    ) -> Result<bool, StoreError> {
         let key = row.key();
         if !self.filters.wants_name(&key) {
             return Ok(false);
         }
         let owners = self
             .ownership
-            .facts(&row.uid)?
+            .facts(&row.uid())?
             .map(|facts| facts.owners)
             .unwrap_or_default();
         if owners.iter().any(|owner| owner.kind == "DaemonSet") {
@@ -142,7 +154,7 @@ impl<'s> Selection<'s> {
             return Ok(false);
         }
         if self.filters.need_labels() {
-            let labels = labels_of(self.snapshot, first)?;
+            let labels = labels_of(self.snapshot, id, first)?;
             if !self.filters.wants_labels(&labels) {
                 return Ok(false);
             }
@@ -152,7 +164,7 @@ impl<'s> Selection<'s> {
 
     /// A bare pod that had finished before the window is not part of it.
     fn had_ended(&self, row: &IncarnationRow) -> Result<bool, StoreError> {
-        let pod = self.snapshot.tables().pod(&Uid(row.uid.clone()))?;
+        let pod = self.snapshot.tables().pod(&row.uid())?;
         let end = pod.and_then(|pod| pod.end_us).map(Timestamp::from_micros);
         Ok(end.is_some_and(|end| end < self.window.start))
     }
@@ -166,9 +178,10 @@ pub(super) struct Selected {
 
 fn labels_of(
     snapshot: &Snapshot,
+    id: u64,
     event: EventKey,
 ) -> Result<crate::model::observation::Labels, StoreError> {
-    let body = snapshot.tables().body(event)?;
+    let body = snapshot.body(id, event)?;
     let object = crate::query::decode_body(event, &body)?;
     let labels = object
         .pointer("/metadata/labels")

@@ -13,9 +13,8 @@ use super::plan::Plan;
 use super::stage::Stage;
 use crate::limits::{EXPORT_SNAPSHOT_SECONDS_MAX, READ_TXN_MS_MAX};
 use crate::model::{EventKey, Gvk, Timestamp};
+use crate::store::headers::{self, Header};
 use crate::store::lookup::Lookup;
-use crate::store::rows::EventRow;
-use crate::store::tables::row;
 use crate::store::{Reader, Snapshot, StoreError, keys};
 
 /// Writes the planned trace.
@@ -45,9 +44,13 @@ fn write_start_state<W: Write>(
     encoder: &mut TraceEncoder<Stage>,
 ) -> Result<(), ExportError> {
     encoder.event_start(plan.window.start.as_seconds(), plan.start_objects)?;
-    plan.start.for_each::<ExportError>(|_, event| {
-        let event: keys::EventBytes = event.try_into().unwrap_or_default();
-        let body = reading.snapshot()?.tables().body(keys::event_of(&event))?;
+    plan.start.for_each::<ExportError>(|_, version| {
+        let version: keys::HistoryBytes = version.try_into().unwrap_or([0; 24]);
+        let (object, event) = (
+            keys::history_object(&version),
+            keys::history_event(&version),
+        );
+        let body = reading.snapshot()?.body(object, event)?;
         encoder.object(&body)?;
         reading.write_when_full()
     })?;
@@ -68,16 +71,9 @@ fn write_events<W: Write>(
     while let Some(from) = next.take() {
         let snapshot = reading.snapshot()?;
         let deadline = Instant::now() + STRETCH;
-        for entry in snapshot
-            .tables()
-            .events
-            .range::<&[u8; 16]>(&from..&range.end)
-            .map_err(StoreError::from)?
-        {
-            let (bytes, value) = entry.map_err(StoreError::from)?;
-            let event = keys::event_of(bytes.value());
-            let header: EventRow = row::<&[u8; 16], _>(bytes.value(), value.value())?;
-            if plan.decisions.get(header.object)? == Some(true) {
+        for entry in headers::range(snapshot.tables(), from, range.end)? {
+            let (event, header) = entry?;
+            if plan.decisions.includes(header.object)? {
                 let second = event.at.as_seconds();
                 if grouping.begins_event(second, header.deleted, header.body_len) {
                     pending.write(encoder)?;
@@ -87,7 +83,7 @@ fn write_events<W: Write>(
             }
             if stage.is_full() || Instant::now() >= deadline {
                 let seq = event.seq.saturating_add(1);
-                next = Some(keys::event(EventKey { at: event.at, seq }));
+                next = Some(EventKey { at: event.at, seq });
                 break;
             }
         }
@@ -112,16 +108,17 @@ impl Pending {
         &mut self,
         snapshot: &Snapshot,
         event: EventKey,
-        header: &EventRow,
+        header: &Header,
     ) -> Result<(), StoreError> {
         if header.deleted {
-            let gvk: Gvk = snapshot.gvk(header.kind)?;
+            let version = snapshot.tables().version(header.object, event)?;
+            let gvk: Gvk = snapshot.gvk(version.kind)?;
             if let Some(row) = snapshot.tables().incarnation(header.object)? {
                 self.deleted
                     .push(deleted_object(&gvk, &row.namespace, &row.name));
             }
         } else {
-            self.applied.push(snapshot.tables().body(event)?);
+            self.applied.push(snapshot.body(header.object, event)?);
         }
         Ok(())
     }

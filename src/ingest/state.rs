@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::apply::Sweep;
 use crate::config::TracerConfig;
-use crate::model::{EventKey, Gvk, Horizon, Timestamp, Uid, WatchId};
+use crate::model::{EventKey, Gvk, Timestamp, Uid, WatchId};
+use crate::store::headers::HeaderLog;
 use crate::store::lookup::Lookup;
 use crate::store::rows::{KindRow, WatchRow, WriterRow};
+use crate::store::versions::BodyWriter;
 use crate::store::{StoreError, Tables, read_kinds, read_watches};
 
 /// What a change weighs besides its object: its rows in the tables and indexes, bytes.
@@ -20,10 +22,10 @@ pub(super) struct WriterState {
     pub(super) kinds: Kinds,
     pub(super) watches: BTreeMap<WatchId, Watch>,
     pub(super) config: TracerConfig,
-    /// How far retention has dropped.
-    pub(super) horizon: Horizon,
     /// A search for lifecycles and owners that are not needed any more.
     pub(super) sweep: Option<Sweep>,
+    pub(super) headers: HeaderLog,
+    pub(super) bodies: BodyWriter,
 }
 
 /// One watch.
@@ -72,8 +74,9 @@ impl WriterState {
             },
             watches: watches.collect(),
             config: TracerConfig::default(),
-            horizon: tables.horizon()?,
             sweep: None,
+            headers: HeaderLog::load(tables)?,
+            bodies: BodyWriter::default(),
         })
     }
 
@@ -123,6 +126,7 @@ impl Kinds {
                 deletes: 0,
                 body_bytes: 0,
                 live: 0,
+                dictionary: 0,
             },
         );
         self.numbers.insert(gvk.clone(), number);
@@ -130,17 +134,16 @@ impl Kinds {
         number
     }
 
+    /// The number of a kind's dictionary; 0 while it has none.
+    pub(super) fn dictionary(&self, number: u64) -> u64 {
+        self.rows.get(&number).map_or(0, |row| row.dictionary)
+    }
+
     pub(super) fn count(&mut self, number: u64, update: impl FnOnce(&mut KindRow)) {
         if let Some(row) = self.rows.get_mut(&number) {
             update(row);
             self.dirty.insert(number);
         }
-    }
-
-    /// The recorded changes.
-    pub(super) fn changes(&self) -> u64 {
-        let count = |row: &KindRow| row.applies.saturating_add(row.deletes);
-        self.rows.values().map(count).fold(0, u64::saturating_add)
     }
 
     /// What the recorded changes weigh: bytes of their objects as MessagePack, and what a change costs besides.

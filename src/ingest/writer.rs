@@ -7,8 +7,7 @@ use super::apply::{Apply, Effort, Imported, Retained, RunStart, Sweep};
 use super::state::WriterState;
 use crate::config::TracerConfig;
 use crate::model::{EventKey, Horizon, Observation, Timestamp, WatchId};
-use crate::store::lookup::Lookup;
-use crate::store::{Reader, Store, StoreError, WriteTables};
+use crate::store::{Reader, Store, StoreError, WriteTables, headers};
 
 /// Owns the write handle of a store and decides what observations mean.
 ///
@@ -167,7 +166,7 @@ impl Writer {
     /// Has the next calls of [`Writer::retain`] look for lifecycles, owners and gaps that are not needed any more: a pass
     /// over their tables.
     pub fn begin_sweep(&mut self) {
-        self.state.sweep = Some(Sweep::new(self.state.horizon));
+        self.state.sweep = Some(Sweep::new(self.state.row.horizon()));
     }
 
     /// Whether such a pass is under way.
@@ -177,27 +176,29 @@ impl Writer {
 
     /// How far has been dropped.
     pub fn horizon(&self) -> Horizon {
-        self.state.horizon
+        self.state.row.horizon()
     }
 
-    /// The place behind the next `changes` changes that have not been dropped: a horizon that so many lie before.
-    pub(super) fn horizon_behind(&self, changes: usize) -> Result<Horizon, StoreError> {
-        let mut behind = self.state.horizon;
-        for event in self
-            .store
-            .read_tables()?
-            .events_from(behind.event())?
-            .take(changes)
-        {
-            let EventKey { at, seq } = event?;
-            behind = Horizon::before(EventKey { at, seq: seq + 1 });
+    /// The place behind the next `changes` changes that have not been dropped, none of which lies at `end` or later: a
+    /// horizon that so many lie before. The horizon of now where there are none.
+    pub(super) fn horizon_behind(
+        &self,
+        changes: usize,
+        end: Timestamp,
+    ) -> Result<Horizon, StoreError> {
+        let horizon = self.state.row.horizon();
+        let tables = self.store.read_tables()?;
+        let end = EventKey { at: end, seq: 0 };
+        let mut behind = horizon;
+        for entry in headers::range(&tables, horizon.event(), end)?.take(changes) {
+            behind = Horizon::behind(entry?.0);
         }
         Ok(behind)
     }
 
     /// Changes in the record.
     pub fn changes(&self) -> u64 {
-        self.state.kinds.changes()
+        self.state.row.changes
     }
 
     /// Size of what is recorded, in a unit of its own that grows and shrinks as what is stored does.

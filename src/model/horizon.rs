@@ -21,6 +21,14 @@ impl Horizon {
         Self(event)
     }
 
+    /// Everything up to `event` has been dropped.
+    pub const fn behind(event: EventKey) -> Self {
+        Self(EventKey {
+            at: event.at,
+            seq: event.seq.saturating_add(1),
+        })
+    }
+
     /// Everything before a time has been dropped.
     pub const fn at(at: Timestamp) -> Self {
         Self(EventKey { at, seq: 0 })

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Gvk;
 
 /// The UID of one incarnation of an object, as the API server gave it. Globally unique.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Uid(pub String);
 

@@ -3,7 +3,8 @@
 use super::state::decode_body;
 use crate::model::{Action, EventKey, Gvk, ObjectKey, TimeRange, Timestamp, Uid};
 use crate::store::lookup::Lookup;
-use crate::store::{Snapshot, StoreError, keys};
+use crate::store::versions::{self, Version};
+use crate::store::{Snapshot, StoreError};
 
 /// One change of one object.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,7 +39,8 @@ impl HistoryEntry {
 }
 
 impl Snapshot {
-    /// The changes of an object in a window, oldest first, over all incarnations of its name.
+    /// The changes of an object in a window, oldest first, over all incarnations of its name. What retention has dropped is
+    /// not among them: ask for [`Snapshot::horizon`].
     ///
     /// # Errors
     /// What the file system says; [`StoreError::Damaged`] for a damaged row.
@@ -51,15 +53,14 @@ impl Snapshot {
         let tables = self.tables();
         let incarnations = self.incarnations_of(key)?.into_iter();
         Ok(incarnations.flat_map(move |id| {
-            let from = keys::history(id, EventKey { at: start, seq: 0 });
-            let to = keys::history(id, EventKey { at: end, seq: 0 });
+            let from = EventKey { at: start, seq: 0 }.max(self.horizon().event());
+            let to = EventKey { at: end, seq: 0 };
             let entries: Box<dyn Iterator<Item = Result<HistoryEntry, StoreError>> + '_> =
-                match tables.history.range::<&[u8; 24]>(&from..&to) {
-                    Err(error) => Box::new(std::iter::once(Err(error.into()))),
-                    Ok(range) => Box::new(range.map(move |entry| {
-                        let event = keys::history_event(entry?.0.value());
-                        self.history_entry(id, event)
-                    })),
+                match versions::range(tables, id, from, to) {
+                    Err(error) => Box::new(std::iter::once(Err(error))),
+                    Ok(range) => {
+                        Box::new(range.map(move |version| self.history_entry(id, &version?)))
+                    }
                 };
             entries
         }))
@@ -73,24 +74,25 @@ impl Snapshot {
         Ok(!self.incarnations_of(key)?.is_empty())
     }
 
-    fn history_entry(&self, id: u64, event: EventKey) -> Result<HistoryEntry, StoreError> {
-        let header = self.tables().event(event)?;
+    fn history_entry(&self, id: u64, version: &Version) -> Result<HistoryEntry, StoreError> {
+        let event = version.event;
+        let header = self.tables().header(event)?;
         let uid = self
             .tables()
             .incarnation(id)?
-            .map(|row| row.uid)
+            .map(|row| row.uid())
             .unwrap_or_default();
         Ok(HistoryEntry {
             event,
             action: header.action(),
-            gvk: self.gvk(header.kind)?,
-            uid: Uid(uid),
+            gvk: self.gvk(version.kind)?,
+            uid,
             since: header.since_us.map(Timestamp::from_micros),
             initial: header.initial,
             body: if header.deleted {
                 None
             } else {
-                Some(self.tables().body(event)?)
+                Some(self.body(id, event)?)
             },
         })
     }

@@ -85,7 +85,7 @@ impl Snapshot {
             start: self.extent().map(|(start, _)| start),
             end: self.extent().map(|(_, end)| end),
             horizon: (!self.horizon().is_none()).then_some(self.horizon().first_start()),
-            changes: tables.events.len()?,
+            changes: self.writer().changes,
             raw_bytes: kinds.iter().map(|row| row.body_bytes).sum(),
             pods: tables.pods.len()?,
             wanted_owners: tables.wanted.len()?,

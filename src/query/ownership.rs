@@ -15,7 +15,7 @@ const ANCESTORS_MAX: usize = 64;
 /// Walks owner chains in one snapshot.
 pub(crate) struct Ownership<'s> {
     snapshot: &'s Snapshot,
-    cache: HashMap<String, Option<OwnerRow>>,
+    cache: HashMap<Uid, Option<OwnerRow>>,
 }
 
 impl<'s> Ownership<'s> {
@@ -27,15 +27,19 @@ impl<'s> Ownership<'s> {
     }
 
     /// What is known of an object as an owner.
-    pub(crate) fn facts(&mut self, uid: &str) -> Result<Option<OwnerRow>, StoreError> {
+    pub(crate) fn facts(&mut self, uid: &Uid) -> Result<Option<OwnerRow>, StoreError> {
         if let Some(known) = self.cache.get(uid) {
             return Ok(known.clone());
         }
-        let row = self.snapshot.tables().owner(&Uid(uid.to_owned()))?;
+        let tables = self.snapshot.tables();
+        let row = match tables.owner(uid)? {
+            Some(row) => Some(row),
+            None => tables.pod(uid)?.map(OwnerRow::of_pod),
+        };
         if self.cache.len() >= CACHED_OWNERS_MAX {
             self.cache.clear();
         }
-        self.cache.insert(uid.to_owned(), row.clone());
+        self.cache.insert(uid.clone(), row.clone());
         Ok(row)
     }
 
@@ -44,15 +48,15 @@ impl<'s> Ownership<'s> {
         &mut self,
         owners: &[OwnerRefRow],
     ) -> Result<Vec<OwnerRow>, StoreError> {
-        let mut seen: HashSet<String> = HashSet::new();
-        let mut next: VecDeque<String> = owners.iter().map(|owner| owner.uid.clone()).collect();
+        let mut seen: HashSet<Uid> = HashSet::new();
+        let mut next: VecDeque<Uid> = owners.iter().map(|owner| Uid::from(&owner.uid)).collect();
         let mut ancestors = Vec::new();
         while let Some(uid) = next.pop_front() {
             if seen.len() >= ANCESTORS_MAX || !seen.insert(uid.clone()) {
                 continue;
             }
             if let Some(row) = self.facts(&uid)? {
-                next.extend(row.owners.iter().map(|owner| owner.uid.clone()));
+                next.extend(row.owners.iter().map(|owner| Uid::from(&owner.uid)));
                 ancestors.push(row);
             }
         }

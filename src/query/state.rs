@@ -2,6 +2,7 @@
 
 use crate::model::{EventKey, Gvk, ObjectKey, Timestamp, Uid};
 use crate::store::lookup::{Lookup, as_slice};
+use crate::store::versions::Version;
 use crate::store::{Snapshot, StoreError, keys};
 
 /// One version of an object.
@@ -32,7 +33,7 @@ impl ObjectVersion {
 /// A body as JSON.
 pub(crate) fn decode_body(event: EventKey, body: &[u8]) -> Result<serde_json::Value, StoreError> {
     rmp_serde::from_slice(body).map_err(|error| StoreError::Damaged {
-        table: crate::store::lookup::BODY_TABLE,
+        table: crate::store::versions::TABLE,
         key: format!("{} #{}", event.at, event.seq),
         reason: error.to_string(),
     })
@@ -43,8 +44,8 @@ pub(crate) fn decode_body(event: EventKey, body: &[u8]) -> Result<serde_json::Va
 pub(crate) struct Alive {
     pub(crate) id: u64,
     pub(crate) key: ObjectKey,
-    /// The change that made the version of that instant.
-    pub(crate) event: EventKey,
+    /// The version of that instant.
+    pub(crate) version: Version,
 }
 
 impl Snapshot {
@@ -86,13 +87,13 @@ impl Snapshot {
         for id in self.incarnations_of(key)?.into_iter().rev() {
             match self.tables().version_before(id, end)? {
                 None => {}
-                Some((_, true)) => return Ok(None),
-                Some((event, false)) => {
+                Some(Version { deleted: true, .. }) => return Ok(None),
+                Some(version) => {
                     return self
                         .version(Alive {
                             id,
                             key: key.clone(),
-                            event,
+                            version,
                         })
                         .map(Some);
                 }
@@ -129,7 +130,7 @@ impl Snapshot {
                 let (key, id) =
                     keys::epoch_object_of("epoch_and_object_to_unit", entry?.0.value())?;
                 Ok(match tables.version_before(id, end)? {
-                    Some((event, false)) => Some(Alive { id, key, event }),
+                    Some(version) if !version.deleted => Some(Alive { id, key, version }),
                     _ => None,
                 })
             };
@@ -138,18 +139,17 @@ impl Snapshot {
     }
 
     fn version(&self, alive: Alive) -> Result<ObjectVersion, StoreError> {
-        let header = self.tables().event(alive.event)?;
         let uid = self
             .tables()
             .incarnation(alive.id)?
-            .map(|row| row.uid)
+            .map(|row| row.uid())
             .unwrap_or_default();
         Ok(ObjectVersion {
-            gvk: self.gvk(header.kind)?,
+            gvk: self.gvk(alive.version.kind)?,
             key: alive.key,
-            uid: Uid(uid),
-            event: alive.event,
-            body: self.tables().body(alive.event)?,
+            uid,
+            event: alive.version.event,
+            body: self.body(alive.id, alive.version.event)?,
         })
     }
 

@@ -54,11 +54,87 @@ pub(crate) fn history(object: u64, key: EventKey) -> HistoryBytes {
     bytes
 }
 
+/// The object id of `object id | time | seq`.
+pub(crate) fn history_object(bytes: &HistoryBytes) -> u64 {
+    let mut id = [0; 8];
+    id.copy_from_slice(bytes.split_at(8).0);
+    u64::from_be_bytes(id)
+}
+
 /// The event part of `object id | time | seq`.
 pub(crate) fn history_event(bytes: &HistoryBytes) -> EventKey {
     let mut event = [0; 16];
     event.copy_from_slice(bytes.split_at(8).1);
     event_of(&event)
+}
+
+/// First byte of a UID that is a UUID in its usual form; 16 bytes follow.
+const UID_UUID: u8 = 1;
+/// First byte of any other UID; its text follows.
+const UID_TEXT: u8 = 0;
+/// Where a UUID's text has its hyphens.
+const HYPHENS: [usize; 4] = [8, 13, 18, 23];
+
+/// A UID: API servers give UUIDs, which take 16 bytes instead of 36.
+pub(crate) fn uid(uid: &Uid) -> Vec<u8> {
+    if let Some(uuid) = uuid_of(uid.0.as_bytes()) {
+        let mut bytes = Vec::with_capacity(17);
+        bytes.push(UID_UUID);
+        bytes.extend_from_slice(&uuid);
+        return bytes;
+    }
+    let mut bytes = Vec::with_capacity(uid.0.len() + 1);
+    bytes.push(UID_TEXT);
+    bytes.extend_from_slice(uid.0.as_bytes());
+    bytes
+}
+
+/// Reads a UID; `None` where the bytes are none.
+pub(crate) fn uid_of(bytes: &[u8]) -> Option<Uid> {
+    match bytes.split_first()? {
+        (&UID_UUID, uuid) if uuid.len() == 16 => {
+            let mut text = hex(uuid);
+            for at in HYPHENS {
+                text.insert(at, '-');
+            }
+            Some(Uid(text))
+        }
+        (&UID_TEXT, text) => Some(Uid(String::from_utf8(text.to_vec()).ok()?)),
+        _ => None,
+    }
+}
+
+/// The bytes of a UUID written in lower case with hyphens: the only form that comes back as it was.
+fn uuid_of(text: &[u8]) -> Option<[u8; 16]> {
+    if text.len() != 36 {
+        return None;
+    }
+    let mut uuid = [0; 16];
+    let mut nibbles = 0;
+    for (at, byte) in text.iter().enumerate() {
+        if HYPHENS.contains(&at) {
+            if *byte != b'-' {
+                return None;
+            }
+            continue;
+        }
+        let nibble = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            _ => return None,
+        };
+        let half = uuid.get_mut(nibbles / 2)?;
+        *half = *half << 4 | nibble;
+        nibbles += 1;
+    }
+    Some(uuid)
+}
+
+/// `kind number | owner's uid`.
+pub(crate) fn sibling(owner: &Uid, kind: u64) -> Vec<u8> {
+    let mut bytes = kind.to_be_bytes().to_vec();
+    bytes.extend_from_slice(&uid(owner));
+    bytes
 }
 
 fn push_text(bytes: &mut Vec<u8>, text: &str) {
@@ -125,9 +201,9 @@ pub(crate) fn epoch_pod_prefix(epoch: u64, namespace: &str, name: &str) -> Vec<u
 }
 
 /// `epoch | namespace | name | uid`.
-pub(crate) fn epoch_pod(epoch: u64, namespace: &str, name: &str, uid: &Uid) -> Vec<u8> {
+pub(crate) fn epoch_pod(epoch: u64, namespace: &str, name: &str, pod: &Uid) -> Vec<u8> {
     let mut bytes = epoch_pod_prefix(epoch, namespace, name);
-    push_text(&mut bytes, &uid.0);
+    bytes.extend_from_slice(&uid(pod));
     bytes
 }
 
@@ -237,8 +313,7 @@ pub(crate) fn epoch_pod_of(table: &'static str, bytes: &[u8]) -> Result<Uid, Sto
     reader.number()?;
     reader.text()?;
     reader.text()?;
-    let uid = Uid(reader.text()?);
-    reader.end()?;
+    let uid = uid_of(reader.rest).ok_or_else(|| reader.damaged("the key ends in no UID"))?;
     Ok(uid)
 }
 
@@ -301,6 +376,13 @@ mod tests {
         })
     }
 
+    #[test]
+    fn a_uuid_takes_17_bytes() {
+        let text = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0";
+        assert_eq!(uid(&Uid(text.to_owned())).len(), 17);
+        assert_eq!(uid(&Uid(text.to_uppercase())).len(), 37);
+    }
+
     proptest! {
         #[test]
         fn object_keys_sort_as_their_parts(a in key(), b in key()) {
@@ -334,6 +416,17 @@ mod tests {
             let bytes = |p: &(String, String, String)| epoch_pod(3, &p.0, &p.1, &Uid(p.2.clone()));
             prop_assert_eq!(a.cmp(&b), bytes(&a).cmp(&bytes(&b)));
             prop_assert_eq!(epoch_pod_of("t", &bytes(&a)).unwrap(), Uid(a.2.clone()));
+        }
+
+        #[test]
+        fn uids_come_back_whatever_their_form(text in "[0-9a-fA-F-]{36}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|.{0,40}") {
+            let bytes = uid(&Uid(text.clone()));
+            prop_assert_eq!(uid_of(&bytes), Some(Uid(text)));
+        }
+
+        #[test]
+        fn no_bytes_make_the_uid_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..20)) {
+            let _ = uid_of(&bytes);
         }
 
         #[test]

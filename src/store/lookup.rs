@@ -2,11 +2,10 @@
 
 use redb::ReadableTable;
 
-use super::rows::{
-    EpochRow, EventRow, HistoryRow, HorizonRow, IncarnationRow, ObjectRow, OwnerRow, PodRow,
-    WriterRow,
-};
+use super::headers::{self, Header};
+use super::rows::{EpochRow, IncarnationRow, ObjectRow, OwnerRow, PodRow, WriterRow};
 use super::tables::{Tables, get, row};
+use super::versions::{self, Version};
 use super::{StoreError, codec, keys, meta};
 use crate::model::{EventKey, Horizon, ObjectKey, Timestamp, Uid};
 
@@ -19,8 +18,7 @@ pub(crate) trait Lookup: Tables + Sized {
 
     /// How far retention has dropped.
     fn horizon(&self) -> Result<Horizon, StoreError> {
-        let row = get::<_, HorizonRow>(self.meta(), meta::HORIZON)?;
-        Ok(row.map_or(Horizon::NONE, Horizon::from))
+        Ok(self.writer_row()?.horizon())
     }
 
     /// The newest incarnation of a name, with its id.
@@ -47,20 +45,9 @@ pub(crate) trait Lookup: Tables + Sized {
         get(self.incarnations(), id)
     }
 
-    /// The last version of an object whose event lies before `end` (exclusive): its event, and whether it is a delete.
-    fn version_before(
-        &self,
-        id: u64,
-        end: EventKey,
-    ) -> Result<Option<(EventKey, bool)>, StoreError> {
-        let (from, to) = (keys::history(id, FIRST), keys::history(id, end));
-        let mut range = self.history().range::<&[u8; 24]>(&from..&to)?;
-        let Some(entry) = range.next_back() else {
-            return Ok(None);
-        };
-        let (bytes, value) = entry?;
-        let HistoryRow { deleted } = row::<&[u8; 24], _>(bytes.value(), value.value())?;
-        Ok(Some((keys::history_event(bytes.value()), deleted)))
+    /// The last version of an object whose event lies before `end` (exclusive).
+    fn version_before(&self, id: u64, end: EventKey) -> Result<Option<Version>, StoreError> {
+        versions::version_before(self, id, end)
     }
 
     /// The first version of an object whose event lies in [start, end).
@@ -69,65 +56,56 @@ pub(crate) trait Lookup: Tables + Sized {
         id: u64,
         start: EventKey,
         end: EventKey,
-    ) -> Result<Option<(EventKey, bool)>, StoreError> {
-        let (from, to) = (keys::history(id, start), keys::history(id, end));
-        let mut range = self.history().range::<&[u8; 24]>(&from..&to)?;
-        let Some(entry) = range.next() else {
-            return Ok(None);
-        };
-        let (bytes, value) = entry?;
-        let HistoryRow { deleted } = row::<&[u8; 24], _>(bytes.value(), value.value())?;
-        Ok(Some((keys::history_event(bytes.value()), deleted)))
+    ) -> Result<Option<Version>, StoreError> {
+        versions::version_from(self, id, start, end)
     }
 
-    /// The changes from a place on.
-    fn events_from(
-        &self,
-        start: EventKey,
-    ) -> Result<impl Iterator<Item = Result<EventKey, StoreError>>, StoreError> {
-        let range = self
-            .events()
-            .range::<&keys::EventBytes>(&keys::event(start)..)?;
-        Ok(range.map(|entry| Ok(keys::event_of(entry?.0.value()))))
+    /// The version that an event made.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when there is none: whoever names one has read of it in this snapshot.
+    fn version(&self, id: u64, event: EventKey) -> Result<Version, StoreError> {
+        let end = EventKey {
+            at: event.at,
+            seq: event.seq.saturating_add(1),
+        };
+        match self.version_before(id, end)? {
+            Some(version) if version.event == event => Ok(version),
+            _ => Err(StoreError::Damaged {
+                table: versions::TABLE,
+                key: codec::hex(&keys::history(id, event)),
+                reason: "the version is missing, but others refer to it".to_owned(),
+            }),
+        }
     }
 
     /// The header of a change.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] when there is none: whoever names an event has read of it in this snapshot.
-    fn event(&self, event: EventKey) -> Result<EventRow, StoreError> {
-        let bytes = keys::event(event);
-        get(self.events(), &bytes)?.ok_or_else(|| StoreError::Damaged {
-            table: "event_to_header",
-            key: codec::hex(&bytes),
-            reason: "the event is missing, but others refer to it".to_owned(),
-        })
-    }
-
-    /// The object after a change, as MessagePack.
-    ///
-    /// # Errors
-    /// [`StoreError::Damaged`] when the event has no body, or the bytes are not what was written.
-    fn body(&self, event: EventKey) -> Result<Vec<u8>, StoreError> {
-        let bytes = keys::event(event);
-        match self.bodies().get(&bytes)? {
-            Some(sealed) => Ok(codec::unseal(BODY_TABLE, &bytes, sealed.value())?.to_vec()),
+    fn header(&self, event: EventKey) -> Result<Header, StoreError> {
+        let end = EventKey {
+            at: event.at,
+            seq: event.seq.saturating_add(1),
+        };
+        match headers::range(self, event, end)?.next() {
+            Some(found) => Ok(found?.1),
             None => Err(StoreError::Damaged {
-                table: BODY_TABLE,
-                key: codec::hex(&bytes),
-                reason: "the body is missing".to_owned(),
+                table: headers::TABLE,
+                key: codec::hex(&keys::event(event)),
+                reason: "the event is missing, but others refer to it".to_owned(),
             }),
         }
     }
 
     /// What is known of an owner.
     fn owner(&self, uid: &Uid) -> Result<Option<OwnerRow>, StoreError> {
-        get(self.owners(), uid.0.as_str())
+        get(self.owners(), keys::uid(uid).as_slice())
     }
 
     /// A pod's lifecycle.
     fn pod(&self, uid: &Uid) -> Result<Option<PodRow>, StoreError> {
-        get(self.pods(), uid.0.as_str())
+        get(self.pods(), keys::uid(uid).as_slice())
     }
 
     /// The epochs in which something alive at an instant of [start, end] is listed, as numbers: from the last one that
@@ -165,22 +143,7 @@ pub(crate) const FIRST: EventKey = EventKey {
     seq: 0,
 };
 
-/// The name that body rows are sealed with.
-pub(crate) const BODY_TABLE: &str = "event_to_body";
-
 /// The bounds of a range of byte strings, borrowed.
 pub(crate) fn as_slice(bound: &std::ops::Bound<Vec<u8>>) -> std::ops::Bound<&[u8]> {
     bound.as_ref().map(Vec::as_slice)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::BODY_TABLE;
-    use crate::store::tables::BODIES;
-    use redb::TableHandle;
-
-    #[test]
-    fn bodies_are_sealed_with_the_name_of_their_table() {
-        assert_eq!(BODIES.name(), BODY_TABLE);
-    }
 }

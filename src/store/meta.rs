@@ -8,7 +8,7 @@ use super::StoreError;
 use super::tables::META;
 
 /// The schema version that this release reads and writes.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// Meta key: what program the file belongs to.
 const APPLICATION: &str = "application";
@@ -22,8 +22,6 @@ const STORE_ID: &str = "store_id";
 const CLUSTER_ID: &str = "cluster_id";
 /// Meta key: [`super::rows::WriterRow`].
 pub(crate) const WRITER: &str = "writer";
-/// Meta key: [`super::rows::HorizonRow`]; absent while nothing has been dropped.
-pub(crate) const HORIZON: &str = "horizon";
 
 type MetaTable<'txn> = redb::Table<'txn, &'static str, &'static [u8]>;
 

@@ -1,14 +1,16 @@
 //! The redb file: tables, rows, keys, opening, reading and writing.
 //!
 //! Only this room and `migrations/` know redb. `tables` lists every table; `keys` and `rows` say what their bytes
-//! mean; `codec` seals and opens row bytes. [`Store`] is one process's handle on a file it may write;
+//! mean, `headers` and `versions` what the packed ones mean; `codec` seals and opens row bytes. [`Store`] is one process's handle on a file it may write;
 //! [`Reader`] reads a file, its own or another process's, through consistent [`Snapshot`]s. What a write transaction
 //! means is decided in [`crate::ingest`]; a row is durable when its transaction has been committed (fsynced).
 //! docs/format.md writes the format down.
 
+pub(crate) mod body;
 mod codec;
 mod create;
 mod error;
+pub(crate) mod headers;
 pub(crate) mod keys;
 pub(crate) mod lookup;
 mod meta;
@@ -21,6 +23,7 @@ pub(crate) mod scratch;
 mod size;
 mod snapshot;
 pub(crate) mod tables;
+pub(crate) mod versions;
 mod volume;
 
 pub use error::StoreError;
@@ -31,9 +34,9 @@ pub use size::{SizeOnDisk, TableSize};
 pub use snapshot::Snapshot;
 pub use volume::{Room, allocated_bytes};
 
-pub(crate) use codec::seal;
+pub(crate) use codec::unseal;
 pub(crate) use create::{folder_of, sync_folder_of};
-pub(crate) use meta::{HORIZON, WRITER, claim_cluster, cluster_id, set_schema, store_id};
+pub(crate) use meta::{WRITER, claim_cluster, cluster_id, set_schema, store_id};
 pub(crate) use pins::{Pin, Pins};
 pub(crate) use snapshot::{read_kinds, read_watches};
 pub(crate) use tables::{ReadTables, Tables, WriteTables};

@@ -95,12 +95,18 @@ impl Store {
                 supported: SCHEMA_VERSION,
             });
         }
-        let database = redb::Builder::new()
-            .set_concurrency_mode(MODE)
-            .set_cache_size(options.cache_bytes)
-            .open(path)
-            .map_err(open_error(path))?;
-        migrations::migrate(&database, schema, SCHEMA_VERSION, migrations::STEPS)?;
+        let open = || {
+            redb::Builder::new()
+                .set_concurrency_mode(MODE)
+                .set_cache_size(options.cache_bytes)
+                .open(path)
+                .map_err(open_error(path))
+        };
+        let mut database = open()?;
+        if schema < SCHEMA_VERSION {
+            migrations::migrate(path, database, schema, SCHEMA_VERSION)?;
+            database = open()?;
+        }
         let horizon = ReadTables::open(&database.begin_read()?)?.horizon()?;
         Ok(Self {
             database: Arc::new(database),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use redb::{Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase};
 
+use super::body::compress::Decompressor;
 use super::open::{MODE, check_magic, open_error, schema_of};
 use super::overlay::Overlay;
 use super::{Pin, Pins, SCHEMA_VERSION, Snapshot, StoreError};
@@ -19,6 +20,8 @@ pub struct Reader {
     /// Where this process may drop rows: what is being exported of them.
     pins: Option<Arc<Pins>>,
     path: PathBuf,
+    /// Its dictionaries, once loaded: they never change.
+    decompressor: Arc<Decompressor>,
 }
 
 #[derive(Clone)]
@@ -60,6 +63,7 @@ impl Reader {
             source,
             pins: None,
             path: path.to_owned(),
+            decompressor: Arc::default(),
         })
     }
 
@@ -68,6 +72,7 @@ impl Reader {
             source: Source::Database(database),
             pins: Some(pins),
             path: path.to_owned(),
+            decompressor: Arc::default(),
         }
     }
 
@@ -100,7 +105,7 @@ impl Reader {
             Source::Database(database) => database.begin_read()?,
             Source::ReadOnly(database) => database.begin_read()?,
         };
-        Snapshot::new(txn, self.path.clone())
+        Snapshot::new(txn, self.path.clone(), Arc::clone(&self.decompressor))
     }
 }
 

@@ -4,9 +4,8 @@
 use bincode::{Decode, Encode};
 
 use super::codec::Row;
-use crate::model::{
-    Action, EventKey, Gvk, Horizon, ObjectKey, OwnerFacts, OwnerRef, Timestamp, Uid,
-};
+use super::keys;
+use crate::model::{EventKey, Gvk, Horizon, ObjectKey, OwnerFacts, OwnerRef, Timestamp, Uid};
 
 macro_rules! row_of {
     ($($row:ident in $table:literal;)*) => {$(
@@ -17,11 +16,10 @@ macro_rules! row_of {
 }
 
 row_of! {
-    EventRow in "event_to_header";
     ObjectRow in "object_to_row";
     IncarnationRow in "id_to_incarnation";
-    HistoryRow in "object_and_event_to_action";
     EpochRow in "epoch_to_row";
+    SiblingRow in "owner_and_kind_to_sibling";
     OwnerRow in "uid_to_owner";
     WantedRow in "uid_to_wanted_owner";
     PodRow in "uid_to_pod";
@@ -30,35 +28,22 @@ row_of! {
     WatchRow in "kind_to_watch";
     KindRow in "kind_id_to_kind";
     WriterRow in "meta";
-    HorizonRow in "meta";
 }
 
-/// A change: everything that planning an export needs, without the body.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub(crate) struct EventRow {
-    /// The object was deleted; else created or changed.
-    pub deleted: bool,
-    /// Object id.
-    pub object: u64,
-    /// Kind number (group, version and kind as they were).
-    pub kind: u64,
-    /// SimKube's hash of the spec; 0 for a delete.
-    pub spec_hash: u64,
-    /// Length of the body as MessagePack; 0 for a delete.
-    pub body_len: u32,
-    /// The change was inferred: it happened after this time and not later than the event's.
-    pub since_us: Option<i64>,
-    /// The object was there when its kind was listed for the first time: it was created at some time before.
-    pub initial: bool,
+/// A UID, packed as [`keys::uid`] says.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]
+pub(crate) struct UidBytes(Vec<u8>);
+
+impl From<&Uid> for UidBytes {
+    fn from(uid: &Uid) -> Self {
+        Self(keys::uid(uid))
+    }
 }
 
-impl EventRow {
-    pub(crate) fn action(&self) -> Action {
-        if self.deleted {
-            Action::Delete
-        } else {
-            Action::Apply
-        }
+impl From<&UidBytes> for Uid {
+    /// Bytes that are no UID, which a checked row does not hold, give an empty one.
+    fn from(bytes: &UidBytes) -> Self {
+        keys::uid_of(&bytes.0).unwrap_or_default()
     }
 }
 
@@ -66,17 +51,25 @@ impl EventRow {
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct ObjectRow {
     /// UID.
-    pub uid: String,
+    pub uid: UidBytes,
     /// Whether it exists.
     pub live: bool,
     /// Time of its last event.
     pub last_us: i64,
     /// Sequence number of its last event.
     pub last_seq: u64,
-    /// Hash of what counts as a change.
-    pub change_hash: [u8; 32],
+    /// Hash of what counts as a change; `None` once it is deleted.
+    pub change_hash: Option<[u8; CHANGE_HASH_BYTES]>,
     /// Kind number of its last version.
     pub kind: u64,
+}
+
+/// How much of a change hash is stored, bytes: enough that no two versions of an object meet by chance.
+pub(crate) const CHANGE_HASH_BYTES: usize = 16;
+
+/// The stored part of a change hash.
+pub(crate) fn change_hash(hash: &[u8; 32]) -> Option<[u8; CHANGE_HASH_BYTES]> {
+    hash.first_chunk().copied()
 }
 
 /// What never changes of an incarnation.
@@ -86,7 +79,7 @@ pub(crate) struct IncarnationRow {
     pub kind: String,
     pub namespace: String,
     pub name: String,
-    pub uid: String,
+    pub uid: UidBytes,
 }
 
 impl IncarnationRow {
@@ -102,20 +95,17 @@ impl IncarnationRow {
             kind,
             namespace,
             name,
-            uid: uid.0.clone(),
+            uid: uid.into(),
         }
+    }
+
+    pub(crate) fn uid(&self) -> Uid {
+        Uid::from(&self.uid)
     }
 
     pub(crate) fn key(&self) -> ObjectKey {
         ObjectKey::new(&*self.group, &*self.kind, &*self.namespace, &*self.name)
     }
-}
-
-/// One entry of an object's history.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-pub(crate) struct HistoryRow {
-    /// The object was deleted; else created or changed.
-    pub deleted: bool,
 }
 
 /// An epoch: a stretch of the record with its own list of what was alive in it.
@@ -127,38 +117,35 @@ pub(crate) struct EpochRow {
     pub start_seq: u64,
 }
 
-/// An owner reference.
+/// An owner, as the objects that it owns name it. What else is known of it is in its own row.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct OwnerRefRow {
-    pub api_version: String,
     pub kind: String,
-    pub name: String,
-    pub uid: String,
-    pub controller: bool,
+    pub uid: UidBytes,
 }
 
 impl From<&OwnerRef> for OwnerRefRow {
     fn from(owner: &OwnerRef) -> Self {
         Self {
-            api_version: owner.api_version.clone(),
             kind: owner.kind.clone(),
-            name: owner.name.clone(),
-            uid: owner.uid.0.clone(),
-            controller: owner.controller,
+            uid: (&owner.uid).into(),
         }
     }
 }
 
-impl From<&OwnerRefRow> for OwnerRef {
-    fn from(row: &OwnerRefRow) -> Self {
-        Self {
-            api_version: row.api_version.clone(),
-            kind: row.kind.clone(),
-            name: row.name.clone(),
-            uid: Uid(row.uid.clone()),
-            controller: row.controller,
-        }
-    }
+/// What a new object of an owner is compared with, for the sake of short keyframes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct SiblingRow {
+    /// The base that its siblings share; 0: there is none yet, but an object whose group begins with a keyframe.
+    pub base: u64,
+    /// Id of the object.
+    pub object: u64,
+    /// Time of the first version of that group.
+    pub first_us: i64,
+    /// Sequence number of the first version of that group.
+    pub first_seq: u64,
+    /// Sequence number of the change that used or made this row last.
+    pub last_seq: u64,
 }
 
 /// An object as an owner of others.
@@ -184,6 +171,24 @@ impl OwnerRow {
             name: facts.name.clone(),
             owners: facts.owners.iter().map(OwnerRefRow::from).collect(),
             object,
+        }
+    }
+
+    /// What a pod's lifecycle tells of the pod.
+    pub(crate) fn of_pod(pod: PodRow) -> Self {
+        let Gvk {
+            group,
+            version,
+            kind,
+        } = Gvk::pod();
+        Self {
+            group,
+            version,
+            kind,
+            namespace: pod.namespace,
+            name: pod.name,
+            owners: pod.owners,
+            object: pod.object,
         }
     }
 
@@ -223,6 +228,8 @@ pub(crate) struct PodRow {
     pub spec_hash: u64,
     pub owners: Vec<OwnerRefRow>,
     pub given_owner: Option<GivenOwner>,
+    /// Object id, where the pod is recorded as an object too.
+    pub object: Option<u64>,
     /// When its first container started; never moves once known.
     pub start_us: Option<i64>,
     /// `finishedAt` of the last containers, as the last status told it; not the end while the pod may run again.
@@ -292,6 +299,8 @@ pub(crate) struct KindRow {
     pub body_bytes: u64,
     /// Objects that exist. Counted where the version was the object's last.
     pub live: u64,
+    /// Number of the dictionary for its bodies; 0 while it has none.
+    pub dictionary: u64,
 }
 
 impl KindRow {
@@ -323,30 +332,27 @@ pub(crate) struct WriterRow {
     pub last_gap: u64,
     /// Earliest time in the record; meaningful once there is a run.
     pub first_us: i64,
+    /// Changes in the record: given sequence numbers less what retention dropped.
+    pub changes: u64,
+    /// Time of the last change that retention dropped; meaningful where `horizon_seq` is not 0.
+    pub horizon_us: i64,
+    /// Sequence number of the last change that retention dropped; 0 while it dropped none.
+    pub horizon_seq: u64,
+    /// Last base number given.
+    pub last_base: u64,
+    /// Last dictionary number given.
+    pub last_dictionary: u64,
 }
 
-/// How far retention has dropped; see [`Horizon`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-pub(crate) struct HorizonRow {
-    pub at_us: i64,
-    pub seq: u64,
-}
-
-impl From<Horizon> for HorizonRow {
-    fn from(horizon: Horizon) -> Self {
-        let event = horizon.event();
-        Self {
-            at_us: event.at.as_micros(),
-            seq: event.seq,
+impl WriterRow {
+    /// How far retention has dropped.
+    pub(crate) fn horizon(&self) -> Horizon {
+        match self.horizon_seq {
+            0 => Horizon::NONE,
+            seq => Horizon::behind(EventKey {
+                at: Timestamp::from_micros(self.horizon_us),
+                seq,
+            }),
         }
-    }
-}
-
-impl From<HorizonRow> for Horizon {
-    fn from(row: HorizonRow) -> Self {
-        Self::before(EventKey {
-            at: Timestamp::from_micros(row.at_us),
-            seq: row.seq,
-        })
     }
 }

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use redb::ReadableTable;
 
+use super::body::compress::Decompressor;
 use super::lookup::Lookup;
 use super::rows::{KindRow, WatchRow, WriterRow};
 use super::tables::{ReadTables, row};
-use super::{StoreError, codec};
-use crate::model::{Gvk, Horizon};
+use super::{StoreError, codec, versions};
+use crate::model::{EventKey, Gvk, Horizon};
 
 /// Everything that had been committed at one moment. Later commits do not change it.
 ///
@@ -21,10 +23,15 @@ pub struct Snapshot {
     kinds: BTreeMap<u64, KindRow>,
     horizon: Horizon,
     path: PathBuf,
+    decompressor: Arc<Decompressor>,
 }
 
 impl Snapshot {
-    pub(super) fn new(txn: redb::ReadTransaction, path: PathBuf) -> Result<Self, StoreError> {
+    pub(super) fn new(
+        txn: redb::ReadTransaction,
+        path: PathBuf,
+        decompressor: Arc<Decompressor>,
+    ) -> Result<Self, StoreError> {
         let tables = ReadTables::open(&txn)?;
         let writer = tables.writer_row()?;
         let kinds = read_kinds(&tables.kinds)?;
@@ -36,7 +43,16 @@ impl Snapshot {
             kinds,
             horizon,
             path,
+            decompressor,
         })
+    }
+
+    /// An object after a change, as MessagePack.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when there is no such version, or the bytes are not what was written.
+    pub(crate) fn body(&self, object: u64, event: EventKey) -> Result<Vec<u8>, StoreError> {
+        versions::body(&self.tables, &self.decompressor, object, event)
     }
 
     /// The file.

@@ -72,17 +72,21 @@ macro_rules! tables {
 }
 
 tables! {
-    /// What changed: time, sequence number -> [`super::rows::EventRow`].
-    events, EVENTS, "event_to_header", &'static [u8; 16];
-    /// The object after the change, sealed MessagePack; no row for a delete. Apart from `events`, so that planning an
-    /// export reads headers only.
-    bodies, BODIES, "event_to_body", &'static [u8; 16];
+    /// What changed: time and sequence number of the first change -> a chunk of [`super::headers`].
+    events, EVENTS, "event_to_headers", &'static [u8; 16];
+    /// The versions of objects with their bodies: object id, time, sequence number of the first version -> a group of
+    /// [`super::versions`].
+    versions, VERSIONS, "object_and_event_to_versions", &'static [u8; 24];
+    /// Base number -> a body that keyframes refer to (see [`super::versions::base`]).
+    bases, BASES, "base_to_body", u64;
+    /// Owner UID, kind number -> [`super::rows::SiblingRow`]: what its next object of that kind is compared with.
+    siblings, SIBLINGS, "owner_and_kind_to_sibling", &'static [u8];
+    /// Dictionary number -> a zstd dictionary.
+    dictionaries, DICTIONARIES, "dictionary_to_bytes", u64;
     /// The spec-hash index: object name, id -> [`super::rows::ObjectRow`], one row an incarnation.
     objects, OBJECTS, "object_to_row", &'static [u8];
     /// Object id -> [`super::rows::IncarnationRow`]: the way from an event to its object's name.
     incarnations, INCARNATIONS, "id_to_incarnation", u64;
-    /// One object's versions: object id, time, sequence number -> [`super::rows::HistoryRow`].
-    history, HISTORY, "object_and_event_to_action", &'static [u8; 24];
     /// Epoch number -> [`super::rows::EpochRow`].
     epochs, EPOCHS, "epoch_to_row", u64;
     /// Every object that was alive at some time in an epoch: epoch, object name, id -> nothing.
@@ -90,11 +94,11 @@ tables! {
     /// Every pod that had not ended at some time in an epoch: epoch, namespace, name, uid -> nothing.
     alive_pods, ALIVE_PODS, "epoch_and_pod_to_unit", &'static [u8];
     /// UID -> [`super::rows::OwnerRow`]: what owner chains are walked along.
-    owners, OWNERS, "uid_to_owner", &'static str;
+    owners, OWNERS, "uid_to_owner", &'static [u8];
     /// UID -> [`super::rows::WantedRow`]: owners that are referred to, of kinds that are not tracked, and still unknown.
     wanted, WANTED, "uid_to_wanted_owner", &'static str;
     /// Pod UID -> [`super::rows::PodRow`]: its lifecycle.
-    pods, PODS, "uid_to_pod", &'static str;
+    pods, PODS, "uid_to_pod", &'static [u8];
     /// Run number -> [`super::rows::RunRow`].
     runs, RUNS, "run_to_row", u64;
     /// Gap number -> [`super::rows::GapRow`].

@@ -142,7 +142,7 @@ async fn a_store_that_cannot_be_planned_from_is_a_server_error() {
     assert_eq!(response.status(), 500);
     let text = response.text().await.unwrap();
     assert!(
-        text.contains("cannot read the store: damaged row in table event_to_header"),
+        text.contains("cannot read the store: damaged row in table event_to_headers"),
         "{text}"
     );
     server.wait_for(&outcome("failed"), 1.0).await;

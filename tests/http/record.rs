@@ -79,7 +79,7 @@ impl Record {
                     "namespace": if n % 2 == 0 { "even" } else { "odd" },
                     "uid": format!("uid-{n}"),
                 },
-                "data": {"k": "x".repeat(bytes)},
+                "data": {"k": noise(n, bytes)},
             });
             let item = normalize(&kind, config.tracked.get(&kind), json).unwrap();
             let seen = Observation::Applied {
@@ -131,15 +131,21 @@ impl Record {
         self
     }
 
-    /// Flips a bit of the last body: planning an export does not read it, writing it does.
+    /// Flips a bit of the last large body: planning an export does not read it, writing it does.
     pub fn with_damaged_last_body(self) -> Self {
-        flip_bit(&self.path(), "event_to_body");
+        flip_bit(
+            &self.path(),
+            TableDefinition::<u64, &[u8]>::new("base_to_body"),
+        );
         self
     }
 
     /// Flips a bit of the last header: planning an export reads it.
     pub fn with_damaged_last_header(self) -> Self {
-        flip_bit(&self.path(), "event_to_header");
+        flip_bit(
+            &self.path(),
+            TableDefinition::<&[u8; 16], &[u8]>::new("event_to_headers"),
+        );
         self
     }
 }
@@ -148,18 +154,36 @@ pub fn kind() -> Gvk {
     Gvk::new("", "v1", "ConfigMap")
 }
 
-fn flip_bit(path: &Path, table: &str) {
-    let definition = TableDefinition::<&[u8; 16], &[u8]>::new(table);
+/// Text that no compressor makes much shorter.
+fn noise(seed: usize, bytes: usize) -> String {
+    let mut noise = vec![0; bytes];
+    blake3::Hasher::new()
+        .update(&seed.to_le_bytes())
+        .finalize_xof()
+        .fill(&mut noise);
+    for byte in &mut noise {
+        *byte = b'0' + (*byte & 63);
+    }
+    String::from_utf8(noise).unwrap()
+}
+
+fn flip_bit<K: redb::Key + 'static>(path: &Path, definition: TableDefinition<'_, K, &'static [u8]>)
+where
+    for<'k> K::SelfType<'k>: std::borrow::Borrow<K::SelfType<'k>>,
+{
     let database = Database::open(path).unwrap();
     let txn = database.begin_write().unwrap();
     {
         let mut table = txn.open_table(definition).unwrap();
         let (key, mut bytes) = {
             let (key, value) = table.last().unwrap().unwrap();
-            (*key.value(), value.value().to_vec())
+            (
+                K::as_bytes(&key.value()).as_ref().to_vec(),
+                value.value().to_vec(),
+            )
         };
         *bytes.last_mut().unwrap() ^= 1;
-        table.insert(&key, bytes.as_slice()).unwrap();
+        table.insert(K::from_bytes(&key), bytes.as_slice()).unwrap();
     }
     txn.commit().unwrap();
 }

@@ -134,10 +134,7 @@ async fn a_store_that_fails_half_way_leaves_no_object() {
     let response = server.export(&everything("s3://bucket/traces/a")).await;
     assert_eq!(response.status(), 500);
     let text = response.text().await.unwrap();
-    assert!(
-        text.contains("damaged row in table event_to_body"),
-        "{text}"
-    );
+    assert!(text.contains("damaged row in table base_to_body"), "{text}");
     let contents = s3.contents.lock().unwrap();
     assert!(contents.objects.is_empty());
     assert_eq!((contents.begun, contents.aborted), (1, 1));

@@ -13,4 +13,7 @@ mod model_parts;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod epochs;
+mod flat;
+mod pins;
 mod windows;

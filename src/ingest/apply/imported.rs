@@ -55,17 +55,19 @@ impl Apply<'_, '_> {
                 match self.tables.newest_incarnation(&object.key)? {
                     Some((id, row)) if row.live => {
                         let object = ObservedObject {
-                            uid: Uid(row.uid),
+                            uid: Uid::from(&row.uid),
                             ..(**object).clone()
                         };
-                        self.record_change(at, id, &object, certainty)
+                        self.record_apply(at, id, &object, certainty)?;
+                        self.object_as_owner(&object, id)
                     }
                     _ => {
                         let object = ObservedObject {
                             uid: self.invented_uid(),
                             ..(**object).clone()
                         };
-                        self.object_applied(at, &object, certainty)
+                        let id = self.object_applied(at, &object, certainty)?;
+                        self.object_as_owner(&object, id)
                     }
                 }
             }
@@ -115,13 +117,14 @@ impl Apply<'_, '_> {
                 kind: gvk.kind.clone(),
                 name: name.to_owned(),
             }),
+            object: None,
             start_us: Some(start.as_micros()),
             containers_end_us: end.map(Timestamp::as_micros),
             end_us: end.map(Timestamp::as_micros),
             end_since_us: None,
             gone: end.is_some(),
         };
-        put(&mut self.tables.pods, uid.0.as_str(), &row)?;
+        put(&mut self.tables.pods, keys::uid(&uid).as_slice(), &row)?;
         let last = end.unwrap_or(Timestamp::MAX);
         for epoch in self.tables.epochs_over(start, last)? {
             let entry = keys::epoch_pod(epoch, namespace, owner_name, &uid);

@@ -95,6 +95,7 @@ impl Apply<'_, '_> {
         for (number, row) in self.state.kinds.take_dirty() {
             put(&mut self.tables.kinds, number, &row)?;
         }
+        self.state.headers.flush(self.tables)?;
         put(&mut self.tables.meta, WRITER, &self.state.row)
     }
 
@@ -105,17 +106,22 @@ impl Apply<'_, '_> {
         item: &crate::model::Item,
         certainty: Certainty,
     ) -> Result<(), StoreError> {
+        let mut recorded = None;
         if let Some(object) = &item.object {
             self.mark_listed(watch, &object.uid);
-            self.object_applied(at, object, certainty)?;
+            let id = self.object_applied(at, object, certainty)?;
+            if item.pod.is_none() {
+                self.object_as_owner(object, id)?;
+            }
+            recorded = Some(id);
         }
         if let Some((uid, facts)) = &item.skipped {
             self.mark_listed(watch, uid);
-            self.object_skipped(at, uid, facts, certainty)?;
+            self.object_skipped(at, uid, facts, certainty, item.pod.is_some())?;
         }
         if let Some(pod) = &item.pod {
             self.mark_listed(watch, &pod.uid);
-            self.pod_applied(at, pod, certainty)?;
+            self.pod_applied(at, pod, recorded, certainty)?;
         }
         Ok(())
     }
@@ -130,7 +136,7 @@ impl Apply<'_, '_> {
             self.object_deleted(at, &object.key, &object.uid, certainty)?;
         }
         if let Some((uid, facts)) = &item.skipped {
-            self.object_skipped(at, uid, facts, certainty)?;
+            self.object_skipped(at, uid, facts, certainty, item.pod.is_some())?;
         }
         if let Some(pod) = &item.pod {
             self.pod_deleted(at, pod, certainty)?;

@@ -1,26 +1,28 @@
 //! Objects: what is a change, what is a new incarnation, what is a deletion.
 
 use super::{Apply, Certainty};
-use crate::model::{EventKey, Gvk, ObjectKey, ObservedObject, OwnerFacts, Timestamp, Uid};
-use crate::store::lookup::{BODY_TABLE, Lookup};
-use crate::store::rows::{EventRow, HistoryRow, IncarnationRow, ObjectRow, OwnerRow};
+use crate::model::{Gvk, ObjectKey, ObservedObject, OwnerFacts, Timestamp, Uid};
+use crate::store::headers::Header;
+use crate::store::lookup::Lookup;
+use crate::store::rows::{IncarnationRow, ObjectRow, OwnerRow, UidBytes, change_hash};
 use crate::store::tables::put;
-use crate::store::{StoreError, keys, seal};
+use crate::store::versions::NewVersion;
+use crate::store::{StoreError, keys};
 
 impl Apply<'_, '_> {
     /// The object exists in this version. Recorded when it is new, back again, or differs from its last version in what
-    /// counts as a change (R6, R11).
+    /// counts as a change (R6, R11). Returns its id.
     pub(super) fn object_applied(
         &mut self,
         at: Timestamp,
         object: &ObservedObject,
         certainty: Certainty,
-    ) -> Result<(), StoreError> {
+    ) -> Result<u64, StoreError> {
         let newest = self.tables.newest_incarnation(&object.key)?;
         let id = match newest {
-            Some((id, row)) if row.uid == object.uid.0 => {
-                if row.live && row.change_hash == object.change_hash {
-                    return self.object_as_owner(object, id);
+            Some((id, row)) if row.uid == UidBytes::from(&object.uid) => {
+                if row.live && row.change_hash == change_hash(&object.change_hash) {
+                    return Ok(id);
                 }
                 id
             }
@@ -31,19 +33,8 @@ impl Apply<'_, '_> {
             }
             _ => self.new_incarnation(object)?,
         };
-        self.record_change(at, id, object, certainty)
-    }
-
-    /// Records a version of an incarnation, whatever the one before was.
-    pub(super) fn record_change(
-        &mut self,
-        at: Timestamp,
-        id: u64,
-        object: &ObservedObject,
-        certainty: Certainty,
-    ) -> Result<(), StoreError> {
         self.record_apply(at, id, object, certainty)?;
-        self.object_as_owner(object, id)
+        Ok(id)
     }
 
     /// The object is gone, if it is the one that is stored under its name; a late word of an earlier incarnation changes
@@ -56,20 +47,22 @@ impl Apply<'_, '_> {
         certainty: Certainty,
     ) -> Result<(), StoreError> {
         match self.tables.newest_incarnation(key)? {
-            Some((id, row)) if row.live && row.uid == uid.0 => {
+            Some((id, row)) if row.live && row.uid == UidBytes::from(uid) => {
                 self.record_delete(at, key, id, row, certainty)
             }
             _ => Ok(()),
         }
     }
 
-    /// An object that `skipOwned` ignores (R8). One that was recorded before it got an owner leaves the record here.
+    /// An object that `skipOwned` ignores (R8). One that was recorded before it got an owner leaves the record here. What
+    /// a pod's owners are is in its lifecycle.
     pub(super) fn object_skipped(
         &mut self,
         at: Timestamp,
         uid: &Uid,
         facts: &OwnerFacts,
         certainty: Certainty,
+        is_pod: bool,
     ) -> Result<(), StoreError> {
         let key = ObjectKey::new(
             &*facts.gvk.group,
@@ -78,7 +71,10 @@ impl Apply<'_, '_> {
             &*facts.name,
         );
         self.object_deleted(at, &key, uid, certainty)?;
-        self.owner_known(at, uid, OwnerRow::new(facts, None))
+        if is_pod {
+            return Ok(());
+        }
+        self.owner_known(at, uid, OwnerRow::new(facts, None), &facts.owners)
     }
 
     pub(super) fn record_delete(
@@ -90,17 +86,23 @@ impl Apply<'_, '_> {
         certainty: Certainty,
     ) -> Result<(), StoreError> {
         let event = self.state.next_event(at);
-        let header = EventRow {
+        let header = Header {
             deleted: true,
             object: id,
-            kind: row.kind,
-            spec_hash: 0,
             body_len: 0,
             since_us: certainty.since.map(Timestamp::as_micros),
             initial: false,
         };
-        self.record(event, &header)?;
+        let version = NewVersion {
+            event,
+            kind: row.kind,
+            spec_hash: 0,
+            body: None,
+            owner: None,
+        };
+        self.record(&header, &version)?;
         row.live = false;
+        row.change_hash = None;
         row.last_us = event.at.as_micros();
         row.last_seq = event.seq;
         put(
@@ -126,7 +128,8 @@ impl Apply<'_, '_> {
         Ok(id)
     }
 
-    fn record_apply(
+    /// Records a version of an incarnation, whatever the one before was.
+    pub(super) fn record_apply(
         &mut self,
         at: Timestamp,
         id: u64,
@@ -136,26 +139,27 @@ impl Apply<'_, '_> {
         let kind = self.state.kinds.number(&object_gvk(object));
         let before = self.tables.object(&object.key, id)?;
         let event = self.state.next_event(at);
-        let header = EventRow {
+        let header = Header {
             deleted: false,
             object: id,
-            kind,
-            spec_hash: object.spec_hash,
             body_len: u32::try_from(object.body.len()).unwrap_or(u32::MAX),
             since_us: certainty.since_of_presence().map(Timestamp::as_micros),
             initial: certainty.initial,
         };
-        self.record(event, &header)?;
-        let bytes = keys::event(event);
-        self.tables
-            .bodies
-            .insert(&bytes, seal(BODY_TABLE, &bytes, &object.body).as_slice())?;
+        let version = NewVersion {
+            event,
+            kind,
+            spec_hash: object.spec_hash,
+            body: Some(&object.body),
+            owner: object.owners.first().map(|owner| &owner.uid),
+        };
+        self.record(&header, &version)?;
         let row = ObjectRow {
-            uid: object.uid.0.clone(),
+            uid: (&object.uid).into(),
             live: true,
             last_us: event.at.as_micros(),
             last_seq: event.seq,
-            change_hash: object.change_hash,
+            change_hash: change_hash(&object.change_hash),
             kind,
         };
         put(
@@ -180,19 +184,32 @@ impl Apply<'_, '_> {
         Ok(())
     }
 
-    fn record(&mut self, event: EventKey, header: &EventRow) -> Result<(), StoreError> {
-        put(&mut self.tables.events, &keys::event(event), header)?;
-        let entry = keys::history(header.object, event);
-        put(
-            &mut self.tables.history,
-            &entry,
-            &HistoryRow {
-                deleted: header.deleted,
-            },
-        )
+    fn record(&mut self, header: &Header, version: &NewVersion<'_>) -> Result<(), StoreError> {
+        let state = &mut *self.state;
+        state.headers.append(self.tables, version.event, header)?;
+        state.row.changes += 1;
+        let dictionary = state.kinds.dictionary(version.kind);
+        let made = state.bodies.append(
+            self.tables,
+            &mut state.row,
+            header.object,
+            dictionary,
+            version,
+        )?;
+        if let Some(dictionary) = made {
+            state
+                .kinds
+                .count(version.kind, |kind| kind.dictionary = dictionary);
+        }
+        Ok(())
     }
 
-    fn object_as_owner(&mut self, object: &ObservedObject, id: u64) -> Result<(), StoreError> {
+    /// Others may name the object as their owner.
+    pub(super) fn object_as_owner(
+        &mut self,
+        object: &ObservedObject,
+        id: u64,
+    ) -> Result<(), StoreError> {
         let facts = OwnerFacts {
             gvk: object_gvk(object),
             namespace: object.key.namespace.clone(),
@@ -200,7 +217,12 @@ impl Apply<'_, '_> {
             owners: object.owners.clone(),
         };
         let at = Timestamp::from_micros(self.state.row.last_us);
-        self.owner_known(at, &object.uid, OwnerRow::new(&facts, Some(id)))
+        self.owner_known(
+            at,
+            &object.uid,
+            OwnerRow::new(&facts, Some(id)),
+            &facts.owners,
+        )
     }
 }
 

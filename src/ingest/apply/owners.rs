@@ -4,10 +4,10 @@ use crate::store::tables::ReadableTable;
 
 use super::Apply;
 use crate::model::{OwnerFacts, OwnerRef, Timestamp, Uid};
-use crate::store::StoreError;
 use crate::store::lookup::Lookup;
 use crate::store::rows::{OwnerRow, WantedRow};
 use crate::store::tables::{get, put};
+use crate::store::{StoreError, keys};
 
 /// How long an owner that the API server does not have is asked for, microseconds. A later reference to it asks anew.
 const WANTED_US_MAX: i64 = 24 * 3_600 * 1_000_000;
@@ -19,9 +19,10 @@ impl Apply<'_, '_> {
         at: Timestamp,
         uid: &Uid,
         mut row: OwnerRow,
+        owners: &[OwnerRef],
     ) -> Result<(), StoreError> {
         if let Some(sweep) = &mut self.state.sweep {
-            sweep.touch(&uid.0);
+            sweep.touch(uid);
         }
         let known = self.tables.owner(uid)?;
         // An object id, once known, stays: the look-up of the same object does not know it.
@@ -29,12 +30,11 @@ impl Apply<'_, '_> {
         if known.as_ref() == Some(&row) {
             return Ok(());
         }
-        put(&mut self.tables.owners, uid.0.as_str(), &row)?;
+        put(&mut self.tables.owners, keys::uid(uid).as_slice(), &row)?;
         if known.is_none() {
             self.tables.wanted.remove(uid.0.as_str())?;
         }
-        let owners: Vec<OwnerRef> = row.owners.iter().map(OwnerRef::from).collect();
-        self.owners_wanted(at, &row.namespace, &owners)
+        self.owners_wanted(at, &row.namespace, owners)
     }
 
     /// Puts on the list of look-ups those owners that no watch will bring.
@@ -48,10 +48,14 @@ impl Apply<'_, '_> {
             let gvk = owner.gvk();
             let uid = owner.uid.0.as_str();
             if let Some(sweep) = &mut self.state.sweep {
-                sweep.touch(uid);
+                sweep.touch(&owner.uid);
             }
             if self.state.is_tracked(&gvk.group, &gvk.kind)
-                || self.tables.owners.get(uid)?.is_some()
+                || self
+                    .tables
+                    .owners
+                    .get(keys::uid(&owner.uid).as_slice())?
+                    .is_some()
                 || self.tables.wanted.get(uid)?.is_some()
             {
                 continue;
@@ -77,7 +81,7 @@ impl Apply<'_, '_> {
         facts: Option<&OwnerFacts>,
     ) -> Result<(), StoreError> {
         if let Some(facts) = facts {
-            return self.owner_known(at, uid, OwnerRow::new(facts, None));
+            return self.owner_known(at, uid, OwnerRow::new(facts, None), &facts.owners);
         }
         let wanted: Option<WantedRow> = get(&self.tables.wanted, uid.0.as_str())?;
         if wanted.is_some_and(|row| row.since_us.saturating_add(WANTED_US_MAX) < at.as_micros()) {

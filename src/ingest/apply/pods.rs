@@ -10,11 +10,13 @@ use crate::store::tables::put;
 use crate::store::{StoreError, keys};
 
 impl Apply<'_, '_> {
-    /// The pod exists in this version.
+    /// The pod exists in this version. `object` is its id where it is recorded as an object too: then what is known of it
+    /// as an owner, or as something that is owned, is in this row.
     pub(super) fn pod_applied(
         &mut self,
         at: Timestamp,
         pod: &ObservedPod,
+        object: Option<u64>,
         certainty: Certainty,
     ) -> Result<(), StoreError> {
         let before = self.tables.pod(&pod.uid)?;
@@ -23,6 +25,7 @@ impl Apply<'_, '_> {
         }
         let mut row = before.clone().unwrap_or_else(|| new_pod(pod));
         learn(&mut row, pod);
+        row.object = object.or(row.object);
         // A pod whose deletion was inferred and that is there after all.
         row.gone = false;
         if pod.times.terminal {
@@ -70,7 +73,7 @@ impl Apply<'_, '_> {
             }
             row.gone = true;
             end(&mut row, at, certainty.since);
-            put(&mut self.tables.pods, uid.0.as_str(), &row)?;
+            put(&mut self.tables.pods, keys::uid(&uid).as_slice(), &row)?;
         }
         Ok(())
     }
@@ -85,7 +88,11 @@ impl Apply<'_, '_> {
         if before == Some(row) {
             return Ok(());
         }
-        put(&mut self.tables.pods, pod.uid.0.as_str(), row)?;
+        put(&mut self.tables.pods, keys::uid(&pod.uid).as_slice(), row)?;
+        if let Some(sweep) = &mut self.state.sweep {
+            // It may be back after it was over.
+            pod.owners.iter().for_each(|owner| sweep.touch(&owner.uid));
+        }
         if before.is_none() {
             self.state.row.pods += 1;
         }
@@ -119,6 +126,7 @@ fn new_pod(pod: &ObservedPod) -> PodRow {
         spec_hash: pod.spec_hash,
         owners: Vec::new(),
         given_owner: None,
+        object: None,
         start_us: None,
         containers_end_us: None,
         end_us: None,

@@ -209,7 +209,7 @@ impl Apply<'_, '_> {
                 let (key, id) = keys::epoch_object_of("epoch_and_object_to_unit", &bytes)?;
                 if let Some(row) = self.tables.object(&key, id)?
                     && row.live
-                    && !listed.contains(&uid_mark(&Uid(row.uid.clone())))
+                    && !listed.contains(&uid_mark(&Uid::from(&row.uid)))
                 {
                     gone.push((key, id, row));
                 }
@@ -245,7 +245,7 @@ impl Apply<'_, '_> {
             }
             row.gone = true;
             super::pods::end(&mut row, at, certainty.since);
-            put(&mut self.tables.pods, uid.0.as_str(), &row)?;
+            put(&mut self.tables.pods, keys::uid(&uid).as_slice(), &row)?;
         }
         Ok(())
     }

@@ -112,7 +112,7 @@ impl<F: FnMut(Horizon) -> bool> Work<'_, F> {
             let goal = u64::try_from(fitting).unwrap_or(weight);
             let goal = goal.saturating_sub(goal / 64);
             while self.writer.weight() > goal {
-                let behind = self.writer.horizon_behind(PIECE.rows / 4)?;
+                let behind = self.writer.horizon_behind(PIECE.rows / 4, Timestamp::MAX)?;
                 if behind <= self.writer.horizon() {
                     break;
                 }

@@ -48,7 +48,10 @@ pub struct Retention {
     share: Share,
     /// Rows of one piece: as many as fit into its time.
     rows: usize,
-    /// What remains to be done at the horizon that was reached last.
+    /// How far it wanted to drop last. The horizon may lie before it: where nothing happened between, or an export needs
+    /// its rows.
+    target: Horizon,
+    /// What follows from the last target has not all been done.
     unfinished: bool,
     /// Changes dropped since unused lifecycles and owners were last looked for.
     unswept: u64,
@@ -70,6 +73,7 @@ impl Default for Retention {
             size: None,
             share: Share::new(RETENTION_SHARE_PERCENT, Instant::now()),
             rows: RETENTION_ROWS_MIN,
+            target: Horizon::NONE,
             unfinished: false,
             unswept: 0,
             warned: false,
@@ -103,6 +107,7 @@ impl Retention {
             size,
             // A crash may have left something.
             unfinished: !writer.horizon().is_none(),
+            target: writer.horizon(),
             ..Self::default()
         })
     }
@@ -146,6 +151,10 @@ impl Retention {
         let took = started.elapsed();
         self.learn(writer, retained, took);
         count(stats, retained, took);
+        if retained.done && retained.changes + retained.rows == 0 {
+            // What is to be dropped is being exported, or there is nothing.
+            return Ok(idle);
+        }
         Ok(self.share.wait(percent, Instant::now()).min(idle))
     }
 
@@ -158,18 +167,21 @@ impl Retention {
         let reached = writer.horizon();
         let force = self.size.is_some_and(|size| size.is_beyond(allocated));
         let to = |target| Some(Task { target, force });
-        if let Some(target) = self.policy.aged(now, reached) {
+        self.target = self.target.max(reached);
+        if let Some(target) = self.policy.aged(now, self.target) {
+            self.target = target;
             return Ok(to(target));
         }
         if let Some(size) = &mut self.size
             && size.look(allocated, writer.weight()).is_some()
         {
             let keep_us = SIZE_KEEPS_SECONDS_MIN * MICROS_PER_SECOND;
-            let latest = Horizon::at(writer.last_time().plus_micros(-keep_us));
+            let latest = writer.last_time().plus_micros(-keep_us);
             // No further than a piece goes: what lies behind can still be asked for.
-            let next = writer.horizon_behind(self.rows)?.min(latest);
+            let next = writer.horizon_behind(self.rows, latest)?;
             if next > reached {
                 self.warned = false;
+                self.target = self.target.max(next);
                 return Ok(to(next));
             }
             if !std::mem::replace(&mut self.warned, true) {
@@ -180,7 +192,7 @@ impl Retention {
             }
         }
         Ok(if self.unfinished || writer.is_sweeping() {
-            to(reached)
+            to(self.target)
         } else {
             None
         })

@@ -1,8 +1,8 @@
 //! Retention: drops what lies before a horizon, piece by piece, and keeps what the record from there on needs.
 //!
-//! A change before the horizon is needed only as the base state: the last version of an object that was alive there. So
-//! the changes between the old horizon and the new are gone over once, in the order of time; each names the object
-//! whose earlier versions it supersedes. Survivors are never scanned. What is shared (epochs, runs) follows the
+//! A change before the horizon is needed only as the base state: the last version of an object that was alive there (and
+//! what its group holds besides). So the changes between the old horizon and the new are gone over once, in the order
+//! of time; each names the object whose earlier versions it supersedes. Survivors are never scanned. What is shared (epochs, runs) follows the
 //! horizon at once ([`prune`]); what others may refer to (pods, owners) is swept from time to time ([`sweep`]).
 //!
 //! Every piece is one transaction, and the horizon is part of it: a crash between two pieces leaves a record that is
@@ -17,9 +17,9 @@ use std::time::{Duration, Instant};
 use super::Apply;
 use crate::model::{EventKey, Horizon};
 use crate::store::lookup::Lookup;
-use crate::store::rows::{EventRow, HistoryRow, HorizonRow};
-use crate::store::tables::{ReadableTable, put, row};
-use crate::store::{HORIZON, StoreError, keys};
+use crate::store::tables::ReadableTable;
+use crate::store::versions::{self, Remains};
+use crate::store::{StoreError, headers, keys};
 
 pub(in super::super) use sweep::Sweep;
 
@@ -77,10 +77,14 @@ impl Apply<'_, '_> {
     ) -> Result<Retained, StoreError> {
         let mut remaining = Remaining::new(effort);
         let mut retained = Retained::default();
-        if target > self.state.horizon {
-            retained.changes = self.advance_horizon(target, &mut remaining)?;
+        if target > self.state.row.horizon() {
+            let reached;
+            (retained.changes, reached) = self.advance_horizon(target, &mut remaining)?;
+            if !reached {
+                return Ok(retained);
+            }
         }
-        if self.state.horizon < target || remaining.is_spent() {
+        if remaining.is_spent() {
             return Ok(retained);
         }
         let pruned = self.prune(&mut remaining)?;
@@ -94,103 +98,91 @@ impl Apply<'_, '_> {
         Ok(retained)
     }
 
-    /// Returns how many changes were dropped.
+    /// Returns how many changes were dropped, and whether the target was reached.
     fn advance_horizon(
         &mut self,
         target: Horizon,
         remaining: &mut Remaining,
-    ) -> Result<u64, StoreError> {
-        let from = keys::event(self.state.horizon.event());
-        let to = keys::event(target.event());
-        let mut reached = target;
+    ) -> Result<(u64, bool), StoreError> {
+        self.state.headers.flush(self.tables)?;
+        let from = self.state.row.horizon().event();
+        let (mut last, mut changes, mut reached) = (None, 0, true);
         let mut objects = BTreeSet::new();
-        if from < to {
-            for entry in self.tables.events.range::<&keys::EventBytes>(&from..&to)? {
-                let (bytes, value) = entry?;
-                let header: EventRow = row::<&keys::EventBytes, _>(bytes.value(), value.value())?;
+        if from < target.event() {
+            for entry in headers::range(self.tables, from, target.event())? {
+                let (event, header) = entry?;
                 objects.insert(header.object);
+                last = Some(event);
+                changes += 1;
                 if !remaining.spend(1) {
-                    let EventKey { at, seq } = keys::event_of(bytes.value());
-                    reached = Horizon::before(EventKey { at, seq: seq + 1 });
+                    reached = false;
                     break;
                 }
             }
         }
-        let mut dropped = 0;
+        let Some(last) = last else {
+            return Ok((0, true));
+        };
         for object in objects {
-            dropped += self.drop_superseded(object, reached.event())?;
+            self.uncount(object, from, last)?;
+            if versions::drop_superseded(self.tables, object, last)? == Remains::Gone {
+                self.drop_incarnation(object)?;
+            }
         }
-        self.state.horizon = reached;
-        let row = HorizonRow::from(reached);
-        put(&mut self.tables.meta, HORIZON, &row)?;
-        Ok(dropped)
+        let row = &mut self.state.row;
+        row.changes = row.changes.saturating_sub(changes);
+        row.horizon_us = last.at.as_micros();
+        row.horizon_seq = last.seq;
+        self.drop_headers()?;
+        Ok((changes, reached))
     }
 
-    /// Drops the versions of an object that nothing from `horizon` on shows. Returns how many.
-    fn drop_superseded(&mut self, object: u64, horizon: EventKey) -> Result<u64, StoreError> {
-        let Some((base, deleted)) = self.tables.version_before(object, horizon)? else {
-            return Ok(0);
-        };
-        let end = if deleted {
-            EventKey {
-                seq: base.seq + 1,
-                ..base
-            }
-        } else {
-            base
-        };
-        let versions = self.versions_before(object, end)?;
-        let dropped = versions.len() as u64;
-        for (event, deleted) in versions {
-            let header = self.tables.event(event)?;
-            self.state.kinds.count(header.kind, |kind| {
-                if deleted {
+    /// Takes the versions of an object from one event to another out of the counters.
+    fn uncount(&mut self, object: u64, from: EventKey, last: EventKey) -> Result<(), StoreError> {
+        let to = Horizon::behind(last).event();
+        for version in versions::range(self.tables, object, from, to)? {
+            let version = version?;
+            self.state.kinds.count(version.kind, |kind| {
+                if version.deleted {
                     kind.deletes = kind.deletes.saturating_sub(1);
                 } else {
                     kind.applies = kind.applies.saturating_sub(1);
-                    kind.body_bytes = kind.body_bytes.saturating_sub(u64::from(header.body_len));
+                    let bytes = u64::from(version.body_len);
+                    kind.body_bytes = kind.body_bytes.saturating_sub(bytes);
                 }
             });
-            let bytes = keys::event(event);
-            self.tables.events.remove(&bytes)?;
-            self.tables.bodies.remove(&bytes)?;
-            self.tables.history.remove(&keys::history(object, event))?;
         }
-        if deleted {
-            self.drop_incarnation(object, base)?;
-        }
-        Ok(dropped)
+        Ok(())
     }
 
-    fn versions_before(
-        &self,
-        object: u64,
-        end: EventKey,
-    ) -> Result<Vec<(EventKey, bool)>, StoreError> {
-        let from = keys::history(object, crate::store::lookup::FIRST);
-        let to = keys::history(object, end);
-        let mut versions = Vec::new();
-        for entry in self
-            .tables
-            .history
-            .range::<&keys::HistoryBytes>(&from..&to)?
-        {
-            let (bytes, value) = entry?;
-            let HistoryRow { deleted } =
-                row::<&keys::HistoryBytes, _>(bytes.value(), value.value())?;
-            versions.push((keys::history_event(bytes.value()), deleted));
+    /// Drops the chunks of headers before the horizon. The last chunk always stays: headers are added to it.
+    fn drop_headers(&mut self) -> Result<(), StoreError> {
+        let horizon = keys::event(self.state.row.horizon().event());
+        loop {
+            let first = {
+                let mut chunks = self.tables.events.iter()?;
+                match (chunks.next().transpose()?, chunks.next().transpose()?) {
+                    (Some((first, _)), Some((next, _))) if *next.value() <= horizon => {
+                        *first.value()
+                    }
+                    _ => return Ok(()),
+                }
+            };
+            self.tables.events.remove(&first)?;
         }
-        Ok(versions)
     }
 
-    /// Forgets an incarnation whose deletion was dropped, unless it came back.
-    fn drop_incarnation(&mut self, object: u64, deletion: EventKey) -> Result<(), StoreError> {
+    /// Forgets an incarnation that is gone, and of which no version is left.
+    fn drop_incarnation(&mut self, object: u64) -> Result<(), StoreError> {
         let Some(incarnation) = self.tables.incarnation(object)? else {
             return Ok(());
         };
         let key = incarnation.key();
-        let newest = self.tables.object(&key, object)?;
-        if newest.is_some_and(|row| row.live || row.last_seq != deletion.seq) {
+        if self
+            .tables
+            .object(&key, object)?
+            .is_some_and(|row| row.live)
+        {
             return Ok(());
         }
         self.tables

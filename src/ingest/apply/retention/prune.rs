@@ -37,7 +37,7 @@ impl Apply<'_, '_> {
 
     /// Keeps the last run that began before the horizon: its config is in force there.
     fn drop_runs(&mut self) -> Result<u64, StoreError> {
-        let horizon_us = self.state.horizon.event().at.as_micros();
+        let horizon_us = self.state.row.horizon().event().at.as_micros();
         let mut dropped = 0;
         loop {
             let superseded = {
@@ -60,7 +60,7 @@ impl Apply<'_, '_> {
 
     /// Keeps the last epoch that began before the horizon: windows that start there begin in it.
     fn drop_epochs(&mut self) -> Result<FirstEpoch, StoreError> {
-        let horizon_us = self.state.horizon.event().at.as_micros();
+        let horizon_us = self.state.row.horizon().event().at.as_micros();
         let mut dropped = 0;
         loop {
             let (first, superseded) = {

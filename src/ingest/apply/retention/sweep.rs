@@ -1,8 +1,8 @@
-//! What others may refer to: lifecycles of pods, what is known of owners, owners still wanted, gaps.
+//! What others may refer to: lifecycles of pods, what is known of owners, owners still wanted; and gaps.
 //!
-//! A pass goes over the tables once, in pieces, while recording goes on between them. It drops lifecycles that ended
-//! before the horizon and marks what is needed of the owners: by the pods that stay, by every recorded object, and by
-//! those owners in turn. What is not marked then goes. Ingest tells of everything that it refers to meanwhile
+//! A pass goes over the tables in pieces, while recording goes on between them. It marks the owners that are needed: by
+//! pods whose lifecycles are not over at the horizon, by every recorded object, and by those owners in turn. What is
+//! over, or not marked, then goes. Ingest tells of everything that it refers to meanwhile
 //! ([`Sweep::touch`]), so nothing is dropped that a new pod needs. A pass that is broken off has done no harm: the next
 //! one begins anew.
 
@@ -10,14 +10,13 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use super::{Apply, Remaining};
-use crate::ingest::state::uid_mark;
 use crate::limits::SWEEP_TOUCHED_MAX;
 use crate::model::{Horizon, Uid};
-use crate::store::StoreError;
-use crate::store::lookup::Lookup;
-use crate::store::rows::{GapRow, IncarnationRow, OwnerRefRow, PodRow};
+use crate::store::lookup::{Lookup, as_slice};
+use crate::store::rows::{GapRow, IncarnationRow, PodRow, SiblingRow};
 use crate::store::scratch::Scratch;
 use crate::store::tables::{ReadableTable, row};
+use crate::store::{StoreError, keys};
 
 /// Rows read before some of them are dropped: a table cannot be read and written at once.
 const CHUNK_ROWS: usize = 256;
@@ -27,20 +26,22 @@ pub(in crate::ingest) struct Sweep {
     /// The horizon that the pass is for.
     horizon: Horizon,
     phase: Phase,
-    /// UIDs of the owners that stay, hashed.
+    /// UIDs of the owners that stay, as in their keys.
     marks: Scratch,
     /// UIDs that were referred to since the pass began, and are to be marked.
-    touched: BTreeSet<String>,
+    touched: BTreeSet<Vec<u8>>,
     /// More was touched than is remembered: the pass proves nothing.
     broken: bool,
 }
 
 /// Where a pass is; each phase goes on behind the key that it read last.
 enum Phase {
-    Pods(Bound<String>),
-    Objects(Bound<u64>),
-    Owners(Bound<String>),
+    MarkPods(Bound<Vec<u8>>),
+    MarkObjects(Bound<u64>),
+    Pods(Bound<Vec<u8>>),
+    Owners(Bound<Vec<u8>>),
     Wanted(Bound<String>),
+    Siblings(Bound<Vec<u8>>),
     Gaps(Bound<u64>),
     Done,
 }
@@ -61,7 +62,7 @@ impl Sweep {
     pub(in crate::ingest) fn new(horizon: Horizon) -> Self {
         Self {
             horizon,
-            phase: Phase::Pods(Bound::Unbounded),
+            phase: Phase::MarkPods(Bound::Unbounded),
             marks: Scratch::new(&std::env::temp_dir()),
             touched: BTreeSet::new(),
             broken: false,
@@ -69,23 +70,28 @@ impl Sweep {
     }
 
     /// Something refers to this owner, or it has become known.
-    pub(in crate::ingest) fn touch(&mut self, uid: &str) {
+    pub(in crate::ingest) fn touch(&mut self, uid: &Uid) {
         if self.touched.len() >= SWEEP_TOUCHED_MAX {
             self.broken = true;
             self.touched.clear();
         }
         if !self.broken {
-            self.touched.insert(uid.to_owned());
+            self.touched.insert(keys::uid(uid));
         }
     }
 
-    fn is_marked(&self, uid: &str) -> Result<bool, StoreError> {
-        Ok(self.marks.get(&mark_of(uid))?.is_some())
+    fn is_marked(&self, uid: &[u8]) -> Result<bool, StoreError> {
+        Ok(self.marks.get(uid)?.is_some())
     }
 }
 
-fn mark_of(uid: &str) -> [u8; 16] {
-    uid_mark(&Uid(uid.to_owned())).to_be_bytes()
+/// The UID of a key that is one.
+fn uid_of(table: &'static str, key: &[u8]) -> Result<Uid, StoreError> {
+    keys::uid_of(key).ok_or_else(|| StoreError::Damaged {
+        table,
+        key: format!("{key:?}"),
+        reason: "the key is no UID".to_owned(),
+    })
 }
 
 /// What one piece of a pass did.
@@ -110,17 +116,21 @@ impl Apply<'_, '_> {
                 return Ok(Swept { rows, done: true });
             }
             for uid in std::mem::take(&mut pass.touched) {
-                self.mark(&mut pass, &uid, remaining)?;
+                self.mark(&mut pass, uid, remaining)?;
             }
             let phase = std::mem::replace(&mut pass.phase, Phase::Done);
-            (pass.phase, rows) = match phase {
-                Phase::Pods(after) => self.sweep_ended_pods(&mut pass, after, remaining, rows)?,
-                Phase::Objects(after) => (self.mark_objects(&mut pass, after, remaining)?, rows),
-                Phase::Owners(after) => self.sweep_owners(&pass, after, remaining, rows)?,
-                Phase::Wanted(after) => self.sweep_wanted(&pass, after, remaining, rows)?,
-                Phase::Gaps(after) => self.sweep_gaps(&pass, after, remaining, rows)?,
+            let (next, dropped) = match phase {
+                Phase::MarkPods(after) => (self.mark_pods(&mut pass, after, remaining)?, 0),
+                Phase::MarkObjects(after) => (self.mark_objects(&mut pass, after, remaining)?, 0),
+                Phase::Pods(after) => self.sweep_pods_over(&pass, after, remaining)?,
+                Phase::Owners(after) => self.sweep_owners(&pass, after, remaining)?,
+                Phase::Wanted(after) => self.sweep_wanted(&pass, after, remaining)?,
+                Phase::Siblings(after) => self.sweep_siblings(&pass, after, remaining)?,
+                Phase::Gaps(after) => self.sweep_gaps(&pass, after, remaining)?,
                 Phase::Done => return Ok(Swept { rows, done: true }),
             };
+            pass.phase = next;
+            rows += dropped;
         }
         self.state.sweep = Some(pass);
         Ok(Swept { rows, done: false })
@@ -130,75 +140,73 @@ impl Apply<'_, '_> {
     fn mark(
         &self,
         pass: &mut Sweep,
-        uid: &str,
+        uid: Vec<u8>,
         remaining: &mut Remaining,
     ) -> Result<(), StoreError> {
-        let mut next = vec![uid.to_owned()];
+        let mut next = vec![uid];
         while let Some(uid) = next.pop() {
             if pass.is_marked(&uid)? {
                 continue;
             }
-            pass.marks.insert(mark_of(&uid).to_vec(), Vec::new())?;
             remaining.spend(1);
-            if let Some(owner) = self.tables.owner(&Uid(uid))? {
-                next.extend(owner.owners.into_iter().map(|owner| owner.uid));
-            }
+            let owner = uid_of("uid_to_owner", &uid)?;
+            pass.marks.insert(uid, Vec::new())?;
+            let above = match self.tables.owner(&owner)? {
+                Some(row) => row.owners,
+                None => self
+                    .tables
+                    .pod(&owner)?
+                    .map_or(Vec::new(), |row| row.owners),
+            };
+            next.extend(above.iter().map(|owner| keys::uid(&Uid::from(&owner.uid))));
         }
         Ok(())
     }
 
-    fn mark_all(
-        &self,
-        pass: &mut Sweep,
-        owners: &[OwnerRefRow],
-        remaining: &mut Remaining,
-    ) -> Result<(), StoreError> {
-        owners
-            .iter()
-            .try_for_each(|owner| self.mark(pass, &owner.uid, remaining))
-    }
-
-    fn sweep_ended_pods(
+    /// Marks the owners of the pods that stay.
+    fn mark_pods(
         &mut self,
         pass: &mut Sweep,
-        after: Bound<String>,
+        after: Bound<Vec<u8>>,
         remaining: &mut Remaining,
-        mut rows: u64,
-    ) -> Result<(Phase, u64), StoreError> {
-        let mut chunk: Vec<(String, PodRow)> = Vec::new();
-        let behind = (after.as_ref().map(String::as_str), Bound::Unbounded);
-        for entry in self.tables.pods.range::<&str>(behind)?.take(CHUNK_ROWS) {
-            let (uid, value) = entry?;
-            let pod = row::<&str, _>(uid.value(), value.value())?;
-            chunk.push((uid.value().to_owned(), pod));
-        }
+    ) -> Result<Phase, StoreError> {
+        let chunk = self.pods_behind(&after)?;
         remaining.spend(chunk.len());
         let Some((last, _)) = chunk.last() else {
-            return Ok((Phase::Objects(Bound::Unbounded), rows));
+            return Ok(Phase::MarkObjects(Bound::Unbounded));
         };
-        let next = Phase::Pods(Bound::Excluded(last.clone()));
-        for (uid, pod) in chunk {
-            if self.is_over(pass.horizon, &uid, &pod)? {
-                self.tables.pods.remove(uid.as_str())?;
-                rows += 1;
-            } else {
-                self.mark(pass, &uid, remaining)?;
-                self.mark_all(pass, &pod.owners, remaining)?;
+        let next = Phase::MarkPods(Bound::Excluded(last.clone()));
+        for (_, pod) in &chunk {
+            if !self.is_over(pass.horizon, pod)? {
+                for owner in &pod.owners {
+                    self.mark(pass, keys::uid(&Uid::from(&owner.uid)), remaining)?;
+                }
             }
         }
-        Ok((next, rows))
+        Ok(next)
     }
 
-    /// Whether no window from the horizon on, and no watch, has anything to ask of a pod any more. One that has ended and
-    /// still exists is listed again; one whose object is in the record decides on whether that is part of a trace.
-    fn is_over(&self, horizon: Horizon, uid: &str, pod: &PodRow) -> Result<bool, StoreError> {
+    fn pods_behind(&self, after: &Bound<Vec<u8>>) -> Result<Vec<(Vec<u8>, PodRow)>, StoreError> {
+        let mut chunk = Vec::new();
+        let behind = (as_slice(after), Bound::Unbounded);
+        for entry in self.tables.pods.range::<&[u8]>(behind)?.take(CHUNK_ROWS) {
+            let (uid, value) = entry?;
+            let pod = row::<&[u8], _>(uid.value(), value.value())?;
+            chunk.push((uid.value().to_vec(), pod));
+        }
+        Ok(chunk)
+    }
+
+    /// Whether no window from the horizon on, and no watch, has anything to ask of a pod's lifecycle any more. A pod that
+    /// has ended and still exists is listed again; of one whose object is in the record, the row tells who owns it, and
+    /// whether it is part of a trace.
+    fn is_over(&self, horizon: Horizon, pod: &PodRow) -> Result<bool, StoreError> {
         let horizon_us = horizon.event().at.as_micros();
         if !pod.gone || pod.end_us.is_none_or(|end_us| end_us >= horizon_us) {
             return Ok(false);
         }
-        let known = self.tables.owner(&Uid(uid.to_owned()))?;
-        Ok(match known.and_then(|known| known.object) {
-            Some(object) => self.tables.incarnation(object)?.is_none(),
+        Ok(match pod.object {
+            Some(object) => self.tables.incarnations.get(object)?.is_none(),
             None => true,
         })
     }
@@ -210,39 +218,64 @@ impl Apply<'_, '_> {
         remaining: &mut Remaining,
     ) -> Result<Phase, StoreError> {
         let mut last = None;
-        let range = self
+        let behind = (after, Bound::Unbounded);
+        for entry in self
             .tables
             .incarnations
-            .range::<u64>((after, Bound::Unbounded))?;
-        for entry in range.take(CHUNK_ROWS) {
+            .range::<u64>(behind)?
+            .take(CHUNK_ROWS)
+        {
             let (id, value) = entry?;
             let incarnation: IncarnationRow = row::<u64, _>(id.value(), value.value())?;
-            self.mark(pass, &incarnation.uid, remaining)?;
+            self.mark(pass, keys::uid(&incarnation.uid()), remaining)?;
             remaining.spend(1);
             last = Some(id.value());
         }
         Ok(match last {
-            Some(last) => Phase::Objects(Bound::Excluded(last)),
-            None => Phase::Owners(Bound::Unbounded),
+            Some(last) => Phase::MarkObjects(Bound::Excluded(last)),
+            None => Phase::Pods(Bound::Unbounded),
         })
+    }
+
+    /// Drops lifecycles that are over, unless the pod owns something.
+    fn sweep_pods_over(
+        &mut self,
+        pass: &Sweep,
+        after: Bound<Vec<u8>>,
+        remaining: &mut Remaining,
+    ) -> Result<(Phase, u64), StoreError> {
+        let chunk = self.pods_behind(&after)?;
+        remaining.spend(chunk.len());
+        let Some((last, _)) = chunk.last() else {
+            return Ok((Phase::Owners(Bound::Unbounded), 0));
+        };
+        let next = Phase::Pods(Bound::Excluded(last.clone()));
+        let mut rows = 0;
+        for (uid, pod) in chunk {
+            if self.is_over(pass.horizon, &pod)? && !pass.is_marked(&uid)? {
+                self.tables.pods.remove(uid.as_slice())?;
+                rows += 1;
+            }
+        }
+        Ok((next, rows))
     }
 
     fn sweep_owners(
         &mut self,
         pass: &Sweep,
-        after: Bound<String>,
+        after: Bound<Vec<u8>>,
         remaining: &mut Remaining,
-        mut rows: u64,
     ) -> Result<(Phase, u64), StoreError> {
-        let uids = uids_behind(&self.tables.owners, &after)?;
+        let uids = keys_behind(&self.tables.owners, &after)?;
         remaining.spend(uids.len());
         let Some(last) = uids.last() else {
-            return Ok((Phase::Wanted(Bound::Unbounded), rows));
+            return Ok((Phase::Wanted(Bound::Unbounded), 0));
         };
         let next = Phase::Owners(Bound::Excluded(last.clone()));
+        let mut rows = 0;
         for uid in uids {
             if !pass.is_marked(&uid)? {
-                self.tables.owners.remove(uid.as_str())?;
+                self.tables.owners.remove(uid.as_slice())?;
                 rows += 1;
             }
         }
@@ -254,17 +287,57 @@ impl Apply<'_, '_> {
         pass: &Sweep,
         after: Bound<String>,
         remaining: &mut Remaining,
-        mut rows: u64,
     ) -> Result<(Phase, u64), StoreError> {
-        let uids = uids_behind(&self.tables.wanted, &after)?;
+        let mut uids: Vec<String> = Vec::new();
+        let behind = (after.as_ref().map(String::as_str), Bound::Unbounded);
+        for entry in self.tables.wanted.range::<&str>(behind)?.take(CHUNK_ROWS) {
+            uids.push(entry?.0.value().to_owned());
+        }
         remaining.spend(uids.len());
         let Some(last) = uids.last() else {
-            return Ok((Phase::Gaps(Bound::Unbounded), rows));
+            return Ok((Phase::Siblings(Bound::Unbounded), 0));
         };
         let next = Phase::Wanted(Bound::Excluded(last.clone()));
+        let mut rows = 0;
         for uid in uids {
-            if !pass.is_marked(&uid)? {
+            if !pass.is_marked(&keys::uid(&Uid(uid.clone())))? {
                 self.tables.wanted.remove(uid.as_str())?;
+                rows += 1;
+            }
+        }
+        Ok((next, rows))
+    }
+
+    /// Drops what new objects of an owner would be compared with, where there have been none since the horizon. Losing it
+    /// costs room, nothing else.
+    fn sweep_siblings(
+        &mut self,
+        pass: &Sweep,
+        after: Bound<Vec<u8>>,
+        remaining: &mut Remaining,
+    ) -> Result<(Phase, u64), StoreError> {
+        let horizon_seq = pass.horizon.event().seq;
+        let mut chunk = Vec::new();
+        let behind = (as_slice(&after), Bound::Unbounded);
+        for entry in self
+            .tables
+            .siblings
+            .range::<&[u8]>(behind)?
+            .take(CHUNK_ROWS)
+        {
+            let (key, value) = entry?;
+            let sibling: SiblingRow = row::<&[u8], _>(key.value(), value.value())?;
+            chunk.push((key.value().to_vec(), sibling.last_seq < horizon_seq));
+        }
+        remaining.spend(chunk.len());
+        let Some((last, _)) = chunk.last() else {
+            return Ok((Phase::Gaps(Bound::Unbounded), 0));
+        };
+        let next = Phase::Siblings(Bound::Excluded(last.clone()));
+        let mut rows = 0;
+        for (key, unused) in chunk {
+            if unused {
+                self.tables.siblings.remove(key.as_slice())?;
                 rows += 1;
             }
         }
@@ -277,12 +350,11 @@ impl Apply<'_, '_> {
         pass: &Sweep,
         after: Bound<u64>,
         remaining: &mut Remaining,
-        mut rows: u64,
     ) -> Result<(Phase, u64), StoreError> {
         let horizon_us = pass.horizon.event().at.as_micros();
         let mut chunk = Vec::new();
-        let range = self.tables.gaps.range::<u64>((after, Bound::Unbounded))?;
-        for entry in range.take(CHUNK_ROWS) {
+        let behind = (after, Bound::Unbounded);
+        for entry in self.tables.gaps.range::<u64>(behind)?.take(CHUNK_ROWS) {
             let (number, value) = entry?;
             let gap: GapRow = row::<u64, _>(number.value(), value.value())?;
             let over = gap.end_us.is_some_and(|end_us| end_us < horizon_us);
@@ -290,9 +362,10 @@ impl Apply<'_, '_> {
         }
         remaining.spend(chunk.len());
         let Some((last, _)) = chunk.last() else {
-            return Ok((Phase::Done, rows));
+            return Ok((Phase::Done, 0));
         };
         let next = Phase::Gaps(Bound::Excluded(*last));
+        let mut rows = 0;
         for (number, over) in chunk {
             if over {
                 self.tables.gaps.remove(number)?;
@@ -303,14 +376,13 @@ impl Apply<'_, '_> {
     }
 }
 
-fn uids_behind(
-    table: &impl ReadableTable<&'static str, &'static [u8]>,
-    after: &Bound<String>,
-) -> Result<Vec<String>, StoreError> {
-    let behind = (after.as_ref().map(String::as_str), Bound::Unbounded);
+fn keys_behind(
+    table: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    after: &Bound<Vec<u8>>,
+) -> Result<Vec<Vec<u8>>, StoreError> {
     table
-        .range::<&str>(behind)?
+        .range::<&[u8]>((as_slice(after), Bound::Unbounded))?
         .take(CHUNK_ROWS)
-        .map(|entry| Ok(entry?.0.value().to_owned()))
+        .map(|entry| Ok(entry?.0.value().to_vec()))
         .collect()
 }

@@ -1,0 +1,167 @@
+//! Bases: bodies that keyframes refer to. And siblings: which base, or which object, a new object of an owner is most
+//! like.
+//!
+//! A base's row: `uses | scheme | dictionary | length of the body | bytes`, numbers as varints; scheme and dictionary as
+//! in a keyframe. `uses` is the number of groups that refer to it: without any it is removed.
+
+use redb::ReadableTable;
+
+use super::group::Keyframe;
+use crate::limits::OBJECT_BYTES_MAX;
+use crate::store::body::compress::{Compressor, Decompressor};
+use crate::store::body::varint::{read_varint, write_varint};
+use crate::store::tables::{Tables, WriteTables};
+use crate::store::{StoreError, codec};
+
+/// Names of the tables, for seals and messages.
+pub(crate) const TABLE: &str = "base_to_body";
+pub(crate) const DICTIONARY_TABLE: &str = "dictionary_to_bytes";
+
+fn damaged(base: u64, reason: &str) -> StoreError {
+    StoreError::Damaged {
+        table: TABLE,
+        key: codec::hex(&base.to_be_bytes()),
+        reason: reason.to_owned(),
+    }
+}
+
+/// A dictionary's bytes.
+pub(crate) fn dictionary(tables: &impl Tables, number: u64) -> Result<Vec<u8>, StoreError> {
+    let key = number.to_be_bytes();
+    match tables.dictionaries().get(number)? {
+        Some(row) => Ok(codec::unseal(DICTIONARY_TABLE, &key, row.value())?.to_vec()),
+        None => Err(StoreError::Damaged {
+            table: DICTIONARY_TABLE,
+            key: codec::hex(&key),
+            reason: "the dictionary is missing, but bodies refer to it".to_owned(),
+        }),
+    }
+}
+
+/// A body as zstd with the kind's dictionary makes it, or as it is where that is shorter.
+pub(crate) fn compressed<'a>(
+    tables: &impl Tables,
+    compressor: &mut Compressor,
+    dictionary_number: u64,
+    body: &'a [u8],
+    buffer: &'a mut Vec<u8>,
+) -> Result<Keyframe<'a>, StoreError> {
+    let load = || dictionary(tables, dictionary_number);
+    Ok(match compressor.compress(body, dictionary_number, load)? {
+        Some(bytes) => {
+            *buffer = bytes;
+            Keyframe::Zstd {
+                dictionary: dictionary_number,
+                bytes: buffer,
+            }
+        }
+        None => Keyframe::Raw(body),
+    })
+}
+
+/// The body that a compressed keyframe stands for; `None` for one that refers to a base.
+pub(crate) fn decompressed(
+    tables: &impl Tables,
+    decompressor: &Decompressor,
+    keyframe: &Keyframe<'_>,
+    len: usize,
+) -> Result<Option<Result<Vec<u8>, &'static str>>, StoreError> {
+    Ok(match keyframe {
+        Keyframe::Raw(bytes) if bytes.len() == len => Some(Ok(bytes.to_vec())),
+        Keyframe::Raw(_) => Some(Err("the body has another length")),
+        Keyframe::Zstd {
+            dictionary: number,
+            bytes,
+        } => Some(decompressor.decompress(bytes, len, *number, || dictionary(tables, *number))?),
+        Keyframe::Delta { .. } | Keyframe::Base { .. } => None,
+    })
+}
+
+/// A base's body.
+pub(crate) fn body(
+    tables: &impl Tables,
+    decompressor: &Decompressor,
+    base: u64,
+) -> Result<Vec<u8>, StoreError> {
+    let row = tables
+        .bases()
+        .get(base)?
+        .ok_or_else(|| damaged(base, "the base is missing, but versions refer to it"))?;
+    let (_, len, keyframe) = read(base, row.value())?;
+    decompressed(tables, decompressor, &keyframe, len)?
+        .unwrap_or(Err("a base refers to another"))
+        .map_err(|reason| damaged(base, reason))
+}
+
+/// How many groups refer to a base.
+pub(crate) fn uses(base: u64, row: &[u8]) -> Result<u64, StoreError> {
+    Ok(read(base, row)?.0)
+}
+
+fn read(base: u64, row: &[u8]) -> Result<(u64, usize, Keyframe<'_>), StoreError> {
+    let mut payload = codec::unseal(TABLE, &base.to_be_bytes(), row)?;
+    let mut parts = || {
+        let uses = read_varint(&mut payload)?;
+        let len = usize::try_from(read_varint(&mut payload)?).ok()?;
+        let keyframe = Keyframe::read(payload)?;
+        (len <= OBJECT_BYTES_MAX).then_some((uses, len, keyframe))
+    };
+    parts().ok_or_else(|| damaged(base, "the row is not that of a base"))
+}
+
+/// Stores a new base that is used once.
+pub(crate) fn insert(
+    tables: &mut WriteTables<'_>,
+    base: u64,
+    len: usize,
+    keyframe: Keyframe<'_>,
+) -> Result<(), StoreError> {
+    write(tables, base, 1, len, keyframe)
+}
+
+fn write(
+    tables: &mut WriteTables<'_>,
+    base: u64,
+    uses: u64,
+    len: usize,
+    keyframe: Keyframe<'_>,
+) -> Result<(), StoreError> {
+    let mut payload = Vec::new();
+    write_varint(&mut payload, uses);
+    write_varint(&mut payload, len as u64);
+    payload.extend_from_slice(&keyframe.to_bytes());
+    let row = codec::seal(TABLE, &base.to_be_bytes(), &payload);
+    tables.bases.insert(base, row.as_slice())?;
+    Ok(())
+}
+
+/// One more group refers to the base.
+pub(crate) fn retain(tables: &mut WriteTables<'_>, base: u64) -> Result<(), StoreError> {
+    change_uses(tables, base, |uses| uses.saturating_add(1))
+}
+
+/// One group fewer refers to the base; the last one takes it along.
+pub(crate) fn release(tables: &mut WriteTables<'_>, base: u64) -> Result<(), StoreError> {
+    change_uses(tables, base, |uses| uses.saturating_sub(1))
+}
+
+fn change_uses(
+    tables: &mut WriteTables<'_>,
+    base: u64,
+    change: impl FnOnce(u64) -> u64,
+) -> Result<(), StoreError> {
+    let Some(row) = tables.bases.get(base)?.map(|row| row.value().to_vec()) else {
+        return Err(damaged(
+            base,
+            "the base is missing, but versions refer to it",
+        ));
+    };
+    let (uses, len, keyframe) = read(base, &row)?;
+    match change(uses) {
+        0 => {
+            tables.bases.remove(base)?;
+            Ok(())
+        }
+        uses => write(tables, base, uses, len, keyframe),
+    }
+}

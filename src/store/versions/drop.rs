@@ -1,0 +1,70 @@
+//! Dropping versions that lie before the horizon of retention.
+
+use redb::ReadableTable;
+
+use super::base;
+use super::group::{Group, Keyframe};
+use crate::model::EventKey;
+use crate::store::lookup::FIRST;
+use crate::store::tables::WriteTables;
+use crate::store::{StoreError, keys};
+
+/// What [`drop_superseded`] left of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Remains {
+    /// At least the version in force at the horizon.
+    Alive,
+    /// Nothing: it was deleted at or before the horizon. Its other rows can go too.
+    Gone,
+}
+
+/// Drops the versions of an object that no instant after the horizon shows. A group goes as a whole, when the next one
+/// begins at or before the horizon; so a few more versions may stay than are needed.
+pub(crate) fn drop_superseded(
+    tables: &mut WriteTables<'_>,
+    object: u64,
+    horizon: EventKey,
+) -> Result<Remains, StoreError> {
+    let after = EventKey {
+        at: horizon.at,
+        seq: horizon.seq.saturating_add(1),
+    };
+    let (from, to) = (keys::history(object, FIRST), keys::history(object, after));
+    let mut superseded: Vec<(keys::HistoryBytes, Option<u64>)> = Vec::new();
+    let mut deleted = false;
+    for entry in tables.versions.range::<&[u8; 24]>(&from..&to)? {
+        let (key, row) = entry?;
+        let group = Group::open(key.value(), row.value())?;
+        let mut base = None;
+        for entry in group.entries() {
+            let (version, bytes) = entry?;
+            if !version.deleted && base.is_none() {
+                base = Some(
+                    Keyframe::read(bytes)
+                        .ok_or_else(|| group.damaged("the keyframe's scheme is unknown"))?
+                        .base(),
+                );
+            }
+            deleted = version.deleted && version.event < after;
+        }
+        superseded.push((*key.value(), base.flatten()));
+    }
+    // The last of them is in force, unless it ends in a deletion and nothing follows.
+    let follows = tables
+        .versions
+        .range::<&[u8; 24]>(&to..&keys::history(object.saturating_add(1), FIRST))?
+        .next()
+        .transpose()?
+        .is_some();
+    let gone = deleted && !follows;
+    if !gone {
+        superseded.pop();
+    }
+    for (key, base) in superseded {
+        tables.versions.remove(&key)?;
+        if let Some(base) = base {
+            base::release(tables, base)?;
+        }
+    }
+    Ok(if gone { Remains::Gone } else { Remains::Alive })
+}

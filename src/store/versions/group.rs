@@ -1,0 +1,340 @@
+//! The bytes of a group.
+//!
+//! Payload: for each version `flags | [microseconds and sequence numbers since the one before] | [kind] | [SimKube's
+//! hash (8 bytes, little-endian) | change of the body's length | length of what follows | keyframe or difference]`,
+//! numbers as varints. The first version stands at the row's key. A deletion has no body.
+
+use super::TABLE;
+use crate::limits::OBJECT_BYTES_MAX;
+use crate::model::{EventKey, Timestamp};
+use crate::store::body::varint::{read_signed, read_varint, write_signed, write_varint};
+use crate::store::{StoreError, codec, keys};
+
+const DELETED: u8 = 1;
+/// The kind number differs from the version before.
+const KIND: u8 = 2;
+
+/// One version of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Version {
+    /// The change that made it.
+    pub event: EventKey,
+    /// The object was deleted; else created or changed.
+    pub deleted: bool,
+    /// Kind number (group, version and kind as they were).
+    pub kind: u64,
+    /// SimKube's hash of the spec; 0 for a delete.
+    pub spec_hash: u64,
+    /// Length of the body as MessagePack; 0 for a delete.
+    pub body_len: u32,
+}
+
+/// The payload of a row, and the key it stands at.
+#[derive(Clone, Copy)]
+pub(crate) struct Group<'a> {
+    pub(crate) object: u64,
+    pub(crate) first: EventKey,
+    pub(crate) payload: &'a [u8],
+}
+
+impl<'a> Group<'a> {
+    /// Opens a row.
+    pub(crate) fn open(key: &keys::HistoryBytes, row: &'a [u8]) -> Result<Self, StoreError> {
+        Ok(Self {
+            object: keys::history_object(key),
+            first: keys::history_event(key),
+            payload: codec::unseal(TABLE, key, row)?,
+        })
+    }
+
+    pub(crate) fn damaged(&self, reason: &str) -> StoreError {
+        StoreError::Damaged {
+            table: TABLE,
+            key: codec::hex(&keys::history(self.object, self.first)),
+            reason: reason.to_owned(),
+        }
+    }
+
+    /// The versions, oldest first, each with its keyframe or difference.
+    pub(crate) fn entries(&self) -> Entries<'a> {
+        Entries {
+            group: *self,
+            rest: self.payload,
+            before: None,
+            body_len: 0,
+        }
+    }
+
+    /// The last version before `end`.
+    pub(crate) fn last_before(&self, end: EventKey) -> Result<Option<Version>, StoreError> {
+        let mut last = None;
+        for entry in self.entries() {
+            let (version, _) = entry?;
+            if version.event >= end {
+                break;
+            }
+            last = Some(version);
+        }
+        Ok(last)
+    }
+}
+
+/// See [`Group::entries`].
+pub(crate) struct Entries<'a> {
+    group: Group<'a>,
+    rest: &'a [u8],
+    before: Option<Version>,
+    /// Length of the last body.
+    body_len: u32,
+}
+
+impl<'a> Entries<'a> {
+    fn read(&mut self) -> Option<(Version, &'a [u8])> {
+        let (flags, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        let event = match &self.before {
+            None => self.group.first,
+            Some(before) => {
+                let micros = i64::try_from(read_varint(&mut self.rest)?).ok()?;
+                let seqs = read_varint(&mut self.rest)?;
+                EventKey {
+                    at: Timestamp::from_micros(before.event.at.as_micros().checked_add(micros)?),
+                    seq: before.event.seq.checked_add(seqs)?,
+                }
+            }
+        };
+        let kind = match &self.before {
+            Some(before) if flags & KIND == 0 => before.kind,
+            _ => read_varint(&mut self.rest)?,
+        };
+        let deleted = flags & DELETED != 0;
+        let mut version = Version {
+            event,
+            deleted,
+            kind,
+            spec_hash: 0,
+            body_len: 0,
+        };
+        let mut bytes: &[u8] = &[];
+        if !deleted {
+            let (hash, rest) = self.rest.split_first_chunk::<8>()?;
+            self.rest = rest;
+            version.spec_hash = u64::from_le_bytes(*hash);
+            let len = i64::from(self.body_len).checked_add(read_signed(&mut self.rest)?)?;
+            self.body_len = u32::try_from(len).ok()?;
+            if self.body_len as usize > OBJECT_BYTES_MAX {
+                return None;
+            }
+            version.body_len = self.body_len;
+            let len = usize::try_from(read_varint(&mut self.rest)?).ok()?;
+            (bytes, self.rest) = self.rest.split_at_checked(len)?;
+        }
+        self.before = Some(version);
+        Some((version, bytes))
+    }
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Result<(Version, &'a [u8]), StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let read = self.read();
+        if read.is_none() {
+            self.rest = &[];
+        }
+        Some(read.ok_or_else(|| self.group.damaged("the group ends inside a version")))
+    }
+}
+
+/// Appends a version to a group's payload. `before`: the group's last version, and the length of its last body.
+pub(crate) fn push(
+    payload: &mut Vec<u8>,
+    before: Option<(&Version, u32)>,
+    version: &Version,
+    bytes: &[u8],
+) {
+    let kind_differs = before.is_some_and(|(before, _)| before.kind != version.kind);
+    let flag = |set: bool, bit: u8| if set { bit } else { 0 };
+    payload.push(flag(version.deleted, DELETED) | flag(kind_differs, KIND));
+    if let Some((before, _)) = before {
+        let micros = version
+            .event
+            .at
+            .as_micros()
+            .abs_diff(before.event.at.as_micros());
+        write_varint(payload, micros);
+        write_varint(payload, version.event.seq.saturating_sub(before.event.seq));
+    }
+    if before.is_none() || kind_differs {
+        write_varint(payload, version.kind);
+    }
+    if !version.deleted {
+        payload.extend_from_slice(&version.spec_hash.to_le_bytes());
+        let len_before = before.map_or(0, |(_, len)| len);
+        write_signed(payload, i64::from(version.body_len) - i64::from(len_before));
+        write_varint(payload, bytes.len() as u64);
+        payload.extend_from_slice(bytes);
+    }
+}
+
+/// How a group's first body is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keyframe<'a> {
+    /// As it is.
+    Raw(&'a [u8]),
+    /// Compressed with a dictionary; 0: without.
+    Zstd { dictionary: u64, bytes: &'a [u8] },
+    /// As the difference to a base.
+    Delta { base: u64, bytes: &'a [u8] },
+    /// It is the base.
+    Base { base: u64 },
+}
+
+const RAW: u8 = 0;
+const ZSTD: u8 = 1;
+const DELTA: u8 = 2;
+const BASE: u8 = 3;
+
+impl<'a> Keyframe<'a> {
+    /// The stored form: `scheme | [dictionary or base] | bytes`.
+    pub(crate) fn to_bytes(self) -> Vec<u8> {
+        let mut out = Vec::new();
+        let (scheme, number, bytes): (u8, Option<u64>, &[u8]) = match self {
+            Self::Raw(bytes) => (RAW, None, bytes),
+            Self::Zstd { dictionary, bytes } => (ZSTD, Some(dictionary), bytes),
+            Self::Delta { base, bytes } => (DELTA, Some(base), bytes),
+            Self::Base { base } => (BASE, Some(base), &[]),
+        };
+        out.push(scheme);
+        if let Some(number) = number {
+            write_varint(&mut out, number);
+        }
+        out.extend_from_slice(bytes);
+        out
+    }
+
+    /// Reads the stored form. `None`: no scheme that this release knows.
+    pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
+        let (scheme, mut bytes) = bytes.split_first()?;
+        Some(match *scheme {
+            RAW => Self::Raw(bytes),
+            ZSTD => Self::Zstd {
+                dictionary: read_varint(&mut bytes)?,
+                bytes,
+            },
+            DELTA => Self::Delta {
+                base: read_varint(&mut bytes)?,
+                bytes,
+            },
+            BASE => Self::Base {
+                base: read_varint(&mut bytes)?,
+            },
+            _ => return None,
+        })
+    }
+
+    /// The base it refers to.
+    pub(crate) fn base(&self) -> Option<u64> {
+        match *self {
+            Self::Delta { base, .. } | Self::Base { base } => Some(base),
+            Self::Raw(_) | Self::Zstd { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn version() -> impl Strategy<Value = (i64, u64, Version, Vec<u8>)> {
+        let bytes = proptest::collection::vec(any::<u8>(), 0..30);
+        (
+            0i64..5_000_000,
+            1u64..400,
+            any::<bool>(),
+            0u64..3,
+            any::<u64>(),
+            0u32..9_000,
+            bytes,
+        )
+            .prop_map(|(dt, dseq, deleted, kind, spec_hash, body_len, bytes)| {
+                let event = EventKey {
+                    at: Timestamp::from_micros(0),
+                    seq: 0,
+                };
+                let version = if deleted {
+                    Version {
+                        event,
+                        deleted,
+                        kind,
+                        spec_hash: 0,
+                        body_len: 0,
+                    }
+                } else {
+                    Version {
+                        event,
+                        deleted,
+                        kind,
+                        spec_hash,
+                        body_len,
+                    }
+                };
+                (dt, dseq, version, if deleted { Vec::new() } else { bytes })
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn versions_come_back(versions in proptest::collection::vec(version(), 1..30)) {
+            let mut event = EventKey { at: Timestamp::from_micros(-5), seq: 1 };
+            let (mut payload, mut last, mut len) = (Vec::new(), None::<Version>, 0);
+            let mut written = Vec::new();
+            for (dt, dseq, mut version, bytes) in versions {
+                event = EventKey { at: event.at.plus_micros(dt), seq: event.seq + dseq };
+                version.event = event;
+                push(&mut payload, last.as_ref().map(|last| (last, len)), &version, &bytes);
+                if !version.deleted {
+                    len = version.body_len;
+                }
+                last = Some(version);
+                written.push((version, bytes));
+            }
+            let key = keys::history(9, written.first().unwrap().0.event);
+            let row = codec::seal(TABLE, &key, &payload);
+            let group = Group::open(&key, &row).unwrap();
+            prop_assert_eq!(group.object, 9);
+            let read: Vec<_> = group.entries().map(|entry| entry.map(|(version, bytes)| (version, bytes.to_vec()))).collect::<Result<_, _>>().unwrap();
+            prop_assert_eq!(&read, &written);
+            for (version, _) in &written {
+                let end = EventKey { at: version.event.at, seq: version.event.seq + 1 };
+                prop_assert_eq!(group.last_before(end).unwrap(), Some(*version));
+            }
+            prop_assert_eq!(group.last_before(group.first).unwrap(), None);
+        }
+
+        #[test]
+        fn any_bytes_end_in_versions_or_an_error(payload in proptest::collection::vec(any::<u8>(), 0..100)) {
+            let group = Group { object: 1, first: EventKey { at: Timestamp::MAX, seq: u64::MAX }, payload: &payload };
+            prop_assert!(group.entries().count() <= payload.len());
+            let _ = Keyframe::read(&payload);
+        }
+
+        #[test]
+        fn keyframes_come_back(number in any::<u64>(), bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
+            for keyframe in [
+                Keyframe::Raw(&bytes),
+                Keyframe::Zstd { dictionary: number, bytes: &bytes },
+                Keyframe::Delta { base: number, bytes: &bytes },
+                Keyframe::Base { base: number },
+            ] {
+                let stored = keyframe.to_bytes();
+                prop_assert_eq!(Keyframe::read(&stored), Some(keyframe));
+            }
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! The versions of objects, with their bodies.
+//!
+//! Versions of one object that follow each other share a row, a *group*: a keyframe and, for each version after it, the
+//! difference to the version before. A version is read with one row, and with one more where the keyframe refers to
+//! a *base*: a body that pods of one owner start from, or a keyframe too large to be written again whenever the group
+//! grows. Bases refer to nothing.
+//!
+//! [`group`] has the bytes, [`read`] what readers ask, [`write`] how the writer adds a version, [`drop`] how retention
+//! removes them, [`base`] bases and siblings.
+
+#[allow(dead_code, reason = "tests and statistics ask for the uses of a base")]
+pub(crate) mod base;
+mod drop;
+pub(crate) mod group;
+mod read;
+mod write;
+
+pub(crate) use drop::{Remains, drop_superseded};
+pub(crate) use group::Version;
+pub(crate) use read::{body, range, version_before, version_from};
+pub(crate) use write::{BodyWriter, NewVersion};
+
+/// Name of the table of groups, for seals and messages.
+pub(crate) const TABLE: &str = "object_and_event_to_versions";

@@ -1,0 +1,302 @@
+//! Adding versions.
+
+use std::collections::HashMap;
+
+use redb::ReadableTable;
+
+use super::base;
+use super::group::{Group, Keyframe, Version, push};
+use super::read::bodies;
+use crate::limits::{
+    DICTIONARY_KINDS_MAX, GROUP_BYTES_MAX, GROUP_VERSIONS_MAX, KEYFRAME_INLINE_BYTES_MAX,
+};
+use crate::model::{EventKey, Uid};
+use crate::store::body::compress::{Compressor, Decompressor, Samples};
+use crate::store::body::delta;
+use crate::store::lookup::FIRST;
+use crate::store::rows::{SiblingRow, WriterRow};
+use crate::store::tables::{WriteTables, get, put};
+use crate::store::{StoreError, codec, keys};
+
+/// A difference up to this length is always worth it, bytes.
+const DELTA_BYTES_CHEAP: usize = 96;
+
+/// A version to be added.
+#[derive(Clone, Copy)]
+pub(crate) struct NewVersion<'a> {
+    pub(crate) event: EventKey,
+    /// Kind number.
+    pub(crate) kind: u64,
+    /// SimKube's hash of the spec; 0 for a delete.
+    pub(crate) spec_hash: u64,
+    /// The object as MessagePack; `None` for a delete.
+    pub(crate) body: Option<&'a [u8]>,
+    /// Its owner, where it has one: other objects of that owner and kind are most like it.
+    pub(crate) owner: Option<&'a Uid>,
+}
+
+/// What the writer needs to make bodies small. Everything in it can be found again.
+#[derive(Debug, Default)]
+pub(crate) struct BodyWriter {
+    compressor: Compressor,
+    decompressor: Decompressor,
+    /// By kind number; kinds that have no dictionary yet.
+    samples: HashMap<u64, Samples>,
+}
+
+impl BodyWriter {
+    /// Adds a version behind all others of its object. `dictionary` is the number of the kind's dictionary, 0 if it has
+    /// none yet; a new number is returned when one was made.
+    pub(crate) fn append(
+        &mut self,
+        tables: &mut WriteTables<'_>,
+        writer: &mut WriterRow,
+        object: u64,
+        dictionary: u64,
+        new: &NewVersion<'_>,
+    ) -> Result<Option<u64>, StoreError> {
+        let version = Version {
+            event: new.event,
+            deleted: new.body.is_none(),
+            kind: new.kind,
+            spec_hash: new.spec_hash,
+            body_len: new
+                .body
+                .map_or(0, |body| u32::try_from(body.len()).unwrap_or(u32::MAX)),
+        };
+        if let Some((key, payload)) = self.grown(tables, object, &version, new.body)? {
+            store(tables, &key, &payload)?;
+            return Ok(None);
+        }
+        let key = keys::history(object, new.event);
+        let mut payload = Vec::new();
+        let Some(body) = new.body else {
+            push(&mut payload, None, &version, &[]);
+            store(tables, &key, &payload)?;
+            return Ok(None);
+        };
+        let keyframe = self.keyframe(tables, writer, object, dictionary, new, body)?;
+        push(&mut payload, None, &version, &keyframe);
+        store(tables, &key, &payload)?;
+        if dictionary == 0 {
+            return self.sample(tables, writer, new.kind, body);
+        }
+        Ok(None)
+    }
+
+    /// The object's last group with the version added; `None`: a new group is better.
+    fn grown(
+        &mut self,
+        tables: &WriteTables<'_>,
+        object: u64,
+        version: &Version,
+        body: Option<&[u8]>,
+    ) -> Result<Option<(keys::HistoryBytes, Vec<u8>)>, StoreError> {
+        let (from, to) = (
+            keys::history(object, FIRST),
+            keys::history(object, version.event),
+        );
+        let mut range = tables.versions.range::<&[u8; 24]>(&from..&to)?;
+        let Some(entry) = range.next_back() else {
+            return Ok(None);
+        };
+        let (key, row) = entry?;
+        let group = Group::open(key.value(), row.value())?;
+        let (mut last, mut versions, mut len) = (None, 0, 0);
+        for entry in group.entries() {
+            let (version, _) = entry?;
+            versions += 1;
+            if !version.deleted {
+                len = version.body_len;
+            }
+            last = Some(version);
+        }
+        let Some(last) = last else {
+            return Ok(None);
+        };
+        let mut difference = Vec::new();
+        if let Some(body) = body {
+            if versions >= GROUP_VERSIONS_MAX || group.payload.len() >= GROUP_BYTES_MAX {
+                return Ok(None);
+            }
+            let mut before = None;
+            bodies(tables, &self.decompressor, &group, |_, body| {
+                before = Some(body.to_vec());
+                Ok(true)
+            })?;
+            let Some(before) = before else {
+                return Ok(None);
+            };
+            delta::encode(&before, body, &mut difference);
+            let worth = DELTA_BYTES_CHEAP.max(body.len() / 6);
+            if difference.len() > worth {
+                return Ok(None);
+            }
+        }
+        let mut payload = group.payload.to_vec();
+        push(&mut payload, Some((&last, len)), version, &difference);
+        Ok(Some((*key.value(), payload)))
+    }
+
+    /// The stored form of a group's first body.
+    fn keyframe(
+        &mut self,
+        tables: &mut WriteTables<'_>,
+        writer: &mut WriterRow,
+        object: u64,
+        dictionary: u64,
+        new: &NewVersion<'_>,
+        body: &[u8],
+    ) -> Result<Vec<u8>, StoreError> {
+        let mut buffer = Vec::new();
+        let own = base::compressed(tables, &mut self.compressor, dictionary, body, &mut buffer)?;
+        let own_bytes = own.to_bytes();
+        if let Some(owner) = new.owner
+            && let Some(bytes) = self.like_a_sibling(
+                tables,
+                writer,
+                object,
+                new,
+                owner,
+                dictionary,
+                body,
+                own_bytes.len(),
+            )?
+        {
+            return Ok(bytes);
+        }
+        if own_bytes.len() <= KEYFRAME_INLINE_BYTES_MAX {
+            return Ok(own_bytes);
+        }
+        writer.last_base += 1;
+        base::insert(tables, writer.last_base, body.len(), own)?;
+        Ok(Keyframe::Base {
+            base: writer.last_base,
+        }
+        .to_bytes())
+    }
+
+    /// The keyframe as the difference to a sibling's, where that is shorter than `own_len`.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one step of `keyframe`, which has them all"
+    )]
+    fn like_a_sibling(
+        &mut self,
+        tables: &mut WriteTables<'_>,
+        writer: &mut WriterRow,
+        object: u64,
+        new: &NewVersion<'_>,
+        owner: &Uid,
+        dictionary: u64,
+        body: &[u8],
+        own_len: usize,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let key = keys::sibling(owner, new.kind);
+        let known: Option<SiblingRow> = get(&tables.siblings, key.as_slice())?;
+        let mut row = SiblingRow {
+            base: 0,
+            object,
+            first_us: new.event.at.as_micros(),
+            first_seq: new.event.seq,
+            last_seq: new.event.seq,
+        };
+        let mut bytes = None;
+        if let Some(known) = known
+            && known.object != object
+            && let Some(sibling) = self.sibling_body(tables, &known)?
+        {
+            let mut difference = Vec::new();
+            delta::encode(&sibling, body, &mut difference);
+            if difference.len() * 2 <= own_len {
+                row = SiblingRow {
+                    last_seq: new.event.seq,
+                    ..known
+                };
+                if row.base == 0 {
+                    writer.last_base += 1;
+                    row.base = writer.last_base;
+                    let mut buffer = Vec::new();
+                    let own = base::compressed(
+                        tables,
+                        &mut self.compressor,
+                        dictionary,
+                        &sibling,
+                        &mut buffer,
+                    )?;
+                    base::insert(tables, row.base, sibling.len(), own)?;
+                } else {
+                    base::retain(tables, row.base)?;
+                }
+                let keyframe = Keyframe::Delta {
+                    base: row.base,
+                    bytes: &difference,
+                };
+                bytes = Some(keyframe.to_bytes());
+            }
+        }
+        put(&mut tables.siblings, key.as_slice(), &row)?;
+        Ok(bytes)
+    }
+
+    /// The body that a sibling's row stands for, where it is still there.
+    fn sibling_body(
+        &self,
+        tables: &WriteTables<'_>,
+        row: &SiblingRow,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        if row.base != 0 {
+            return if tables.bases.get(row.base)?.is_some() {
+                base::body(tables, &self.decompressor, row.base).map(Some)
+            } else {
+                Ok(None)
+            };
+        }
+        let first = EventKey {
+            at: crate::model::Timestamp::from_micros(row.first_us),
+            seq: row.first_seq,
+        };
+        let key = keys::history(row.object, first);
+        let Some(group) = tables.versions.get(&key)? else {
+            return Ok(None);
+        };
+        let group = Group::open(&key, group.value())?;
+        let mut body = None;
+        bodies(tables, &self.decompressor, &group, |_, first| {
+            body = Some(first.to_vec());
+            Ok(false)
+        })?;
+        Ok(body)
+    }
+
+    fn sample(
+        &mut self,
+        tables: &mut WriteTables<'_>,
+        writer: &mut WriterRow,
+        kind: u64,
+        body: &[u8],
+    ) -> Result<Option<u64>, StoreError> {
+        if !self.samples.contains_key(&kind) && self.samples.len() >= DICTIONARY_KINDS_MAX {
+            return Ok(None);
+        }
+        let Some(dictionary) = self.samples.entry(kind).or_default().take(body) else {
+            return Ok(None);
+        };
+        self.samples.remove(&kind);
+        writer.last_dictionary += 1;
+        let number = writer.last_dictionary;
+        let row = codec::seal(base::DICTIONARY_TABLE, &number.to_be_bytes(), &dictionary);
+        tables.dictionaries.insert(number, row.as_slice())?;
+        Ok(Some(number))
+    }
+}
+
+fn store(
+    tables: &mut WriteTables<'_>,
+    key: &keys::HistoryBytes,
+    payload: &[u8],
+) -> Result<(), StoreError> {
+    let row = codec::seal(super::TABLE, key, payload);
+    tables.versions.insert(key, row.as_slice())?;
+    Ok(())
+}
