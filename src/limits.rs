@@ -195,6 +195,8 @@ pub const SIZE_HEADROOM_BYTES_MIN: u64 = 4 << 20;
 pub const SIZE_HEADROOM_BYTES_MAX: u64 = 1 << 30;
 /// What is kept whatever the size, seconds.
 pub const SIZE_KEEPS_SECONDS_MIN: i64 = 60;
+/// By size, the horizon moves at once by at most this part of what is kept, even where nothing changed.
+pub const SIZE_STRIDES: i64 = 64;
 /// By age, the horizon moves in so many steps for the whole age ...
 pub const AGE_STEPS: i64 = 64;
 /// ... each of at most so many seconds.
@@ -218,9 +220,12 @@ pub const SHARE_MEMORY_MS: i64 = 1_000;
 /// How often retention looks whether there is something to do, milliseconds.
 pub const RETENTION_IDLE_MS: u64 = 1_000;
 /// Unused lifecycles and owners are looked for when this part of all changes has been dropped since ...
-pub const SWEEP_PARTS: u64 = 8;
-/// ... and so many changes at least.
+pub const SWEEP_PARTS: u64 = 16;
+/// ... and so many changes at least, or when the horizon has moved by this part of what is kept, and by so many seconds at
+/// least.
 pub const SWEEP_CHANGES_MIN: u64 = 4_096;
+/// See [`SWEEP_CHANGES_MIN`].
+pub const SWEEP_SECONDS_MIN: i64 = 60;
 
 const _: () = assert!(
     RETENTION_WORK_MS_MAX < RETENTION_PIECE_MS_MAX && RETENTION_PIECE_MS_MAX <= BATCH_AGE_MS_MAX,

@@ -7,6 +7,7 @@ use super::apply::{Apply, Effort, Imported, Retained, RunStart, Sweep};
 use super::state::WriterState;
 use crate::config::TracerConfig;
 use crate::model::{EventKey, Horizon, Observation, Timestamp, WatchId};
+use crate::store::tables::ReadableTableMetadata;
 use crate::store::{Reader, Store, StoreError, WriteTables, headers};
 
 /// Owns the write handle of a store and decides what observations mean.
@@ -41,6 +42,12 @@ pub struct Writer {
     /// A run has begun and not ended: only then anything is recorded.
     running: bool,
 }
+
+/// What a pod's lifecycle weighs in [`Writer::weight`], bytes: its row and its places in the lists of epochs. An object
+/// weighs its MessagePack, of which far less is stored, so this is more than the rows have.
+const POD_WEIGHT: u64 = 4_096;
+/// The same of what is known of an owner.
+const OWNER_WEIGHT: u64 = 1_024;
 
 /// What a commit made durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,8 +186,7 @@ impl Writer {
         self.state.row.horizon()
     }
 
-    /// The place behind the next `changes` changes that have not been dropped, none of which lies at `end` or later: a
-    /// horizon that so many lie before. The horizon of now where there are none.
+    /// The place behind the next `changes` changes that have not been dropped; `end` where there are fewer before that.
     pub(super) fn horizon_behind(
         &self,
         changes: usize,
@@ -189,11 +195,11 @@ impl Writer {
         let horizon = self.state.row.horizon();
         let tables = self.store.read_tables()?;
         let end = EventKey { at: end, seq: 0 };
-        let mut behind = horizon;
-        for entry in headers::range(&tables, horizon.event(), end)?.take(changes) {
-            behind = Horizon::behind(entry?.0);
-        }
-        Ok(behind)
+        let nth = headers::range(&tables, horizon.event(), end)?.nth(changes.saturating_sub(1));
+        Ok(match nth.transpose()? {
+            Some((event, _)) => Horizon::behind(event),
+            None => horizon.max(Horizon::before(end)),
+        })
     }
 
     /// Changes in the record.
@@ -202,8 +208,19 @@ impl Writer {
     }
 
     /// Size of what is recorded, in a unit of its own that grows and shrinks as what is stored does.
-    pub fn weight(&self) -> u64 {
-        self.state.kinds.weight()
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn weight(&self) -> Result<u64, StoreError> {
+        let tables = self.store.read_tables()?;
+        let pods = tables.pods.len()?.saturating_mul(POD_WEIGHT);
+        let owners = tables.owners.len()?.saturating_mul(OWNER_WEIGHT);
+        Ok(self
+            .state
+            .kinds
+            .weight()
+            .saturating_add(pods)
+            .saturating_add(owners))
     }
 
     fn require_run(&self) -> Result<(), StoreError> {
@@ -224,6 +241,12 @@ impl Writer {
             .filter(|(_, watch)| watch.row.tracked && watch.row.listed)
             .filter_map(|(id, watch)| Some((id.clone(), watch.row.resource_version.clone()?)))
             .collect()
+    }
+
+    /// From when on the record is complete.
+    pub(super) fn first_time(&self) -> Timestamp {
+        let first = Timestamp::from_micros(self.state.row.first_us);
+        first.max(self.state.row.horizon().first_start())
     }
 
     /// The time of the last thing recorded.

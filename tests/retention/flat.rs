@@ -11,7 +11,7 @@ use sk_tracedb::model::{Gvk, Observation, OwnerFacts, Timestamp, Uid};
 use crate::support::*;
 
 const LIMIT_BYTES: u64 = 24 << 20;
-const TURNS: i64 = 330;
+const TURNS: i64 = 270;
 const MAPS: i64 = 64;
 const MAP_BYTES: usize = 12_000;
 const PODS: i64 = 120;
@@ -43,11 +43,19 @@ fn at(turn: i64) -> Timestamp {
 }
 
 fn map(turn: i64, n: i64) -> Obj {
-    obj("v1.ConfigMap", &format!("ns/map-{turn}-{n}"), &format!("map-{turn}-{n}"))
+    obj(
+        "v1.ConfigMap",
+        &format!("ns/map-{turn}-{n}"),
+        &format!("map-{turn}-{n}"),
+    )
 }
 
 fn job(turn: i64) -> Obj {
-    obj("batch/v1.Job", &format!("ns/job-{turn}"), &format!("job-{turn}"))
+    obj(
+        "batch/v1.Job",
+        &format!("ns/job-{turn}"),
+        &format!("job-{turn}"),
+    )
 }
 
 /// One turn: maps come, the oldest go, pods of a job that nobody will speak of again run and end.
@@ -69,7 +77,9 @@ fn turn(turn: i64, noise: &mut Noise) -> Vec<Observation> {
     let seconds = at(turn).as_seconds();
     for n in 0..PODS {
         let name = format!("pod-{turn}-{n}");
-        let run = pod(&format!("ns/{name}"), &name).owned_by(&job(turn)).started(seconds);
+        let run = pod(&format!("ns/{name}"), &name)
+            .owned_by(&job(turn))
+            .started(seconds);
         seen.push(run.clone().applied());
         seen.push(run.finished(seconds + 1).deleted());
     }
@@ -98,17 +108,30 @@ fn ten_times_the_limit_goes_through_a_store_that_stays_below_it() {
         told_bytes += batch.iter().map(Observation::weight_bytes).sum::<usize>() as u64;
         recorder.batch(batch.into_iter().map(|seen| (at(n), seen)));
         // As the writer's thread does it: until it has had its share of the time.
-        while retention.step(recorder.writer(), at(n), &stats).unwrap().is_zero() {}
+        while retention
+            .step(recorder.writer(), at(n), &stats)
+            .unwrap()
+            .is_zero()
+        {}
         sizes.push(allocated_bytes(&path).unwrap());
     }
     let peak = *sizes.iter().max().unwrap();
-    println!("told {told_bytes}, peak {peak}, end {}", sizes.last().unwrap());
+    println!(
+        "told {told_bytes}, peak {peak}, end {}",
+        sizes.last().unwrap()
+    );
     println!("{stats:?}");
-    assert!(told_bytes > 10 * LIMIT_BYTES, "only {told_bytes} bytes were told");
+    assert!(
+        told_bytes > 10 * LIMIT_BYTES,
+        "only {told_bytes} bytes were told"
+    );
     assert!(peak <= LIMIT_BYTES, "the file took {peak} bytes: {sizes:?}");
     // Flat: after the first fifth it hardly grows.
     let early = *sizes[..sizes.len() / 5].iter().max().unwrap();
-    assert!(peak <= early + LIMIT_BYTES / 10, "it grew from {early} to {peak}");
+    assert!(
+        peak <= early + LIMIT_BYTES / 10,
+        "it grew from {early} to {peak}"
+    );
     assert!(peak >= LIMIT_BYTES / 2, "too much was dropped: {peak}");
 
     let there: BTreeSet<String> = recorder.state(at(TURNS)).into_iter().collect();
@@ -119,17 +142,30 @@ fn ten_times_the_limit_goes_through_a_store_that_stays_below_it() {
     let horizon = recorder.writer().horizon();
     let kept = at(TURNS - 1).as_seconds() - horizon.first_second().as_seconds();
     assert!(kept >= 10 * 3, "only {kept} s are kept");
-    let trace = recorder.export(horizon.first_second().as_seconds(), 9_000).trace;
+    let trace = recorder
+        .export(horizon.first_second().as_seconds(), 9_000)
+        .trace;
     trace.index();
 
     // Nothing of what hangs on the past has piled up.
     let info = recorder.info();
     let snapshot = recorder.snapshot();
     let sizes = snapshot.size_on_disk().unwrap();
-    let rows = |table: &str| sizes.tables.iter().find(|size| size.name == table).unwrap().rows;
+    let rows = |table: &str| {
+        sizes
+            .tables
+            .iter()
+            .find(|size| size.name == table)
+            .unwrap()
+            .rows
+    };
     let all_pods = (TURNS * PODS) as u64;
     assert!(info.pods < all_pods / 3, "{} of {all_pods} pods", info.pods);
-    assert!(rows("uid_to_owner") < TURNS as u64 + 2 * (MAPS * LIFE * 8) as u64, "{}", rows("uid_to_owner"));
+    assert!(
+        rows("uid_to_owner") < TURNS as u64 + 2 * (MAPS * LIFE * 8) as u64,
+        "{}",
+        rows("uid_to_owner")
+    );
     assert!(rows("epoch_to_row") <= 2, "{} epochs", rows("epoch_to_row"));
     assert!(rows("id_to_incarnation") < (TURNS * MAPS / 4) as u64);
     assert_eq!(rows("uid_to_wanted_owner"), 0);

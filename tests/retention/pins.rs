@@ -23,7 +23,11 @@ fn recorded() -> Recorder {
     let text = "x".repeat(60_000);
     for second in 101..=200 {
         let map = obj("v1.ConfigMap", "ns/map", "uid").field("data", json!({"n": second}));
-        let large = obj("v1.ConfigMap", &format!("ns/map-{second}"), &format!("uid-{second}"));
+        let large = obj(
+            "v1.ConfigMap",
+            &format!("ns/map-{second}"),
+            &format!("uid-{second}"),
+        );
         let large = large.field("data", json!({"text": format!("{second}{text}")}));
         recorder.see_all(s(second), [map.applied(), large.applied(), large.deleted()]);
     }
@@ -38,7 +42,11 @@ fn request(start: i64, end: i64) -> ExportRequest {
 }
 
 fn drop_before(writer: &mut Writer, second: i64, force: bool) {
-    while !writer.retain(Horizon::at(s(second)), EFFORT, force).unwrap().done {}
+    while !writer
+        .retain(Horizon::at(s(second)), EFFORT, force)
+        .unwrap()
+        .done
+    {}
 }
 
 #[test]
@@ -50,8 +58,13 @@ fn retention_in_the_same_process_waits_for_an_export() {
     drop_before(recorder.writer(), 150, false);
     assert_eq!(recorder.writer().horizon().first_second(), s(120));
     // The part that was free to go is gone.
-    let refused = PreparedExport::prepare(&reader, &request(119, 200)).err().unwrap();
-    assert!(matches!(refused, ExportError::BeforeHorizon { .. }), "{refused}");
+    let refused = PreparedExport::prepare(&reader, &request(119, 200))
+        .err()
+        .unwrap();
+    assert!(
+        matches!(refused, ExportError::BeforeHorizon { .. }),
+        "{refused}"
+    );
     let mut bytes = Vec::new();
     prepared.write(&mut bytes).unwrap();
     assert!(bytes == expected);
@@ -67,7 +80,10 @@ fn an_export_that_is_passed_over_fails_and_says_so() {
     let error = prepared.write(&mut Vec::new()).unwrap_err();
     assert!(matches!(error, ExportError::Dropped { .. }), "{error}");
     let text = error.to_string();
-    assert!(text.contains("1970-01-01T00:02:30Z") && text.contains("hint:"), "{text}");
+    assert!(
+        text.contains("1970-01-01T00:02:30Z") && text.contains("hint:"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -93,9 +109,14 @@ fn a_window_that_begins_too_early_is_refused_or_begins_later() {
     let expected = recorder.export(150, 200).bytes;
     drop_before(recorder.writer(), 150, false);
     let reader = recorder.reader();
-    let refused = PreparedExport::prepare(&reader, &request(149, 200)).err().unwrap();
+    let refused = PreparedExport::prepare(&reader, &request(149, 200))
+        .err()
+        .unwrap();
     let text = refused.to_string();
-    assert!(text.contains("before 1970-01-01T00:02:30Z has been dropped"), "{text}");
+    assert!(
+        text.contains("before 1970-01-01T00:02:30Z has been dropped"),
+        "{text}"
+    );
     assert!(text.contains("hint:"), "{text}");
 
     let clamped = PreparedExport::prepare_clamped(&reader, &request(100, 200)).unwrap();
@@ -106,7 +127,15 @@ fn a_window_that_begins_too_early_is_refused_or_begins_later() {
     let whole = PreparedExport::prepare_clamped(&reader, &request(150, 200)).unwrap();
     assert_eq!(whole.summary().clamped_to, None);
     // Nothing of the window is left.
-    let refused = PreparedExport::prepare_clamped(&reader, &request(110, 149)).err().unwrap();
-    assert!(matches!(refused, ExportError::BeforeHorizon { .. }), "{refused}");
-    assert_eq!(recorder.info().start, Some(recorder.writer().horizon().first_start()));
+    let refused = PreparedExport::prepare_clamped(&reader, &request(110, 149))
+        .err()
+        .unwrap();
+    assert!(
+        matches!(refused, ExportError::BeforeHorizon { .. }),
+        "{refused}"
+    );
+    assert_eq!(
+        recorder.info().start,
+        Some(recorder.writer().horizon().first_start())
+    );
 }

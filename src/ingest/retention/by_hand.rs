@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{RetentionPolicy, Writer};
 use crate::ingest::Effort;
-use crate::limits::{RETENTION_ROWS_MAX, SIZE_ROUNDS_MAX};
+use crate::limits::{RETENTION_ROWS_MAX, SIZE_ROUNDS_MAX, SIZE_STRIDES};
 use crate::model::{Horizon, Timestamp};
 use crate::store::StoreError;
 
@@ -106,24 +106,35 @@ impl<F: FnMut(Horizon) -> bool> Work<'_, F> {
             if used <= size_bytes || self.collected.stopped {
                 return Ok(());
             }
-            let weight = self.writer.weight();
+            let weight = self.writer.weight()?;
             let fitting = u128::from(weight) * u128::from(size_bytes) / u128::from(used);
             // A little more: not everything shrinks with the weight.
             let goal = u64::try_from(fitting).unwrap_or(weight);
             let goal = goal.saturating_sub(goal / 64);
-            while self.writer.weight() > goal {
-                let behind = self.writer.horizon_behind(PIECE.rows / 4, Timestamp::MAX)?;
-                if behind <= self.writer.horizon() {
+            // Lifecycles and owners weigh as much until they are swept: no more than a like part of the time goes before.
+            let over = u128::from(used - size_bytes) * u128::from(SIZE_STRIDES.unsigned_abs());
+            let strides = over / u128::from(used) + 1;
+            let mut dropped = false;
+            for _ in 0..strides {
+                if self.writer.weight()? <= goal {
                     break;
                 }
-                if !self.drop_before(behind)? {
+                let first = self.writer.first_time();
+                let end = self.writer.last_time().plus_micros(1);
+                let span = end.as_micros().saturating_sub(first.as_micros());
+                if span <= 0 {
+                    break;
+                }
+                dropped = true;
+                let stride = (span / SIZE_STRIDES).max(1);
+                if !self.drop_before(Horizon::at(first.plus_micros(stride)))? {
                     return Ok(());
                 }
             }
-            self.sweep()?;
-            if self.writer.weight() > goal {
+            if !dropped {
                 break;
             }
+            self.sweep()?;
         }
         let used = self
             .writer

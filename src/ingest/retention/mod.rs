@@ -17,7 +17,7 @@ use super::{Effort, Retained, Writer};
 use crate::limits::{
     RETENTION_IDLE_MS, RETENTION_PIECE_MS_MAX, RETENTION_ROWS_MAX, RETENTION_ROWS_MIN,
     RETENTION_SHARE_PERCENT, RETENTION_SHARE_PERCENT_PRESSED, RETENTION_WORK_MS_MAX,
-    SIZE_KEEPS_SECONDS_MIN, SWEEP_CHANGES_MIN, SWEEP_PARTS,
+    SIZE_KEEPS_SECONDS_MIN, SIZE_STRIDES, SWEEP_CHANGES_MIN, SWEEP_PARTS, SWEEP_SECONDS_MIN,
 };
 use crate::model::{ByteSize, Horizon, MICROS_PER_SECOND, Timestamp};
 use crate::store::{StoreError, allocated_bytes};
@@ -55,6 +55,8 @@ pub struct Retention {
     unfinished: bool,
     /// Changes dropped since unused lifecycles and owners were last looked for.
     unswept: u64,
+    /// The horizon at that time.
+    swept: Timestamp,
     /// Nothing more can be dropped, and the file is too large: said once.
     warned: bool,
 }
@@ -76,6 +78,7 @@ impl Default for Retention {
             target: Horizon::NONE,
             unfinished: false,
             unswept: 0,
+            swept: Timestamp::MIN,
             warned: false,
         }
     }
@@ -92,7 +95,7 @@ impl Retention {
         if let Some(governor) = size.as_mut().filter(|size| size.is_beyond(allocated)) {
             let measured = Measured {
                 used_bytes: writer.reader().snapshot()?.size_on_disk()?.used_bytes(),
-                weight: writer.weight(),
+                weight: writer.weight()?,
             };
             tracing::warn!(
                 allocated = %ByteSize(allocated),
@@ -140,7 +143,7 @@ impl Retention {
         if !wait.is_zero() {
             return Ok(wait.min(idle));
         }
-        let Some(task) = self.task(writer, now, allocated)? else {
+        let Some(task) = self.task(writer, now, allocated, pressed)? else {
             return Ok(idle);
         };
         let effort = Effort {
@@ -163,6 +166,7 @@ impl Retention {
         writer: &Writer,
         now: Timestamp,
         allocated: u64,
+        pressed: bool,
     ) -> Result<Option<Task>, StoreError> {
         let reached = writer.horizon();
         let force = self.size.is_some_and(|size| size.is_beyond(allocated));
@@ -172,13 +176,19 @@ impl Retention {
             self.target = target;
             return Ok(to(target));
         }
-        if let Some(size) = &mut self.size
-            && size.look(allocated, writer.weight()).is_some()
+        // What lifecycles and owners weigh is gone only when they have been swept.
+        let sweep_first = writer.is_sweeping() && !pressed;
+        if let Some(size) = self.size.as_mut().filter(|_| !sweep_first)
+            && size.look(allocated, writer.weight()?).is_some()
         {
             let keep_us = SIZE_KEEPS_SECONDS_MIN * MICROS_PER_SECOND;
             let latest = writer.last_time().plus_micros(-keep_us);
             // No further than a piece goes: what lies behind can still be asked for.
-            let next = writer.horizon_behind(self.rows, latest)?;
+            let first = writer.first_time();
+            let span = latest.as_micros().saturating_sub(first.as_micros());
+            let stride = (span / SIZE_STRIDES).max(MICROS_PER_SECOND);
+            let end = first.plus_micros(stride).min(latest);
+            let next = writer.horizon_behind(self.rows, end)?;
             if next > reached {
                 self.warned = false;
                 self.target = self.target.max(next);
@@ -208,9 +218,15 @@ impl Retention {
         self.unfinished = !retained.done;
         self.unswept = self.unswept.saturating_add(retained.changes);
         let due = (writer.changes() / SWEEP_PARTS).max(SWEEP_CHANGES_MIN);
-        if self.unswept >= due && !writer.is_sweeping() {
+        let reached = writer.horizon().first_start().as_micros();
+        let span = writer.last_time().as_micros().saturating_sub(reached);
+        let parts = i64::try_from(SWEEP_PARTS).unwrap_or(i64::MAX);
+        let late = (span / parts).max(SWEEP_SECONDS_MIN * MICROS_PER_SECOND);
+        let moved = reached.saturating_sub(self.swept.as_micros());
+        if (self.unswept >= due || moved >= late) && !writer.is_sweeping() {
             writer.begin_sweep();
             self.unswept = 0;
+            self.swept = writer.horizon().first_start();
         }
     }
 }

@@ -120,21 +120,35 @@ impl Apply<'_, '_> {
                 }
             }
         }
-        let Some(last) = last else {
-            return Ok((0, true));
+        if let Some(last) = last {
+            self.drop_changes(objects, from, last)?;
+        }
+        // Lifecycles and gaps grow old where nothing changes, too.
+        let horizon = match last {
+            Some(last) if !reached => Horizon::behind(last),
+            _ => target,
         };
+        let row = &mut self.state.row;
+        row.changes = row.changes.saturating_sub(changes);
+        row.set_horizon(horizon);
+        self.drop_headers()?;
+        Ok((changes, reached))
+    }
+
+    /// Drops what the changes of these objects from one event to another have superseded.
+    fn drop_changes(
+        &mut self,
+        objects: BTreeSet<u64>,
+        from: EventKey,
+        last: EventKey,
+    ) -> Result<(), StoreError> {
         for object in objects {
             self.uncount(object, from, last)?;
             if versions::drop_superseded(self.tables, object, last)? == Remains::Gone {
                 self.drop_incarnation(object)?;
             }
         }
-        let row = &mut self.state.row;
-        row.changes = row.changes.saturating_sub(changes);
-        row.horizon_us = last.at.as_micros();
-        row.horizon_seq = last.seq;
-        self.drop_headers()?;
-        Ok((changes, reached))
+        Ok(())
     }
 
     /// Takes the versions of an object from one event to another out of the counters.

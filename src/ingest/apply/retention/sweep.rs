@@ -11,12 +11,12 @@ use std::ops::Bound;
 
 use super::{Apply, Remaining};
 use crate::limits::SWEEP_TOUCHED_MAX;
-use crate::model::{Horizon, Uid};
+use crate::model::{EventKey, Horizon, Timestamp, Uid};
 use crate::store::lookup::{Lookup, as_slice};
 use crate::store::rows::{GapRow, IncarnationRow, PodRow, SiblingRow};
 use crate::store::scratch::Scratch;
 use crate::store::tables::{ReadableTable, row};
-use crate::store::{StoreError, keys};
+use crate::store::{StoreError, headers, keys};
 
 /// Rows read before some of them are dropped: a table cannot be read and written at once.
 const CHUNK_ROWS: usize = 256;
@@ -316,7 +316,7 @@ impl Apply<'_, '_> {
         after: Bound<Vec<u8>>,
         remaining: &mut Remaining,
     ) -> Result<(Phase, u64), StoreError> {
-        let horizon_seq = pass.horizon.event().seq;
+        let first_seq = self.first_seq_from(pass.horizon)?;
         let mut chunk = Vec::new();
         let behind = (as_slice(&after), Bound::Unbounded);
         for entry in self
@@ -327,7 +327,7 @@ impl Apply<'_, '_> {
         {
             let (key, value) = entry?;
             let sibling: SiblingRow = row::<&[u8], _>(key.value(), value.value())?;
-            chunk.push((key.value().to_vec(), sibling.last_seq < horizon_seq));
+            chunk.push((key.value().to_vec(), sibling.last_seq < first_seq));
         }
         remaining.spend(chunk.len());
         let Some((last, _)) = chunk.last() else {
@@ -342,6 +342,18 @@ impl Apply<'_, '_> {
             }
         }
         Ok((next, rows))
+    }
+
+    /// Sequence number of the first change that has not been dropped.
+    fn first_seq_from(&self, horizon: Horizon) -> Result<u64, StoreError> {
+        let end = EventKey {
+            at: Timestamp::MAX,
+            seq: 0,
+        };
+        let first = headers::range(self.tables, horizon.event(), end)?
+            .next()
+            .transpose()?;
+        Ok(first.map_or(u64::MAX, |(event, _)| event.seq))
     }
 
     /// Drops the gaps that ended before the horizon.
