@@ -16,4 +16,5 @@ mod support;
 mod epochs;
 mod flat;
 mod pins;
+mod program;
 mod windows;
