@@ -27,11 +27,12 @@
 //! let kind: Gvk = "v1.ConfigMap".parse()?;
 //! let mut writer = Writer::new(Store::open(&path)?)?;
 //! writer.begin_run(Timestamp::from_seconds(100), &config, "record", None)?;
+//! let redaction = normalize::Redaction::new(writer.redaction_key()?, &config); // Secrets are digested
 //! for (seconds, value) in [(101, "a"), (105, "b")] {
 //!     let object = serde_json::json!({
 //!         "metadata": {"namespace": "default", "name": "settings", "uid": "8a1e"}, "data": {"key": value},
 //!     });
-//!     let item = normalize::normalize(&kind, config.tracked.get(&kind), object)?;
+//!     let item = normalize::normalize(&kind, config.tracked.get(&kind), &redaction, object)?;
 //!     let seen = Observation::Applied { watch: kind.clone(), item, resource_version: None };
 //!     writer.append([(Timestamp::from_seconds(seconds), seen)])?;
 //! }
@@ -72,6 +73,9 @@ pub mod serve;
 
 pub mod cli;
 pub mod clock;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod limits;
 pub mod workload;
 

@@ -18,6 +18,19 @@ pub const BATCH_BYTES_MAX: usize = 16 << 20;
 /// Longest time that an observation waits for others to share its commit, milliseconds.
 pub const BATCH_AGE_MS_MAX: u64 = 50;
 
+/// First wait before a write that the storage failed is tried again, milliseconds.
+pub const WRITE_RETRY_MS_MIN: u64 = 500;
+/// Longest wait before a write that the storage failed is tried again, milliseconds.
+pub const WRITE_RETRY_MS_MAX: u64 = 15_000;
+/// How often a paused writer looks whether it is told to stop, milliseconds.
+pub const PAUSE_POLL_MS: u64 = 50;
+/// How often a paused writer says so in the log, seconds.
+pub const PAUSE_LOG_SECONDS: u64 = 60;
+/// Size of the reserve file, which is given up when the disk is full, bytes. Deleting rows takes a fraction of it.
+pub const RESERVE_BYTES: u64 = 4 << 20;
+/// Time between two tries to make the reserve file again, seconds.
+pub const RESERVE_RETRY_SECONDS: u64 = 60;
+
 /// Page cache of the recorder's own database, bytes.
 pub const WRITER_CACHE_BYTES: usize = 48 << 20;
 /// Page cache of a database opened for reading, bytes. One-pass scans are fastest with a small cache.
@@ -196,7 +209,9 @@ pub const SIZE_HEADROOM_BYTES_MAX: u64 = 1 << 30;
 /// What is kept whatever the size, seconds.
 pub const SIZE_KEEPS_SECONDS_MIN: i64 = 60;
 /// By size, the horizon moves at once by at most this part of what is kept, even where nothing changed.
-pub const SIZE_STRIDES: i64 = 64;
+pub const SIZE_STRIDES: i64 = 16;
+/// Pieces that retention drops at once when the volume is full.
+pub const ROOM_PIECES_MAX: usize = 16;
 /// By age, the horizon moves in so many steps for the whole age ...
 pub const AGE_STEPS: i64 = 64;
 /// ... each of at most so many seconds.

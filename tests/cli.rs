@@ -485,3 +485,119 @@ fn a_redb_database_of_another_program_is_refused_untouched() {
         assert!(std::fs::read(&path).unwrap() == before);
     }
 }
+
+const SECRET_VALUE: &str = "aHVudGVyMi1vZi1hLXNlY3JldA==";
+const ENV_VALUE: &str = "hunter2-of-a-container";
+
+/// A trace with a Secret and a container's environment in clear, `clear.sktrace`.
+fn clear_trace(folder: &Path) {
+    use sk_tracedb::config::TracerConfig;
+    use sk_tracedb::export::{ExportFilters, ExportRequest, export};
+    use sk_tracedb::model::{Gvk, Observation, TimeRange, Timestamp};
+    use sk_tracedb::normalize::{Redaction, normalize};
+
+    let (config, _) = TracerConfig::parse(
+        "trackedObjects: {v1.Secret: {storeSecretData: true}, apps/v1.Deployment: {}}",
+    )
+    .unwrap();
+    let store = sk_tracedb::Store::open(folder.join("clear.redb")).unwrap();
+    let mut writer = sk_tracedb::ingest::Writer::new(store).unwrap();
+    let at = Timestamp::from_seconds;
+    writer.begin_run(at(100), &config, "record", None).unwrap();
+    let redaction = Redaction::new(writer.redaction_key().unwrap(), &config);
+    let env = serde_json::json!([{"name": "PASSWORD", "value": ENV_VALUE}]);
+    let template = serde_json::json!({"spec": {"containers": [{"name": "c", "env": env}]}});
+    for (kind, field, value) in [
+        (
+            "v1.Secret",
+            "data",
+            serde_json::json!({"password": SECRET_VALUE}),
+        ),
+        (
+            "apps/v1.Deployment",
+            "spec",
+            serde_json::json!({"template": template}),
+        ),
+    ] {
+        let kind: Gvk = kind.parse().unwrap();
+        let metadata = serde_json::json!({"name": "a", "namespace": "ns", "uid": kind.kind});
+        let object = serde_json::json!({"metadata": metadata, field: value});
+        let item = normalize(&kind, config.tracked.get(&kind), &redaction, object).unwrap();
+        let seen = Observation::Applied {
+            watch: kind,
+            item,
+            resource_version: None,
+        };
+        writer.append([(at(101), seen)]).unwrap();
+    }
+    let request = ExportRequest {
+        window: TimeRange::new(at(100), at(200)).unwrap(),
+        filters: ExportFilters::default(),
+    };
+    let mut trace = std::fs::File::create(folder.join("clear.sktrace")).unwrap();
+    export(&writer.reader(), &request, &mut trace).unwrap();
+}
+
+#[test]
+fn an_import_redacts_what_it_is_told_to() {
+    let folder = tempfile::tempdir().unwrap();
+    clear_trace(folder.path());
+    for (db, options, secret, env) in [
+        ("usual.redb", &[][..], false, true),
+        ("clear.redb2", &["--store-secret-data"][..], true, true),
+        ("env.redb", &["--redact-env"][..], false, false),
+        (
+            "both.redb",
+            &["--redact-env", "--store-secret-data"][..],
+            true,
+            false,
+        ),
+    ] {
+        let mut args = vec!["import", "clear.sktrace", "--db", db];
+        args.extend(options);
+        let import = sk_tracedb(folder.path(), &args);
+        assert!(import.status.success(), "{}", stderr(&import));
+        let state = [
+            "state",
+            "--db",
+            db,
+            "--at",
+            "1970-01-01T00:03:00Z",
+            "-o",
+            "json",
+        ];
+        let state = sk_tracedb(folder.path(), &state);
+        assert!(state.status.success(), "{}", stderr(&state));
+        let mut bytes = std::fs::read(folder.path().join(db)).unwrap();
+        bytes.extend(&state.stdout);
+        let found = |text: &str| {
+            bytes
+                .windows(text.len())
+                .any(|part| part == text.as_bytes())
+        };
+        assert_eq!(found(SECRET_VALUE), secret, "{options:?}");
+        assert_eq!(found(ENV_VALUE), env, "{options:?}");
+        assert_eq!(
+            stdout(&state).matches("redacted:").count(),
+            usize::from(!env)
+        );
+    }
+}
+
+#[test]
+fn an_opt_in_for_another_kind_than_secrets_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = "trackedObjects: {v1.ConfigMap: {storeSecretData: true}}";
+    std::fs::write(folder.path().join("config.yml"), config).unwrap();
+    let output = sk_tracedb(
+        folder.path(),
+        &["record", "-c", "config.yml", "--redact-env"],
+    );
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("the entry of v1.ConfigMap has storeSecretData"),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(names(folder.path()), ["config.yml"]);
+}

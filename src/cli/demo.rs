@@ -11,7 +11,8 @@ use super::export::{prepare, report, to_file};
 use super::info::print_store;
 use super::interrupt::Interrupt;
 use crate::export::{ExportFilters, ExportRequest};
-use crate::model::{TimeRange, Timestamp};
+use crate::model::{RedactionKey, TimeRange, Timestamp};
+use crate::normalize::{Redaction, normalize};
 use crate::recorder::{SimulatedRecorder, SimulationError};
 use crate::store::{Reader, Store, StoreError};
 use crate::workload::{Mix, Workload, WorkloadOptions};
@@ -142,10 +143,12 @@ async fn record_steps(
 /// Checks that the record's last state is the cluster's: every tracked object, and nothing else.
 fn compare(reader: &Reader, workload: &Workload) -> anyhow::Result<()> {
     let (config, _) = crate::config::TracerConfig::parse(workload.config())?;
+    // Only names and UIDs are compared: any key will do.
+    let redaction = Redaction::new(RedactionKey::from_bytes([0; RedactionKey::BYTES]), &config);
     let mut real = BTreeSet::new();
     for (gvk, object) in workload.live() {
         if let Some(tracked) = config.tracked.get(&gvk) {
-            let item = crate::normalize::normalize(&gvk, Some(tracked), object)?;
+            let item = normalize(&gvk, Some(tracked), &redaction, object)?;
             real.extend(item.object.map(|object| (object.key, object.uid)));
         }
     }

@@ -96,6 +96,14 @@ mod tests {
     }
 
     #[test]
+    fn environment_values_are_redacted_on_demand() {
+        let cli = Cli::try_parse_from(["sk-tracedb", "record", "-c", "c.yml", "--redact-env"]);
+        assert!(cli.is_ok());
+        let cli = Cli::try_parse_from(["sk-tracedb", "-c", "c.yml", "--redact-env"]);
+        assert!(cli.is_ok());
+    }
+
+    #[test]
     fn sk_tracers_own_command_line_records() {
         let cli = Cli::try_parse_from([
             "sk-tracedb",

@@ -17,7 +17,7 @@ use super::retention::RetentionArgs;
 use crate::clock::{Clock, WallClock};
 use crate::config::TracerConfig;
 use crate::ingest::RetentionPolicy;
-use crate::recorder::{Recorder, Report, wait_for_cluster};
+use crate::recorder::{Recorder, RecorderStart, Report, wait_for_cluster};
 use crate::serve::{ServeOptions, Server};
 use crate::store::Store;
 use crate::watch::{Client, WatchStatus, connect};
@@ -61,6 +61,11 @@ pub(super) struct RecordArgs {
     #[arg(long, value_name = "URL")]
     allow_export_to: Vec<Url>,
 
+    /// Store literal values of environment variables as keyed digests, as the data of Secrets always is (unless the entry of
+    /// v1.Secret in the config has `storeSecretData: true`).
+    #[arg(long)]
+    redact_env: bool,
+
     /// How long exports under way may take when the recorder is told to stop, seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 20)]
     grace_seconds: u64,
@@ -72,7 +77,8 @@ pub(super) fn run(args: RecordArgs) -> anyhow::Result<()> {
     let path = args.config_file.as_ref().ok_or_else(|| {
         usage("no config file\nhint: give one with -c; `sk-tracedb help` shows the other commands")
     })?;
-    let (config, warnings) = TracerConfig::load(path).map_err(usage_of)?;
+    let (mut config, warnings) = TracerConfig::load(path).map_err(usage_of)?;
+    config.redact_env = args.redact_env;
     for warning in warnings {
         tracing::warn!("{}: {warning}", path.display());
     }
@@ -133,7 +139,17 @@ async fn watch_cluster(
         return Ok(());
     };
     tracing::info!(%cluster, "recording");
-    let recorder = Recorder::start(store, client, &cluster, config, retention, clock, report)?;
+    let recorder = Recorder::start(RecorderStart {
+        store,
+        client,
+        cluster,
+        config,
+        retention,
+        clock,
+        report,
+        stop: stop.clone(),
+    });
+    let recorder = recorder.await?;
     recorder.run(stop).await?;
     tracing::info!("everything is committed");
     Ok(())

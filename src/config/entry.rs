@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::tracer::STORE_SECRET_DATA;
 use super::{ChangeScope, ConfigError, TracerConfig, TrackedKind};
 use crate::model::Gvk;
 
@@ -45,7 +46,11 @@ pub(super) fn config(value: &Value) -> Result<(TracerConfig, Vec<String>), Confi
         }
         tracked.insert(kind, entry);
     }
-    Ok((TracerConfig { tracked }, warnings))
+    let config = TracerConfig {
+        tracked,
+        ..TracerConfig::default()
+    };
+    Ok((config, warnings))
 }
 
 fn same_kind(one: &Gvk, other: &Gvk) -> bool {
@@ -69,6 +74,10 @@ fn entry(
             "trackLifecycle" => tracked.track_lifecycle = flag(value, place)?,
             "skipOwned" => tracked.skip_owned = flag(value, place)?,
             "changes" => tracked.changes = scope(kind, value, place)?,
+            STORE_SECRET_DATA if kind.is_secret() => {
+                tracked.store_secret_data = flag(value, place)?;
+            }
+            STORE_SECRET_DATA => return Err(ConfigError::NoSecret { kind: kind.clone() }),
             _ => {
                 return Err(ConfigError::UnknownEntryKey {
                     kind: kind.clone(),

@@ -54,13 +54,19 @@ pub enum ConfigError {
     /// A key that the entry of a kind does not have.
     #[error(
         "the entry of {kind} has the unknown key {key:?}: expected podSpecTemplatePaths, trackLifecycle, skipOwned or \
-         changes"
+         changes (and storeSecretData for v1.Secret)"
     )]
     UnknownEntryKey {
         /// The kind.
         kind: Gvk,
         /// The key.
         key: String,
+    },
+    /// The opt-in for the data of Secrets at another kind.
+    #[error("the entry of {kind} has storeSecretData: only that of v1.Secret may have it")]
+    NoSecret {
+        /// The kind.
+        kind: Gvk,
     },
     /// A value of the wrong type.
     #[error("{place} must be {expected}, and is {found}")]

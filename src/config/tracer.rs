@@ -11,11 +11,20 @@ use super::{ConfigError, entry, yaml};
 use crate::limits::CONFIG_BYTES_MAX;
 use crate::model::Gvk;
 
-/// What is tracked. The file format is SimKube's, with one more key (`changes`); see `docs/simkube-format.md`.
+/// Key of a Secret's entry: its data is stored as it is.
+pub(super) const STORE_SECRET_DATA: &str = "storeSecretData";
+/// Key of the stored form: [`TracerConfig::redact_env`].
+const REDACT_ENV: &str = "redactEnv";
+
+/// What is tracked. The file format is SimKube's, with two more keys (`changes`, and
+/// `storeSecretData` for Secrets); see `docs/simkube-format.md`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TracerConfig {
     /// What is tracked, by kind. No two kinds differ only in their version.
     pub tracked: BTreeMap<Gvk, TrackedKind>,
+    /// Whether literal values of environment variables are stored as digests only. Not part of the file: a flag of the
+    /// program sets it. It is stored with the config of every run.
+    pub redact_env: bool,
 }
 
 /// How one kind is tracked.
@@ -30,6 +39,8 @@ pub struct TrackedKind {
     pub skip_owned: bool,
     /// What counts as a change (R6). `None`: the spec for objects that have one, else the object.
     pub changes: Option<ChangeScope>,
+    /// Whether the data of Secrets is stored as it is, instead of as digests (S8). For Secrets only.
+    pub store_secret_data: bool,
 }
 
 /// What counts as a change of an object (R6).
@@ -101,9 +112,16 @@ impl TracerConfig {
             if let Some(changes) = kind.changes {
                 entry.insert("changes".into(), json!(changes.as_str()));
             }
+            if kind.store_secret_data {
+                entry.insert(STORE_SECRET_DATA.into(), json!(true));
+            }
             (gvk.to_string(), Value::Object(entry))
         });
-        tracked_objects(kinds).to_string()
+        let mut config = tracked_objects(kinds);
+        if let (true, Value::Object(config)) = (self.redact_env, &mut config) {
+            config.insert(REDACT_ENV.into(), json!(true));
+        }
+        config.to_string()
     }
 
     /// Reads what [`TracerConfig::to_json`] wrote.
@@ -111,8 +129,16 @@ impl TracerConfig {
     /// # Errors
     /// When the text is not JSON or not a config.
     pub fn from_json(text: &str) -> Result<Self, ConfigError> {
-        let value = serde_json::from_str(text).map_err(ConfigError::Json)?;
-        entry::config(&value).map(|(config, _)| config)
+        let mut value: Value = serde_json::from_str(text).map_err(ConfigError::Json)?;
+        // A flag when it was written, so no key of a file.
+        let redact_env = value
+            .as_object_mut()
+            .and_then(|config| config.remove(REDACT_ENV));
+        let (config, _) = entry::config(&value)?;
+        Ok(Self {
+            redact_env: redact_env == Some(Value::Bool(true)),
+            ..config
+        })
     }
 
     /// The config as an exported trace carries it.

@@ -5,4 +5,4 @@
 pub mod sktrace;
 mod store;
 
-pub use store::{ImportError, import};
+pub use store::{ImportError, ImportOptions, import};

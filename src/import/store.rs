@@ -13,7 +13,7 @@ use crate::config::{ConfigError, TracerConfig};
 use crate::ingest::{Imported, Writer};
 use crate::limits::{BATCH_BYTES_MAX, BATCH_OBSERVATIONS_MAX};
 use crate::model::{Gvk, ObjectKey, Timestamp};
-use crate::normalize::{self, NormalizeError};
+use crate::normalize::{self, NormalizeError, Redaction};
 use crate::store::{Store, StoreError, folder_of, sync_folder_of};
 
 /// Why an import failed. The store that was asked for does not exist then.
@@ -41,6 +41,34 @@ pub enum ImportError {
     Stopped(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// What an import redacts. The trace has no say in it: it may come from anybody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ImportOptions {
+    /// Store the data of Secrets as it is, instead of as digests (S8).
+    pub store_secret_data: bool,
+    /// Store literal values of environment variables as digests. The trace's lifecycles keep the pod-spec hashes that they
+    /// have, so a replay of the store does not find those of pods with such values.
+    pub redact_env: bool,
+}
+
+impl ImportOptions {
+    /// The config of the run: the trace's, and what is redacted.
+    fn apply_to(self, config: &mut TracerConfig) {
+        config.redact_env = self.redact_env;
+        for (_, kind) in config.tracked.iter_mut().filter(|(gvk, _)| gvk.is_secret()) {
+            kind.store_secret_data = false;
+        }
+        if self.store_secret_data {
+            // A trace's config names no kind without pods, but the record must say what was done.
+            let secret = match config.tracked.keys().find(|gvk| gvk.is_secret()) {
+                Some(gvk) => gvk.clone(),
+                None => Gvk::new("", "v1", "Secret"),
+            };
+            config.tracked.entry(secret).or_default().store_secret_data = true;
+        }
+    }
+}
+
 /// Makes a store from a trace file. `go_on` is asked between batches; an error from it stops the import.
 ///
 /// # Errors
@@ -48,6 +76,7 @@ pub enum ImportError {
 pub fn import(
     trace: &Path,
     db: &Path,
+    options: ImportOptions,
     go_on: impl Fn() -> Result<(), Box<dyn std::error::Error + Send + Sync>>,
 ) -> Result<TraceSummary, ImportError> {
     if db.exists() {
@@ -71,6 +100,8 @@ pub fn import(
     let mut recording = Recording {
         writer: Writer::new(Store::create(&temporary)?)?,
         summary: &summary,
+        options,
+        redaction: None,
         go_on: &go_on,
         batch: Vec::new(),
         batch_bytes: 0,
@@ -99,6 +130,9 @@ pub fn import(
 struct Recording<'a> {
     writer: Writer,
     summary: &'a TraceSummary,
+    options: ImportOptions,
+    /// Known from the config on, which comes first in a trace.
+    redaction: Option<Redaction>,
     go_on: &'a dyn Fn() -> Result<(), Box<dyn std::error::Error + Send + Sync>>,
     batch: Vec<(Timestamp, Imported)>,
     batch_bytes: usize,
@@ -142,12 +176,15 @@ impl TraceVisitor for Recording<'_> {
 
     fn config(&mut self, config: Value) -> Result<(), ImportError> {
         // JSON is YAML: the trace's config is read as the file it came from.
-        let (config, warnings) = TracerConfig::parse(&config.to_string())?;
+        let (mut config, warnings) = TracerConfig::parse(&config.to_string())?;
+        self.options.apply_to(&mut config);
         for warning in warnings {
             tracing::warn!("the trace's config: {warning}");
         }
         let start = Timestamp::from_seconds(self.summary.first_ts.unwrap_or_default());
-        Ok(self.writer.begin_run(start, &config, "import", None)?)
+        self.writer.begin_run(start, &config, "import", None)?;
+        self.redaction = Some(Redaction::new(self.writer.redaction_key()?, &config));
+        Ok(())
     }
 
     fn event_started(&mut self, ts_seconds: i64) -> Result<(), ImportError> {
@@ -156,7 +193,11 @@ impl TraceVisitor for Recording<'_> {
     }
 
     fn applied(&mut self, object: Value) -> Result<(), ImportError> {
-        let object = normalize::imported(object)?;
+        let Some(redaction) = &self.redaction else {
+            let reason = "the trace's objects come before its config";
+            return Err(StoreError::Refused(reason.to_owned()).into());
+        };
+        let object = normalize::imported(redaction, object)?;
         let bytes = object.body.len();
         self.push(
             Imported::Applied {
@@ -222,4 +263,31 @@ fn key_of(object: &Value) -> ObjectKey {
         text("/metadata/namespace"),
         text("/metadata/name"),
     )
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    //! Guards against a trace that decides for itself to have its Secrets stored in clear.
+    use super::*;
+
+    #[test]
+    fn a_trace_cannot_opt_in() {
+        let text = "trackedObjects: {v1.Secret: {storeSecretData: true}, v1.ConfigMap: {}}";
+        let (mut config, _) = TracerConfig::parse(text).unwrap();
+        ImportOptions::default().apply_to(&mut config);
+        assert!(!config.to_json().contains("storeSecretData"));
+        let told = ImportOptions {
+            store_secret_data: true,
+            redact_env: true,
+        };
+        let (mut config, _) = TracerConfig::parse("trackedObjects: {}").unwrap();
+        told.apply_to(&mut config);
+        let json = config.to_json();
+        assert!(
+            json.contains("storeSecretData") && json.contains("redactEnv"),
+            "{json}"
+        );
+        assert_eq!(TracerConfig::from_json(&json).unwrap(), config);
+    }
 }

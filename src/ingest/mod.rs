@@ -6,14 +6,19 @@
 //! bounded [`Queue`]: that is [`spawn`] and [`spawn_retaining`].
 
 mod apply;
+mod list_marks;
+mod pause;
 mod queue;
 mod retention;
 mod state;
+mod stats;
 mod thread;
 mod writer;
 
 pub use apply::{Effort, Imported, Retained};
+pub use pause::Patience;
 pub use queue::{DepthGauge, Queue, QueueClosed, Queued, queue};
 pub use retention::{Collected, Retention, RetentionPolicy, RetentionStats, collect};
-pub use thread::{WriterStats, WriterThread, spawn, spawn_retaining};
-pub use writer::{Committed, Writer};
+pub use stats::{Pause, WriterStats};
+pub use thread::{WriterThread, spawn, spawn_patient, spawn_retaining};
+pub use writer::{Committed, Recovery, Writer};

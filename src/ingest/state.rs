@@ -1,16 +1,17 @@
 //! What the writer remembers between transactions. Everything here can be read back from the store, except lists that
 //! are under way: those start again.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::apply::Sweep;
+use super::list_marks::ListMarks;
 use crate::config::TracerConfig;
-use crate::model::{EventKey, Gvk, Timestamp, Uid, WatchId};
+use crate::model::{EventKey, Gvk, RedactionKey, Timestamp, Uid, WatchId};
 use crate::store::headers::HeaderLog;
 use crate::store::lookup::Lookup;
 use crate::store::rows::{KindRow, WatchRow, WriterRow};
 use crate::store::versions::BodyWriter;
-use crate::store::{StoreError, Tables, read_kinds, read_watches};
+use crate::store::{StoreError, Tables, read_kinds, read_watches, redaction_key};
 
 /// What a change weighs besides its object: its rows in the tables and indexes, bytes.
 const CHANGE_WEIGHT: u64 = 512;
@@ -24,6 +25,8 @@ pub(super) struct WriterState {
     pub(super) config: TracerConfig,
     /// A search for lifecycles and owners that are not needed any more.
     pub(super) sweep: Option<Sweep>,
+    /// The store's; there is one from the first run on.
+    pub(super) redaction_key: Option<RedactionKey>,
     pub(super) headers: HeaderLog,
     pub(super) bodies: BodyWriter,
 }
@@ -33,8 +36,8 @@ pub(super) struct WriterState {
 pub(super) struct Watch {
     pub(super) row: WatchRow,
     pub(super) dirty: bool,
-    /// UIDs that the list under way has shown so far. Bounded by what one list holds: 16 bytes an object.
-    pub(super) list: Option<HashSet<u128>>,
+    /// UIDs that the list under way has shown so far.
+    pub(super) list: ListMarks,
 }
 
 impl Watch {
@@ -42,7 +45,7 @@ impl Watch {
         Self {
             row,
             dirty: false,
-            list: None,
+            list: ListMarks::default(),
         }
     }
 }
@@ -75,9 +78,30 @@ impl WriterState {
             watches: watches.collect(),
             config: TracerConfig::default(),
             sweep: None,
+            redaction_key: redaction_key(tables.meta())?,
             headers: HeaderLog::load(tables)?,
             bodies: BodyWriter::default(),
         })
+    }
+
+    /// What is in memory is durable now.
+    pub(super) fn settle(&mut self) {
+        for watch in self.watches.values_mut() {
+            watch.list.settle();
+        }
+    }
+
+    /// Takes back what a failed transaction did: everything is as it was `stored` by the last one, lists under way as
+    /// they were then.
+    pub(super) fn roll_back(&mut self, mut stored: Self) {
+        for (id, watch) in &mut stored.watches {
+            if let Some(known) = self.watches.get_mut(id) {
+                watch.list = std::mem::take(&mut known.list);
+                watch.list.roll_back();
+            }
+        }
+        stored.config = std::mem::take(&mut self.config);
+        *self = stored;
     }
 
     /// The time to record for something that happened at `at`: never before anything recorded (R5).

@@ -1,35 +1,18 @@
 //! The writer's own thread: group commit behind the bounded queue.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::{Committed, Queued, Retention, RetentionStats, Writer};
+use super::pause::{Patience, Pausing};
+use super::stats::WriterStats;
+use super::{Committed, Queued, Retention, Writer};
 use crate::clock::Clock;
 use crate::limits::{BATCH_AGE_MS_MAX, BATCH_BYTES_MAX, BATCH_OBSERVATIONS_MAX};
 use crate::store::StoreError;
-
-/// What the writer has done so far; read by metrics while it works.
-#[derive(Debug, Default)]
-pub struct WriterStats {
-    /// Transactions committed.
-    pub commits: AtomicU64,
-    /// Observations applied by them.
-    pub observations: AtomicU64,
-    /// Changes recorded by them.
-    pub changes: AtomicU64,
-    /// Time spent applying and committing, microseconds.
-    pub busy_us: AtomicU64,
-    /// The longest of them, microseconds.
-    pub slowest_us: AtomicU64,
-    /// Time of the last commit, microseconds since the Unix epoch.
-    pub last_commit_us: AtomicU64,
-    /// What retention has done.
-    pub retention: RetentionStats,
-}
 
 /// The running thread.
 pub struct WriterThread {
@@ -56,7 +39,7 @@ impl WriterThread {
     }
 }
 
-/// Starts the thread on a store that keeps everything. It counts in `stats`, which may be shared before and after.
+/// Starts the thread on a store that keeps everything. It counts in `stats`, which may be shared before and after. A failure of the storage ends it.
 ///
 /// # Errors
 /// When the system gives no thread.
@@ -66,19 +49,48 @@ pub fn spawn(
     clock: Arc<dyn Clock>,
     stats: Arc<WriterStats>,
 ) -> std::io::Result<WriterThread> {
-    spawn_retaining(writer, Retention::default(), receiver, clock, stats)
+    start(writer, Retention::default(), receiver, clock, stats, None)
 }
 
-/// Starts the thread; between its batches, and while there are none, it drops what `retention` does not keep.
+/// The same; between its batches, and while there are none, it drops what `retention` does not keep.
 ///
 /// # Errors
-/// When the system gives no thread.
+/// As [`spawn`].
 pub fn spawn_retaining(
     writer: Writer,
     retention: Retention,
     receiver: mpsc::Receiver<Queued>,
     clock: Arc<dyn Clock>,
     stats: Arc<WriterStats>,
+) -> std::io::Result<WriterThread> {
+    start(writer, retention, receiver, clock, stats, None)
+}
+
+/// Starts a thread that rides out failures of the storage, too: it pauses, keeps what it has in hand, leaves the rest in
+/// the queue, which is bounded, and tries again until it succeeds. Told to stop meanwhile, it tries once more and ends
+/// with [`StoreError::NotRecorded`].
+///
+/// # Errors
+/// As [`spawn`].
+pub fn spawn_patient(
+    writer: Writer,
+    retention: Retention,
+    receiver: mpsc::Receiver<Queued>,
+    clock: Arc<dyn Clock>,
+    stats: Arc<WriterStats>,
+    patience: Patience,
+) -> std::io::Result<WriterThread> {
+    let pausing = Pausing::new(patience, writer.path(), &stats);
+    start(writer, retention, receiver, clock, stats, Some(pausing))
+}
+
+fn start(
+    writer: Writer,
+    retention: Retention,
+    receiver: mpsc::Receiver<Queued>,
+    clock: Arc<dyn Clock>,
+    stats: Arc<WriterStats>,
+    pausing: Option<Pausing>,
 ) -> std::io::Result<WriterThread> {
     let timer = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -90,6 +102,7 @@ pub fn spawn_retaining(
         clock,
         stats,
         timer,
+        pausing,
     };
     let handle = std::thread::Builder::new()
         .name("writer".to_owned())
@@ -113,6 +126,7 @@ struct Work {
     clock: Arc<dyn Clock>,
     stats: Arc<WriterStats>,
     timer: tokio::runtime::Runtime,
+    pausing: Option<Pausing>,
 }
 
 impl Work {
@@ -124,27 +138,95 @@ impl Work {
                 Next::Nothing => {}
                 Next::Closed => break,
             }
-            let now = self.clock.now();
-            wait = self
-                .retention
-                .step(&mut self.writer, now, &self.stats.retention)?;
+            wait = self.retain()?;
         }
-        self.writer.end_run(self.clock.now())?;
+        let now = self.clock.now();
+        self.write(|writer| writer.end_run(now).map(|()| None))?;
         Ok(self.writer)
     }
 
     fn append(&mut self, batch: Vec<Queued>) -> Result<(), StoreError> {
-        let started = Instant::now();
-        let observations = batch.len() as u64;
+        let mut retention = std::mem::take(&mut self.retention);
+        let mut took = Duration::ZERO;
+        let mut tries = 0;
+        let mut told = false;
+        let written = loop {
+            let stats = Arc::clone(&self.stats);
+            let written = self.write(|writer| {
+                told = false;
+                tries += 1;
+                if tries > 1 {
+                    // The storage failed, most often for want of room, and some may have been given up for this.
+                    retention.make_room(writer, &stats.retention)?;
+                }
+                told = true;
+                let started = Instant::now();
+                let seen = batch.iter().map(|queued| (queued.at, &queued.observation));
+                let committed = writer.append(seen);
+                took = started.elapsed();
+                committed.map(Some)
+            });
+            // What turned out to be durable may have been the room that was made, and not the batch.
+            if told || written.is_err() {
+                break written;
+            }
+        };
+        self.retention = retention;
+        match written {
+            Ok(Some(committed)) => self.count(batch.len() as u64, &committed, took),
+            Ok(None) => {}
+            Err(error) => return Err(self.not_recorded(batch.len() as u64, error)),
+        }
         // Shares of the queue are given back when the batch is dropped: after the commit.
-        let mut shares = Vec::with_capacity(batch.len());
-        let committed = self.writer.append(batch.into_iter().map(|queued| {
-            shares.push(queued.share);
-            (queued.at, queued.observation)
-        }))?;
-        drop(shares);
-        self.count(observations, &committed, started.elapsed());
+        drop(batch);
         Ok(())
+    }
+
+    /// Does one piece of retention, if it is due. Returns how long the next one can wait.
+    fn retain(&mut self) -> Result<Duration, StoreError> {
+        let mut retention = std::mem::take(&mut self.retention);
+        let (stats, now) = (Arc::clone(&self.stats), self.clock.now());
+        let mut wait = Duration::ZERO;
+        let done = self.write(|writer| {
+            wait = retention.step(writer, now, &stats.retention)?;
+            Ok(None)
+        });
+        self.retention = retention;
+        done?;
+        Ok(wait)
+    }
+
+    /// Runs one transaction, as patiently as this thread is.
+    fn write(
+        &mut self,
+        mut attempt: impl FnMut(&mut Writer) -> Result<Option<Committed>, StoreError>,
+    ) -> Result<Option<Committed>, StoreError> {
+        let (receiver, clock) = (&self.receiver, &*self.clock);
+        match &mut self.pausing {
+            None => attempt(&mut self.writer),
+            Some(pausing) => pausing.write(
+                &mut self.writer,
+                &self.stats,
+                clock,
+                || receiver.is_closed(),
+                attempt,
+            ),
+        }
+    }
+
+    /// Says of the storage's error what is lost by it.
+    fn not_recorded(&mut self, in_hand: u64, error: StoreError) -> StoreError {
+        if error.storage_failure().is_none() {
+            return error;
+        }
+        let mut observations = in_hand;
+        while self.receiver.try_recv().is_ok() {
+            observations += 1;
+        }
+        StoreError::NotRecorded {
+            observations,
+            source: Box::new(error),
+        }
     }
 
     /// Waits for the first observation for so long, then for more of them until the batch is full or old enough.

@@ -1,12 +1,14 @@
 //! The writer: batches in, durable transactions out.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::apply::{Apply, Effort, Imported, Retained, RunStart, Sweep};
 use super::state::WriterState;
 use crate::config::TracerConfig;
-use crate::model::{EventKey, Horizon, Observation, Timestamp, WatchId};
+use crate::model::{EventKey, Horizon, Observation, RedactionKey, Timestamp, WatchId};
+use crate::store::rows::WriterRow;
 use crate::store::tables::ReadableTableMetadata;
 use crate::store::{Reader, Store, StoreError, WriteTables, headers};
 
@@ -27,7 +29,8 @@ use crate::store::{Reader, Store, StoreError, WriteTables, headers};
 /// writer.begin_run(Timestamp::from_seconds(100), &config, "record", None)?;
 ///
 /// let json = serde_json::json!({"metadata": {"name": "a", "namespace": "default", "uid": "1"}, "data": {"k": "v"}});
-/// let item = normalize::normalize(&kind, config.tracked.get(&kind), json)?;
+/// let redaction = normalize::Redaction::new(writer.redaction_key()?, &config);
+/// let item = normalize::normalize(&kind, config.tracked.get(&kind), &redaction, json)?;
 /// let seen = Observation::Applied { watch: kind, item, resource_version: None };
 /// let committed = writer.append([(Timestamp::from_seconds(101), seen)])?; // durable when it returns
 /// assert_eq!(committed.changes, 1);
@@ -37,8 +40,8 @@ use crate::store::{Reader, Store, StoreError, WriteTables, headers};
 pub struct Writer {
     store: Store,
     state: WriterState,
-    /// A transaction failed: memory and file may differ, so nothing more is written through this writer.
-    failed: bool,
+    /// A transaction failed: memory and file may differ, so nothing more is written before [`Writer::recover`].
+    failed: Option<Failed>,
     /// A run has begun and not ended: only then anything is recorded.
     running: bool,
 }
@@ -48,6 +51,26 @@ pub struct Writer {
 const POD_WEIGHT: u64 = 4_096;
 /// The same of what is known of an owner.
 const OWNER_WEIGHT: u64 = 1_024;
+
+/// A transaction that failed: the writer's row before it, and as it would have become.
+#[derive(Clone, Copy, Debug)]
+struct Failed {
+    before: WriterRow,
+    /// `None`: it did not come to a commit.
+    after: Option<WriterRow>,
+    /// Whether a run was under way before it, and would be after it.
+    running: (bool, bool),
+}
+
+/// What became of a transaction whose storage failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recovery {
+    /// It is durable: the failure came after the commit.
+    Committed(Committed),
+    /// Nothing of it is in the store. The writer stands where it stood before, lists under way included: the same may be
+    /// written again.
+    RolledBack,
+}
 
 /// What a commit made durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +91,7 @@ impl Writer {
         Ok(Self {
             store,
             state,
-            failed: false,
+            failed: None,
             running: false,
         })
     }
@@ -89,7 +112,7 @@ impl Writer {
         source: &str,
         cluster: Option<&str>,
     ) -> Result<(), StoreError> {
-        self.transaction(|apply| {
+        self.transaction(true, |apply| {
             apply.run_started(&RunStart {
                 at,
                 config,
@@ -97,23 +120,23 @@ impl Writer {
                 cluster,
             })
         })?;
-        self.running = true;
         Ok(())
     }
 
     /// Records observations, in their order, as one transaction: all of them are durable when this returns, or none.
     ///
     /// # Errors
-    /// What the store says, and [`StoreError::Refused`] outside of a run. After an error the run is over: lists that were
-    /// under way are forgotten, so begin another one, or open the store again where that is refused too.
-    pub fn append(
+    /// What the store says, and [`StoreError::Refused`] outside of a run. After a failure of the storage
+    /// ([`StoreError::storage_failure`]) everything is refused until [`Writer::recover`] has succeeded; after any other
+    /// error the run is over: lists that were under way are forgotten, so begin another one.
+    pub fn append<O: Borrow<Observation>>(
         &mut self,
-        batch: impl IntoIterator<Item = (Timestamp, Observation)>,
+        batch: impl IntoIterator<Item = (Timestamp, O)>,
     ) -> Result<Committed, StoreError> {
         self.require_run()?;
-        self.transaction(|apply| {
+        self.transaction(true, |apply| {
             for (at, observation) in batch {
-                apply.observation(at, &observation)?;
+                apply.observation(at, observation.borrow())?;
             }
             apply.turn_epoch()?;
             apply.touch_run(false)
@@ -129,7 +152,7 @@ impl Writer {
         batch: impl IntoIterator<Item = (Timestamp, Imported)>,
     ) -> Result<Committed, StoreError> {
         self.require_run()?;
-        self.transaction(|apply| {
+        self.transaction(true, |apply| {
             for (at, fact) in batch {
                 apply.imported(at, &fact)?;
             }
@@ -144,8 +167,7 @@ impl Writer {
     /// As [`Writer::append`].
     pub fn end_run(&mut self, at: Timestamp) -> Result<(), StoreError> {
         self.require_run()?;
-        self.transaction(|apply| apply.run_ended(at))?;
-        self.running = false;
+        self.transaction(false, |apply| apply.run_ended(at))?;
         Ok(())
     }
 
@@ -163,7 +185,8 @@ impl Writer {
     ) -> Result<Retained, StoreError> {
         let target = self.store.pins().claim(target, force);
         let mut retained = Retained::default();
-        self.transaction(|apply| {
+        let running = self.running;
+        self.transaction(running, |apply| {
             retained = apply.retain(target, effort)?;
             Ok(())
         })?;
@@ -233,6 +256,16 @@ impl Writer {
         }
     }
 
+    /// The key under which this store digests what it must not keep in clear (S8): for [`crate::normalize::Redaction`].
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] before the store's first run.
+    pub fn redaction_key(&self) -> Result<RedactionKey, StoreError> {
+        self.state.redaction_key.clone().ok_or_else(|| {
+            StoreError::Refused("the key for Secrets is made when a run begins".to_owned())
+        })
+    }
+
     /// The versions from which watches of the config in force can go on.
     pub fn resume_points(&self) -> BTreeMap<WatchId, String> {
         self.state
@@ -269,20 +302,71 @@ impl Writer {
         self.store
     }
 
-    /// Runs `work` in one durable transaction.
+    /// Opens the store again after a failure of its storage, and finds out what became of the transaction that failed.
+    /// Without a failure it does nothing.
+    ///
+    /// # Errors
+    /// What the store says: where it is the storage again, this may be tried again.
+    pub fn recover(&mut self) -> Result<Recovery, StoreError> {
+        let Some(failed) = self.failed else {
+            return Ok(Recovery::RolledBack);
+        };
+        self.store.reopen()?;
+        let stored = load(&self.store)?;
+        // Every transaction that leaves this row as it was may be applied twice: it adds no change and no number.
+        let committed = failed.after == Some(stored.row) && failed.before != stored.row;
+        if committed {
+            self.state.settle();
+        } else if stored.row == failed.before {
+            self.state.roll_back(stored);
+        } else {
+            return Err(StoreError::Refused(format!(
+                "{}: the store is neither as it was before the failure nor as it was to become",
+                self.path().display()
+            )));
+        }
+        self.failed = None;
+        self.running = if committed {
+            failed.running.1
+        } else {
+            failed.running.0
+        };
+        Ok(if committed {
+            Recovery::Committed(self.committed(failed.before))
+        } else {
+            Recovery::RolledBack
+        })
+    }
+
+    fn committed(&self, before: WriterRow) -> Committed {
+        Committed {
+            changes: self.state.row.last_seq - before.last_seq,
+            last: EventKey {
+                at: self.last_time(),
+                seq: self.state.row.last_seq,
+            },
+        }
+    }
+
+    /// Runs `work` in one durable transaction, after which a run is under way, or is not.
     pub(super) fn transaction<'a>(
         &'a mut self,
+        running: bool,
         work: impl FnOnce(&mut Apply<'_, '_>) -> Result<(), StoreError> + 'a,
     ) -> Result<Committed, StoreError> {
-        if self.failed {
+        if self.failed.is_some() {
             return Err(StoreError::Refused(
                 "an earlier write failed; open the store again to go on from what is durable"
                     .to_owned(),
             ));
         }
-        let seq_before = self.state.row.last_seq;
+        let before = self.state.row;
         // Set until the commit has succeeded: any way out of here without one leaves the memory ahead of the file.
-        self.failed = true;
+        self.failed = Some(Failed {
+            before,
+            after: None,
+            running: (self.running, running),
+        });
         let txn = self.store.begin_write()?;
         {
             let mut tables = WriteTables::open(&txn)?;
@@ -291,25 +375,27 @@ impl Writer {
                 state: &mut self.state,
             };
             if let Err(error) = work(&mut apply) {
+                if error.storage_failure().is_some() {
+                    return Err(error);
+                }
                 drop(tables);
                 txn.abort()?;
                 self.state = load(&self.store)?;
-                self.failed = false;
+                self.failed = None;
                 self.running = false;
                 return Err(error);
             }
             apply.store_watches()?;
             apply.store_writer()?;
         }
+        if let Some(failed) = &mut self.failed {
+            failed.after = Some(self.state.row);
+        }
         txn.commit()?;
-        self.failed = false;
-        Ok(Committed {
-            changes: self.state.row.last_seq - seq_before,
-            last: EventKey {
-                at: self.last_time(),
-                seq: self.state.row.last_seq,
-            },
-        })
+        self.failed = None;
+        self.running = running;
+        self.state.settle();
+        Ok(self.committed(before))
     }
 }
 

@@ -15,7 +15,8 @@
 //! | object | `o`, count, then per entry in byte-sorted order of the keys: length of the key, key, value |
 //!
 //! A hash in a domain has `D`, the length of the domain's name and the name before all that, so hashes of different
-//! domains never meet.
+//! domains never meet. A hash under a key is blake3's keyed mode over `K`, the count of the parts of its place, each part with
+//! its length before it, and the value.
 
 use serde_json::{Number, Value};
 
@@ -38,6 +39,17 @@ pub fn domain_hash(domain: &str, value: &Value) -> ContentHash {
     encoder.finish()
 }
 
+/// The hash of a value under a key, at a place: equal where key, place and value are, and of no use to whoever has not the
+/// key.
+pub fn keyed_hash(key: &[u8; 32], place: &[&str], value: &Value) -> ContentHash {
+    let mut encoder = Encoder::with(blake3::Hasher::new_keyed(key));
+    encoder.tag(b'K');
+    encoder.count(place.len());
+    place.iter().for_each(|part| encoder.text(part));
+    encoder.value(value);
+    encoder.finish()
+}
+
 /// Feeds the encoding to blake3 in pieces that are large enough for it to be fast.
 struct Encoder {
     hasher: blake3::Hasher,
@@ -48,8 +60,12 @@ impl Encoder {
     const PENDING_BYTES: usize = 4096;
 
     fn new() -> Self {
+        Self::with(blake3::Hasher::new())
+    }
+
+    fn with(hasher: blake3::Hasher) -> Self {
         Self {
-            hasher: blake3::Hasher::new(),
+            hasher,
             pending: Vec::with_capacity(Self::PENDING_BYTES),
         }
     }

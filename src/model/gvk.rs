@@ -69,6 +69,11 @@ impl Gvk {
     pub fn is_pod(&self) -> bool {
         self.group.is_empty() && self.kind == "Pod"
     }
+
+    /// Whether this is the kind of Secrets, in any version.
+    pub fn is_secret(&self) -> bool {
+        self.group.is_empty() && self.kind == "Secret"
+    }
 }
 
 impl Ord for Gvk {

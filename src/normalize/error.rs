@@ -3,6 +3,7 @@
 use super::identity::Identity;
 use crate::limits::{NAME_BYTES_MAX, NESTING_DEPTH_MAX, OBJECT_BYTES_MAX};
 use crate::model::Gvk;
+use crate::model::json_fault::without_values;
 
 /// Why something that a watch has seen cannot be recorded: which object, and what is wrong with it.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +19,7 @@ pub struct NormalizeError {
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
     /// Not JSON.
-    #[error("not JSON of the expected form: {0}")]
+    #[error("not JSON of the expected form: {}", without_values(.0))]
     Json(serde_json::Error),
     /// JSON, but no object.
     #[error("not a JSON object")]

@@ -10,7 +10,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::identity::{self, Identity};
-use super::{NormalizeError, Problem};
+use super::{NormalizeError, Problem, Redaction};
 use crate::model::pod_spec::pod_spec_hash;
 use crate::model::{Gvk, Item, ObservedPod, OwnerRef, PodTimes, Uid};
 
@@ -57,12 +57,16 @@ struct LeanOwner {
 ///
 /// # Errors
 /// When the text is not JSON of that form, is of another kind, or has no name or UID or too long a one.
-pub fn normalize_pod_lean(json: &[u8]) -> Result<Item, NormalizeError> {
-    read(&Gvk::pod(), json)
+pub fn normalize_pod_lean(redaction: &Redaction, json: &[u8]) -> Result<Item, NormalizeError> {
+    read(&Gvk::pod(), redaction, json)
 }
 
 /// The same for pods in the version that is watched.
-pub(super) fn read(watch: &Gvk, json: &[u8]) -> Result<Item, NormalizeError> {
+pub(super) fn read(
+    watch: &Gvk,
+    redaction: &Redaction,
+    json: &[u8],
+) -> Result<Item, NormalizeError> {
     let malformed = |error| NormalizeError::new(watch, Problem::Json(error));
     let pod: LeanPod<'_> = serde_json::from_slice(json).map_err(malformed)?;
     identity::check_kind(watch, pod.api_version.as_deref(), pod.kind.as_deref())?;
@@ -90,7 +94,8 @@ pub(super) fn read(watch: &Gvk, json: &[u8]) -> Result<Item, NormalizeError> {
         None => Ok(Value::Null),
     };
     let failed = |error| NormalizeError::of(watch, &identity, Problem::Json(error));
-    let spec = part(pod.spec).map_err(failed)?;
+    let mut spec = part(pod.spec).map_err(failed)?;
+    redaction.env(&mut spec);
     let status = part(pod.status).map_err(failed)?;
     let containers = spec
         .get("containers")

@@ -6,7 +6,8 @@
 //!
 //! What is stored is what sk-tracer stores ("What is stored of an object" in `docs/simkube-format.md`): the whole
 //! object, with its status, without volatile metadata (`metadata`), for pods without `spec.nodeName`. A change is
-//! decided on that same stored form, so what is not stored is never a change.
+//! decided on that same stored form, so what is not stored is never a change. Data of Secrets, and literal values of
+//! environment variables where that is asked for, are digests in it (`redaction`).
 
 use serde_json::{Map, Value};
 
@@ -24,10 +25,12 @@ mod error;
 mod identity;
 mod lean_pod;
 mod metadata;
+mod redaction;
 
 pub use body::encode_body;
 pub use error::{NormalizeError, Problem};
 pub use lean_pod::normalize_pod_lean;
+pub use redaction::Redaction;
 
 use identity::Identity;
 
@@ -38,19 +41,21 @@ use identity::Identity;
 pub fn normalize_json(
     watch: &Gvk,
     tracked: Option<&TrackedKind>,
+    redaction: &Redaction,
     json: &[u8],
 ) -> Result<Item, NormalizeError> {
     if tracked.is_none() && watch.is_pod() {
-        return lean_pod::read(watch, json);
+        return lean_pod::read(watch, redaction, json);
     }
     let object = serde_json::from_slice(json)
         .map_err(|error| NormalizeError::new(watch, Problem::Json(error)))?;
-    normalize(watch, tracked, object)
+    normalize(watch, tracked, redaction, object)
 }
 
 /// What is recorded of an object that the watch of `watch` has seen.
 ///
-/// `tracked` is the kind's entry in the config; `None` asks for the pod side only. `apiVersion` and `kind` are filled
+/// `tracked` is the kind's entry in the config; `None` asks for the pod side only. `redaction` says what is stored as a
+/// digest only (S8). `apiVersion` and `kind` are filled
 /// in where they are absent, as in the items of a list.
 ///
 /// # Errors
@@ -60,6 +65,7 @@ pub fn normalize_json(
 pub fn normalize(
     watch: &Gvk,
     tracked: Option<&TrackedKind>,
+    redaction: &Redaction,
     object: Value,
 ) -> Result<Item, NormalizeError> {
     let Value::Object(mut object) = object else {
@@ -90,6 +96,9 @@ pub fn normalize(
         return Err(failed(Problem::TooDeep));
     }
 
+    for part in object.values_mut() {
+        redaction.env(part);
+    }
     let mut item = Item::default();
     if watch.is_pod() {
         let spec = object.get("spec").unwrap_or(&Value::Null);
@@ -129,6 +138,9 @@ pub fn normalize(
     object.insert("metadata".into(), Value::Object(metadata));
     object.insert("apiVersion".into(), Value::String(watch.api_version()));
     object.insert("kind".into(), Value::String(watch.kind.clone()));
+    if watch.is_secret() {
+        redaction.secret(&identity, &mut object);
+    }
     if watch.is_pod()
         && let Some(Value::Object(spec)) = object.get_mut("spec")
     {
@@ -161,7 +173,10 @@ pub fn normalize(
 ///
 /// # Errors
 /// As [`normalize`].
-pub fn imported(mut object: Value) -> Result<ObservedObject, NormalizeError> {
+pub fn imported(
+    redaction: &Redaction,
+    mut object: Value,
+) -> Result<ObservedObject, NormalizeError> {
     let text = |field: &str| {
         object
             .get(field)
@@ -172,7 +187,7 @@ pub fn imported(mut object: Value) -> Result<ObservedObject, NormalizeError> {
     if let Some(Value::Object(metadata)) = object.get_mut("metadata") {
         metadata.insert("uid".to_owned(), Value::String("imported".to_owned()));
     }
-    let item = normalize(&kind, Some(&TrackedKind::default()), object)?;
+    let item = normalize(&kind, Some(&TrackedKind::default()), redaction, object)?;
     item.object
         .ok_or_else(|| NormalizeError::new(&kind, Problem::Untracked))
 }

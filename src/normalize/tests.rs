@@ -4,8 +4,34 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::config::TracerConfig;
 use crate::limits::NAME_BYTES_MAX;
-use crate::model::{OwnerRef, Timestamp, Uid};
+use crate::model::{OwnerRef, RedactionKey, Timestamp, Uid};
+
+/// What a config without opt-ins redacts, under a key that is always the same.
+fn redaction() -> Redaction {
+    Redaction::new(RedactionKey::from_bytes([7; 32]), &TracerConfig::default())
+}
+
+fn normalize(
+    watch: &Gvk,
+    tracked: Option<&TrackedKind>,
+    object: Value,
+) -> Result<Item, NormalizeError> {
+    super::normalize(watch, tracked, &redaction(), object)
+}
+
+fn normalize_json(
+    watch: &Gvk,
+    tracked: Option<&TrackedKind>,
+    json: &[u8],
+) -> Result<Item, NormalizeError> {
+    super::normalize_json(watch, tracked, &redaction(), json)
+}
+
+fn normalize_pod_lean(json: &[u8]) -> Result<Item, NormalizeError> {
+    super::normalize_pod_lean(&redaction(), json)
+}
 
 fn gvk(text: &str) -> Gvk {
     text.parse().unwrap()

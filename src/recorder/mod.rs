@@ -14,12 +14,13 @@ use tokio::sync::watch::Receiver;
 use crate::clock::Clock;
 use crate::config::TracerConfig;
 use crate::ingest::{
-    Queue, Retention, RetentionPolicy, Writer, WriterThread, queue, spawn_retaining,
+    Patience, Queue, Retention, RetentionPolicy, Writer, WriterThread, queue, spawn_patient,
 };
 use crate::limits::{BACKOFF_MS_MAX, BACKOFF_MS_MIN};
 use crate::model::Uid;
+use crate::normalize::Redaction;
 use crate::store::{Reader, Store, StoreError};
-use crate::watch::{self, WatchError};
+use crate::watch::{self, WatchError, WatchPlan};
 
 pub use report::Report;
 pub use simulated::{SimulatedRecorder, SimulationError};
@@ -41,42 +42,92 @@ pub enum RecorderError {
 /// A recorder at work.
 pub struct Recorder {
     client: watch::Client,
-    config: TracerConfig,
-    resume: std::collections::BTreeMap<crate::model::WatchId, String>,
+    plan: WatchPlan,
     queue: Queue,
     writer: WriterThread,
     reader: Reader,
     report: Arc<Report>,
 }
 
+/// What a recorder begins with.
+pub struct RecorderStart {
+    /// Where it records.
+    pub store: Store,
+    /// What it watches through.
+    pub client: watch::Client,
+    /// UID of the cluster's kube-system namespace.
+    pub cluster: Uid,
+    /// What is recorded.
+    pub config: TracerConfig,
+    /// What is kept.
+    pub retention: RetentionPolicy,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What it says of itself.
+    pub report: Arc<Report>,
+    /// Becomes true when it shall stop.
+    pub stop: Receiver<bool>,
+}
+
 impl Recorder {
-    /// Begins a run that keeps what `retention` says.
+    /// Begins a run. Where the storage fails it waits, as recording does, until it succeeds or `stop` becomes true.
     ///
     /// # Errors
-    /// [`StoreError::OtherCluster`] when the store belongs to another cluster than `cluster` (R16); else what the store
+    /// [`StoreError::OtherCluster`] when the store belongs to another cluster (R16); else what the store
     /// says.
-    pub fn start(
-        store: Store,
-        client: watch::Client,
-        cluster: &Uid,
-        config: TracerConfig,
-        retention: RetentionPolicy,
-        clock: Arc<dyn Clock>,
-        report: Arc<Report>,
-    ) -> Result<Self, RecorderError> {
+    pub async fn start(start: RecorderStart) -> Result<Self, RecorderError> {
+        let RecorderStart {
+            store,
+            client,
+            cluster,
+            config,
+            retention,
+            clock,
+            report,
+            stop,
+        } = start;
         let reader = store.reader();
         let mut writer = Writer::new(store)?;
-        writer.begin_run(clock.now(), &config, "record", Some(&cluster.0))?;
+        let (config, writer) = {
+            let (cluster, clock) = (cluster.0.clone(), Arc::clone(&clock));
+            let stats = report.writer_stats();
+            // Waits for the disk, and maybe for long.
+            let beginning = tokio::task::spawn_blocking(move || {
+                let stopped = || *stop.borrow() || stop.has_changed().is_err();
+                Patience::default().write(&mut writer, &stats, &*clock, stopped, |writer| {
+                    let begun = writer.begin_run(clock.now(), &config, "record", Some(&cluster));
+                    begun.map(|()| None)
+                })?;
+                Ok((config, writer))
+            });
+            beginning.await.unwrap_or_else(|_| {
+                Err(StoreError::Refused(
+                    "the run could not be begun; this is a bug".to_owned(),
+                ))
+            })?
+        };
+        let redaction = Redaction::new(writer.redaction_key()?, &config);
         let resume = writer.resume_points();
         let retention = Retention::new(retention, &writer)?;
         let (queue, receiver) = queue(Arc::clone(&clock));
         report.started(queue.depth_gauge());
-        let writer = spawn_retaining(writer, retention, receiver, clock, report.writer_stats())
-            .map_err(RecorderError::Thread)?;
+        let stats = report.writer_stats();
+        let writer = spawn_patient(
+            writer,
+            retention,
+            receiver,
+            clock,
+            stats,
+            Patience::default(),
+        )
+        .map_err(RecorderError::Thread)?;
         Ok(Self {
             client,
-            config,
-            resume,
+            plan: WatchPlan {
+                config,
+                redaction,
+                resume,
+            },
             queue,
             writer,
             reader,
@@ -96,24 +147,14 @@ impl Recorder {
     pub async fn run(self, stop: Receiver<bool>) -> Result<(), RecorderError> {
         let Self {
             client,
-            config,
-            resume,
+            plan,
             queue,
             writer,
             reader,
             report,
         } = self;
         let wanted = Arc::new(owners::StoredWants::new(reader.clone()));
-        let watched = watch::run(
-            client,
-            config,
-            resume,
-            queue,
-            wanted,
-            report.watch_status(),
-            stop,
-        )
-        .await;
+        let watched = watch::run(client, plan, queue, wanted, report.watch_status(), stop).await;
         // Every sender is gone now, so the writer commits what it has and comes back.
         let written = tokio::task::spawn_blocking(move || writer.join())
             .await

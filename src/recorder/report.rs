@@ -62,6 +62,16 @@ impl Report {
 
 impl RecorderStatus for Report {
     fn readiness(&self) -> Readiness {
+        if let Some(pause) = self.writer.pause() {
+            let note = format!(
+                "recording is paused since {}: {}",
+                pause.since, pause.reason
+            );
+            return Readiness {
+                ready: false,
+                notes: vec![note],
+            };
+        }
         if self.queue.get().is_none() {
             let notes = vec!["the cluster has not been reached yet".to_owned()];
             return Readiness {

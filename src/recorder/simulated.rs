@@ -11,7 +11,7 @@ use crate::ingest::{
     spawn_retaining,
 };
 use crate::model::{Gvk, Item, Observation, OwnerRef};
-use crate::normalize::{NormalizeError, normalize};
+use crate::normalize::{NormalizeError, Redaction, normalize};
 use crate::store::{Store, StoreError};
 use crate::workload::{Step, Verb, Workload};
 
@@ -41,6 +41,7 @@ pub struct SimulatedRecorder {
     queue: Queue,
     writer: WriterThread,
     stats: Arc<WriterStats>,
+    redaction: Redaction,
     /// What is watched: the tracked kinds, and pods.
     watches: BTreeMap<Gvk, Option<TrackedKind>>,
 }
@@ -72,6 +73,7 @@ impl SimulatedRecorder {
         let clock = Arc::new(ManualClock::new(workload.now()));
         let mut writer = Writer::new(store)?;
         writer.begin_run(workload.now(), &config, "demo", Some(cluster))?;
+        let redaction = Redaction::new(writer.redaction_key()?, &config);
         let (queue, receiver) = queue(clock.clone());
         let retention = Retention::new(policy, &writer)?;
         let stats: Arc<WriterStats> = Arc::default();
@@ -96,6 +98,7 @@ impl SimulatedRecorder {
             queue,
             writer,
             stats,
+            redaction,
             watches,
         };
         recorder.list(workload).await?;
@@ -111,7 +114,7 @@ impl SimulatedRecorder {
                 })
                 .await?;
             for object in workload.live_of(watch) {
-                let item = normalize(watch, tracked.as_ref(), object)?;
+                let item = normalize(watch, tracked.as_ref(), &self.redaction, object)?;
                 self.answer_owners(&item, workload).await?;
                 self.queue
                     .send(Observation::Applied {
@@ -141,7 +144,7 @@ impl SimulatedRecorder {
         let Some(tracked) = self.watches.get(&step.kind) else {
             return Ok(());
         };
-        let item = normalize(&step.kind, tracked.as_ref(), step.object)?;
+        let item = normalize(&step.kind, tracked.as_ref(), &self.redaction, step.object)?;
         let resource_version = Some(workload.resource_version().to_string());
         let watch = step.kind;
         if step.verb == Verb::Add {

@@ -101,6 +101,22 @@ impl Scrape {
             counter(&stats.observations),
         );
         self.add("changes", "Changes recorded", counter(&stats.changes));
+        self.add(
+            "recording_paused",
+            "1 while the storage fails and what is seen waits to be recorded",
+            ConstGauge::new(i64::from(stats.pause().is_some())),
+        );
+        self.add(
+            "write_failures",
+            "Writes that the storage failed",
+            counter(&stats.write_failures),
+        );
+        self.add_in(
+            Unit::Bytes,
+            "reserve",
+            "Size of the reserve file beside the store; 0 once it was given up to a full disk",
+            ConstGauge::new(load(&stats.reserve_bytes)),
+        );
         self.add_in(
             Unit::Seconds,
             "commit",

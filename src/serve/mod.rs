@@ -30,3 +30,10 @@ pub use error::ServeError;
 pub use options::ServeOptions;
 pub use server::{Server, serve};
 pub use status::{Readiness, RecorderStatus};
+
+/// How the body of an export request is refused, status and text; `None` where it is understood.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn export_request_refusal(body: &[u8]) -> Option<(u16, String)> {
+    let refusal = export_request::parse(body).err()?;
+    Some((refusal.status.as_u16(), refusal.text))
+}

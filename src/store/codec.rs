@@ -106,6 +106,16 @@ pub(crate) fn decode<R: Row>(key: &[u8], bytes: &[u8]) -> Result<R, StoreError> 
     Ok(row)
 }
 
+/// How to read a row and write it again: key and stored bytes in, stored bytes out.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) type Recode = fn(&[u8], &[u8]) -> Result<Vec<u8>, StoreError>;
+
+/// Reads a row and writes it again.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) fn recode<R: Row>(key: &[u8], bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
+    encode(key, &decode::<R>(key, bytes)?)
+}
+
 /// Bytes in hex, for messages.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;

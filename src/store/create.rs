@@ -37,12 +37,7 @@ pub(super) fn create(path: &Path) -> Result<(), StoreError> {
     let database = redb::Builder::new()
         .create(&temporary_path)
         .map_err(|error| StoreError::Database(Box::new(error.into())))?;
-    let txn = database.begin_write()?;
-    {
-        let mut tables = WriteTables::open(&txn)?;
-        meta::initialize(&mut tables.meta, fresh_id(&temporary_path))?;
-    }
-    txn.commit()?;
+    initialize(&database, &temporary_path)?;
     database
         .close()
         .map_err(|error| StoreError::Database(Box::new(error.into())))?;
@@ -59,6 +54,17 @@ pub(super) fn create(path: &Path) -> Result<(), StoreError> {
             _ => StoreError::io(path, "cannot create the file")(error.error),
         })?;
     sync_folder_of(path)
+}
+
+/// Makes the tables of a new store. `name` is one of the things that its id is made of.
+pub(super) fn initialize(database: &redb::Database, name: &Path) -> Result<(), StoreError> {
+    let txn = database.begin_write()?;
+    {
+        let mut tables = WriteTables::open(&txn)?;
+        meta::initialize(&mut tables.meta, fresh_id(name))?;
+    }
+    txn.commit()?;
+    Ok(())
 }
 
 /// 16 bytes that no other store has: the random temporary name, the time and the process.

@@ -1,5 +1,6 @@
 //! What can go wrong with a store, grouped by what the caller can do.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::model::Timestamp;
@@ -102,9 +103,23 @@ pub enum StoreError {
         /// From where on the record is complete.
         horizon: Timestamp,
     },
+    /// The system gave no random bytes.
+    #[error("the system gives no random bytes for the key under which Secrets are digested")]
+    Random(#[source] std::io::Error),
     /// A request that cannot be carried out on this store.
     #[error("{0}")]
     Refused(String),
+    /// The storage failed while observations waited, and the recorder was told to stop.
+    #[error(
+        "{observations} observations are not recorded\nhint: make room or mend the storage, then start again: what they \
+         told is seen again, as far as it still holds"
+    )]
+    NotRecorded {
+        /// How many.
+        observations: u64,
+        /// What the storage said.
+        source: Box<StoreError>,
+    },
     /// An error of the file system.
     #[error("{}: {operation}", path.display())]
     Io {
@@ -120,7 +135,38 @@ pub enum StoreError {
     Database(#[source] Box<redb::Error>),
 }
 
+/// What a failed I/O means for those who want to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StorageFailure {
+    /// The disk is full, or a quota or the largest file size has been reached.
+    NoSpace,
+    /// Anything else that the storage said.
+    Io,
+}
+
 impl StoreError {
+    /// Whether the storage failed, rather than what is stored or asked for: what failed may be tried again once the
+    /// store has been opened again.
+    pub fn storage_failure(&self) -> Option<StorageFailure> {
+        let error = match self {
+            Self::Io { source, .. } => source,
+            Self::Database(error) => match &**error {
+                redb::Error::Io(error) => error,
+                redb::Error::PreviousIo | redb::Error::DatabaseClosed => {
+                    return Some(StorageFailure::Io);
+                }
+                _ => return None,
+            },
+            _ => return None,
+        };
+        Some(match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                StorageFailure::NoSpace
+            }
+            _ => StorageFailure::Io,
+        })
+    }
+
     pub(crate) fn io(path: &Path, operation: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io {

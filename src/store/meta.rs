@@ -4,8 +4,9 @@ use std::path::Path;
 
 use redb::ReadableTable;
 
-use super::StoreError;
 use super::tables::META;
+use super::{StoreError, codec};
+use crate::model::RedactionKey;
 
 /// The schema version that this release reads and writes.
 pub const SCHEMA_VERSION: u32 = 2;
@@ -20,8 +21,14 @@ const SCHEMA: &str = "schema_version";
 const STORE_ID: &str = "store_id";
 /// Meta key: UID of the recorded cluster's kube-system namespace (R16).
 const CLUSTER_ID: &str = "cluster_id";
+/// Meta key: the key under which Secrets are digested (S8), 32 random bytes, sealed like a row: a flipped bit would make
+/// every Secret look changed. Absent until the first run of a release that knows it.
+const REDACTION_KEY: &str = "redaction_key";
 /// Meta key: [`super::rows::WriterRow`].
 pub(crate) const WRITER: &str = "writer";
+
+/// Name of the table, as it goes into checksums.
+const META_TABLE: &str = "meta";
 
 type MetaTable<'txn> = redb::Table<'txn, &'static str, &'static [u8]>;
 
@@ -72,7 +79,7 @@ pub(crate) fn store_id(
 ) -> Result<String, StoreError> {
     Ok(meta
         .get(STORE_ID)?
-        .map(|value| super::codec::hex(value.value()))
+        .map(|value| codec::hex(value.value()))
         .unwrap_or_default())
 }
 
@@ -101,4 +108,39 @@ pub(crate) fn claim_cluster(meta: &mut MetaTable<'_>, cluster: &str) -> Result<(
             Ok(())
         }
     }
+}
+
+/// The key under which this store digests what it must not keep in clear, where there is one yet.
+///
+/// # Errors
+/// [`StoreError::Damaged`] when the cell is not what [`ensure_redaction_key`] wrote.
+pub(crate) fn redaction_key(
+    meta: &impl ReadableTable<&'static str, &'static [u8]>,
+) -> Result<Option<RedactionKey>, StoreError> {
+    let Some(value) = meta.get(REDACTION_KEY)? else {
+        return Ok(None);
+    };
+    let bytes = codec::unseal(META_TABLE, REDACTION_KEY.as_bytes(), value.value())?;
+    let key = bytes.try_into().map_err(|_| StoreError::Damaged {
+        table: META_TABLE,
+        key: REDACTION_KEY.to_owned(),
+        reason: format!("a key of {} bytes", bytes.len()),
+    })?;
+    Ok(Some(RedactionKey::from_bytes(key)))
+}
+
+/// The same, made now if there is none. It may be used once the transaction has been committed: what is digested under a
+/// key that is lost compares with nothing.
+///
+/// # Errors
+/// As [`redaction_key`], and [`StoreError::Random`].
+pub(crate) fn ensure_redaction_key(meta: &mut MetaTable<'_>) -> Result<RedactionKey, StoreError> {
+    if let Some(key) = redaction_key(meta)? {
+        return Ok(key);
+    }
+    let mut key = [0; RedactionKey::BYTES];
+    getrandom::fill(&mut key).map_err(|error| StoreError::Random(error.into()))?;
+    let sealed = codec::seal(META_TABLE, REDACTION_KEY.as_bytes(), &key);
+    meta.insert(REDACTION_KEY, sealed.as_slice())?;
+    Ok(RedactionKey::from_bytes(key))
 }

@@ -6,10 +6,16 @@
 //! means is decided in [`crate::ingest`]; a row is durable when its transaction has been committed (fsynced).
 //! docs/format.md writes the format down.
 
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod body;
+#[cfg(not(feature = "bench"))]
 pub(crate) mod body;
 mod codec;
 mod create;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 pub(crate) mod headers;
 pub(crate) mod keys;
 pub(crate) mod lookup;
@@ -17,7 +23,10 @@ mod meta;
 mod open;
 mod overlay;
 mod pins;
+mod place;
+mod read_handle;
 mod reader;
+mod reserve;
 pub(crate) mod rows;
 pub(crate) mod scratch;
 mod size;
@@ -26,7 +35,7 @@ pub(crate) mod tables;
 pub(crate) mod versions;
 mod volume;
 
-pub use error::StoreError;
+pub use error::{StorageFailure, StoreError};
 pub use meta::SCHEMA_VERSION;
 pub use open::{OpenOptions, Store};
 pub use reader::Reader;
@@ -34,9 +43,14 @@ pub use size::{SizeOnDisk, TableSize};
 pub use snapshot::Snapshot;
 pub use volume::{Room, allocated_bytes};
 
+#[cfg(test)]
+pub(crate) use codec::seal;
 pub(crate) use codec::unseal;
 pub(crate) use create::{folder_of, sync_folder_of};
-pub(crate) use meta::{WRITER, claim_cluster, cluster_id, set_schema, store_id};
+pub(crate) use meta::{
+    WRITER, claim_cluster, cluster_id, ensure_redaction_key, redaction_key, set_schema, store_id,
+};
 pub(crate) use pins::{Pin, Pins};
+pub(crate) use reserve::Reserve;
 pub(crate) use snapshot::{read_kinds, read_watches};
 pub(crate) use tables::{ReadTables, Tables, WriteTables};

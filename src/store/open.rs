@@ -6,20 +6,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use redb::{
-    ConcurrencyMode, Database, DatabaseError, Durability, ReadableDatabase, StorageError,
+    Database, DatabaseError, Durability, ReadableDatabase, StorageBackend, StorageError,
     WriteTransaction,
 };
 
 use super::lookup::Lookup;
+use super::place::{Handles, Place};
+use super::read_handle::ReadHandle;
 use super::{Pins, ReadTables, Reader, SCHEMA_VERSION, StoreError, create, meta, reader};
 use crate::limits::WRITER_CACHE_BYTES;
 use crate::migrations;
 
 /// How redb files begin.
 const REDB_MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
-
-/// How processes share a store: one writes, others may read meanwhile (S1). Every open uses this mode.
-pub(super) const MODE: ConcurrencyMode = ConcurrencyMode::SingleWriter;
 
 /// One process's handle on a store that it may write. There is at most one per file, in any process.
 ///
@@ -35,9 +34,14 @@ pub(super) const MODE: ConcurrencyMode = ConcurrencyMode::SingleWriter;
 /// # }
 /// ```
 pub struct Store {
-    database: Arc<Database>,
+    /// `None` only after [`Store::reopen`] has failed.
+    database: Option<Database>,
+    /// A handle of its own, which outlives the writer's failures.
+    reader: Reader,
+    place: Place,
     pins: Arc<Pins>,
     path: PathBuf,
+    cache_bytes: usize,
 }
 
 /// How to open a store.
@@ -96,10 +100,8 @@ impl Store {
             });
         }
         let open = || {
-            redb::Builder::new()
-                .set_concurrency_mode(MODE)
-                .set_cache_size(options.cache_bytes)
-                .open(path)
+            Place::File
+                .write(path, options.cache_bytes)
                 .map_err(open_error(path))
         };
         let mut database = open()?;
@@ -107,12 +109,81 @@ impl Store {
             migrations::migrate(path, database, schema, SCHEMA_VERSION)?;
             database = open()?;
         }
+        Self::with(database, Place::File, path, options.cache_bytes)
+    }
+
+    /// Opens a store on storage of the caller's, and makes one where it is empty. `backend` is called for every handle
+    /// that is opened on it, now and after failures; all of its backends show the same bytes and hold byte-range locks
+    /// against each other, as two open files do. `name` stands for the path in messages.
+    ///
+    /// # Errors
+    /// As [`Store::open`]. A store of another schema version is refused, not migrated; one whose making was cut short
+    /// cannot be opened.
+    pub fn open_on<B: StorageBackend>(
+        name: impl AsRef<Path>,
+        backend: impl Fn() -> std::io::Result<B> + Send + Sync + 'static,
+        options: OpenOptions,
+    ) -> Result<Self, StoreError> {
+        let name = name.as_ref();
+        let empty = backend
+            .is_empty()
+            .map_err(StoreError::io(name, "cannot be opened"))?;
+        if empty && !options.create {
+            return Err(StoreError::Missing {
+                path: name.to_owned(),
+            });
+        }
+        let place = Place::Custom(Arc::new(backend));
+        let database = place
+            .write(name, options.cache_bytes)
+            .map_err(open_error(name))?;
+        if empty {
+            create::initialize(&database, name)?;
+        }
+        let found = schema_of(&database, name)?;
+        if found != SCHEMA_VERSION {
+            return Err(StoreError::Refused(format!(
+                "{}: schema version {found} cannot be opened on this storage",
+                name.display()
+            )));
+        }
+        Self::with(database, place, name, options.cache_bytes)
+    }
+
+    fn with(
+        database: Database,
+        place: Place,
+        path: &Path,
+        cache_bytes: usize,
+    ) -> Result<Self, StoreError> {
+        // After the writer: a file that was not closed cleanly is repaired now.
+        let reader = ReadHandle::open(place.clone(), path.to_owned())?;
         let horizon = ReadTables::open(&database.begin_read()?)?.horizon()?;
+        let pins = Arc::new(Pins::new(horizon));
         Ok(Self {
-            database: Arc::new(database),
-            pins: Arc::new(Pins::new(horizon)),
+            database: Some(database),
+            reader: Reader::beside_writer(reader, Arc::clone(&pins), path),
+            pins,
+            place,
             path: path.to_owned(),
+            cache_bytes,
         })
+    }
+
+    /// Opens the place again, which redb asks for after a failed I/O. Readers and their snapshots live on.
+    ///
+    /// # Errors
+    /// As [`Store::open`]; a file that has gone is not made again. The store cannot be written then, but this may be
+    /// tried again.
+    pub(crate) fn reopen(&mut self) -> Result<(), StoreError> {
+        // Its locks have to go first.
+        self.database = None;
+        let database = self
+            .place
+            .write(&self.path, self.cache_bytes)
+            .map_err(open_error(&self.path))?;
+        self.database = Some(database);
+        Ok(())
     }
 
     /// Makes a new store.
@@ -131,7 +202,7 @@ impl Store {
 
     /// A write transaction that is durable when it is committed, and quick to recover from.
     pub(crate) fn begin_write(&self) -> Result<WriteTransaction, StoreError> {
-        let mut txn = self.database.begin_write()?;
+        let mut txn = self.database()?.begin_write()?;
         txn.set_durability(Durability::Immediate)?;
         txn.set_quick_repair(true);
         Ok(txn)
@@ -139,16 +210,19 @@ impl Store {
 
     /// All tables as they are now.
     pub(crate) fn read_tables(&self) -> Result<ReadTables, StoreError> {
-        ReadTables::open(&self.database.begin_read()?)
+        ReadTables::open(&self.database()?.begin_read()?)
     }
 
-    /// A handle for reading this store while it is written. Cheap to clone; snapshots never block the writer.
+    fn database(&self) -> Result<&Database, StoreError> {
+        self.database.as_ref().ok_or_else(|| {
+            StoreError::Refused(format!("{}: closed after a failure", self.path.display()))
+        })
+    }
+
+    /// A handle for reading this store while it is written. Cheap to clone; snapshots never block the writer, and live
+    /// on when it fails or is closed.
     pub fn reader(&self) -> Reader {
-        Reader::of_writer(
-            Arc::clone(&self.database),
-            Arc::clone(&self.pins),
-            &self.path,
-        )
+        self.reader.clone()
     }
 
     /// What is being exported of it.
@@ -172,21 +246,22 @@ impl Store {
                 path.display()
             ))
         };
-        let database = Arc::get_mut(&mut self.database).ok_or_else(read)?;
+        let database = self.database.as_mut().ok_or_else(read)?;
         database.compact().map_err(|error| match error {
             redb::CompactionError::TransactionInProgress => read(),
             other => StoreError::Database(Box::new(other.into())),
         })
     }
 
-    /// Closes the file cleanly, which makes the next open instant.
+    /// Closes the file cleanly, which makes the next open instant. Readers live on.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] when a [`Reader`] or a snapshot of this store is still alive, or what redb says.
+    /// What redb says.
     pub fn close(self) -> Result<(), StoreError> {
-        let database = Arc::try_unwrap(self.database)
-            .map_err(|_| StoreError::Refused("the store is still being read".to_owned()))?;
-        database.close().map_err(open_error(&self.path))
+        match self.database {
+            Some(database) => database.close().map_err(open_error(&self.path)),
+            None => Ok(()),
+        }
     }
 }
 

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use redb::{Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase};
 
 use super::body::compress::Decompressor;
-use super::open::{MODE, check_magic, open_error, schema_of};
+use super::open::{check_magic, open_error, schema_of};
 use super::overlay::Overlay;
+use super::place::Place;
+use super::read_handle::ReadHandle;
 use super::{Pin, Pins, SCHEMA_VERSION, Snapshot, StoreError};
 use crate::limits::READER_CACHE_BYTES;
 use crate::model::{Horizon, Timestamp};
@@ -26,10 +28,12 @@ pub struct Reader {
 
 #[derive(Clone)]
 enum Source {
-    /// The database that this process writes, or a private overlay over a file that was not closed cleanly.
+    /// A private overlay over a file that was not closed cleanly.
     Database(Arc<Database>),
     /// A cleanly closed file, or one that another process is writing.
     ReadOnly(Arc<ReadOnlyDatabase>),
+    /// What this process is writing.
+    BesideWriter(Arc<ReadHandle>),
 }
 
 impl Reader {
@@ -67,9 +71,9 @@ impl Reader {
         })
     }
 
-    pub(super) fn of_writer(database: Arc<Database>, pins: Arc<Pins>, path: &Path) -> Self {
+    pub(super) fn beside_writer(handle: ReadHandle, pins: Arc<Pins>, path: &Path) -> Self {
         Self {
-            source: Source::Database(database),
+            source: Source::BesideWriter(Arc::new(handle)),
             pins: Some(pins),
             path: path.to_owned(),
             decompressor: Arc::default(),
@@ -104,6 +108,7 @@ impl Reader {
         let txn = match &self.source {
             Source::Database(database) => database.begin_read()?,
             Source::ReadOnly(database) => database.begin_read()?,
+            Source::BesideWriter(handle) => handle.begin_read()?,
         };
         Snapshot::new(txn, self.path.clone(), Arc::clone(&self.decompressor))
     }
@@ -124,11 +129,7 @@ pub(super) fn peek_schema(path: &Path) -> Result<u32, StoreError> {
 }
 
 fn open_source(path: &Path, trust: Trust) -> Result<(Source, u32), StoreError> {
-    let read_only = redb::Builder::new()
-        .set_concurrency_mode(MODE)
-        .set_cache_size(READER_CACHE_BYTES)
-        .open_read_only(path);
-    match read_only {
+    match Place::File.read(path) {
         Ok(database) => {
             let schema = schema_of(&database, path)?;
             Ok((Source::ReadOnly(Arc::new(database)), schema))

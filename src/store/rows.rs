@@ -12,7 +12,12 @@ macro_rules! row_of {
         impl Row for $row {
             const TABLE: &'static str = $table;
         }
-    )*};
+    )*
+        /// Each row type's table, and how to read a row and write it again.
+        #[cfg(any(test, feature = "fuzzing"))]
+        pub(super) const RECODERS: &[(&str, super::codec::Recode)] =
+            &[$(($table, super::codec::recode::<$row>)),*];
+    };
 }
 
 row_of! {

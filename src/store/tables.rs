@@ -41,6 +41,19 @@ macro_rules! tables {
             }
         }
 
+        #[cfg(test)]
+        impl ReadTables {
+            /// Table, key and value of the first rows of every table.
+            pub(crate) fn first_rows(&self, limit: usize) -> Result<Vec<(&'static str, Vec<u8>, Vec<u8>)>, StoreError> {
+                let mut rows = Vec::new();
+                $(for entry in self.$field.iter()?.take(limit) {
+                    let (key, value) = entry?;
+                    rows.push(($name, key.value().seal_bytes().into_owned(), value.value().to_vec()));
+                })*
+                Ok(rows)
+            }
+        }
+
         /// The tables of a transaction, for reading.
         #[allow(dead_code, reason = "complete, whether or not code for both kinds of transaction reads a table")]
         pub(crate) trait Tables {

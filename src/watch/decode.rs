@@ -8,8 +8,9 @@ use serde_json::value::RawValue;
 
 use super::reason::{chain, shortened};
 use crate::config::TrackedKind;
+use crate::model::json_fault::without_values;
 use crate::model::{Gvk, Item, Uid};
-use crate::normalize::normalize_json;
+use crate::normalize::{Redaction, normalize_json};
 
 /// Something listed or watched that could not be read, and what is known of it all the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,13 +84,19 @@ impl Metadata {
 pub(super) fn listed(
     watch: &Gvk,
     tracked: Option<&TrackedKind>,
+    redaction: &Redaction,
     json: &[u8],
 ) -> Result<Item, Unreadable> {
-    normalized(watch, tracked, json).map_err(|reason| unreadable(json, &reason, false))
+    normalized(watch, tracked, redaction, json).map_err(|reason| unreadable(json, &reason, false))
 }
 
 /// Reads one line of a watch.
-pub(super) fn event(watch: &Gvk, tracked: Option<&TrackedKind>, line: &[u8]) -> Event {
+pub(super) fn event(
+    watch: &Gvk,
+    tracked: Option<&TrackedKind>,
+    redaction: &Redaction,
+    line: &[u8],
+) -> Event {
     #[derive(Deserialize)]
     struct Line<'a> {
         #[serde(rename = "type", borrow)]
@@ -100,13 +107,16 @@ pub(super) fn event(watch: &Gvk, tracked: Option<&TrackedKind>, line: &[u8]) -> 
     let line: Line<'_> = match serde_json::from_slice(line) {
         Ok(line) => line,
         Err(error) => {
-            return Event::Unreadable(garbled(format!("not a watch event: {error}")));
+            return Event::Unreadable(garbled(format!(
+                "not a watch event: {}",
+                without_values(&error)
+            )));
         }
     };
     let json = line.object.get().as_bytes();
     match &*line.action {
-        "ADDED" | "MODIFIED" => change(watch, tracked, json, Event::Applied, false),
-        "DELETED" => change(watch, tracked, json, Event::Deleted, true),
+        "ADDED" | "MODIFIED" => change(watch, tracked, redaction, json, Event::Applied, false),
+        "DELETED" => change(watch, tracked, redaction, json, Event::Deleted, true),
         "BOOKMARK" => match Metadata::of(json).and_then(|metadata| metadata.version()) {
             Some(version) => Event::Bookmark(version),
             None => Event::Unreadable(garbled("a bookmark without a version".to_owned())),
@@ -127,6 +137,7 @@ pub(super) fn event(watch: &Gvk, tracked: Option<&TrackedKind>, line: &[u8]) -> 
 fn change(
     watch: &Gvk,
     tracked: Option<&TrackedKind>,
+    redaction: &Redaction,
     json: &[u8],
     event: impl FnOnce(Item, String) -> Event,
     deleted: bool,
@@ -135,7 +146,7 @@ fn change(
         let reason = "an object without a resourceVersion";
         return Event::Unreadable(unreadable(json, reason, deleted));
     };
-    match normalized(watch, tracked, json) {
+    match normalized(watch, tracked, redaction, json) {
         Ok(item) => event(item, version),
         Err(reason) => Event::Unreadable(unreadable(json, &reason, deleted)),
     }
@@ -193,8 +204,13 @@ fn unreadable(json: &[u8], reason: &str, deleted: bool) -> Unreadable {
 }
 
 /// The one place where this room calls the normalizer: the error as a text.
-fn normalized(watch: &Gvk, tracked: Option<&TrackedKind>, json: &[u8]) -> Result<Item, String> {
-    normalize_json(watch, tracked, json).map_err(|error| chain(&error))
+fn normalized(
+    watch: &Gvk,
+    tracked: Option<&TrackedKind>,
+    redaction: &Redaction,
+    json: &[u8],
+) -> Result<Item, String> {
+    normalize_json(watch, tracked, redaction, json).map_err(|error| chain(&error))
 }
 
 #[cfg(test)]
@@ -205,8 +221,13 @@ mod tests {
 
     use super::*;
 
+    fn redaction() -> Redaction {
+        let key = crate::model::RedactionKey::from_bytes([7; 32]);
+        Redaction::new(key, &crate::config::TracerConfig::default())
+    }
+
     fn read(line: &str) -> Event {
-        event(&Gvk::pod(), None, line.as_bytes())
+        event(&Gvk::pod(), None, &redaction(), line.as_bytes())
     }
 
     fn unread(line: &str) -> Unreadable {

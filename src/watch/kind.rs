@@ -24,6 +24,7 @@ use crate::limits::{
     WATCH_OPEN_SECONDS_MAX, WATCH_SLACK_SECONDS,
 };
 use crate::model::{Gvk, Observation};
+use crate::normalize::Redaction;
 
 /// What all watches share.
 pub(super) struct Shared {
@@ -31,6 +32,7 @@ pub(super) struct Shared {
     pub(super) discovery: Discovery,
     pub(super) queue: Queue,
     pub(super) status: Arc<WatchStatus>,
+    redaction: Redaction,
     /// Told when a watch of a built-in kind finds that the server's history was replaced. The other watches may stand at
     /// versions that both histories have, and would never find out (R16).
     replaced: Sender<()>,
@@ -41,12 +43,18 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(server: Server, queue: Queue, status: Arc<WatchStatus>) -> Arc<Self> {
+    pub(super) fn new(
+        server: Server,
+        queue: Queue,
+        status: Arc<WatchStatus>,
+        redaction: Redaction,
+    ) -> Arc<Self> {
         Arc::new(Self {
             discovery: Discovery::new(server.clone()),
             server,
             queue,
             status,
+            redaction,
             replaced: Sender::new(()),
             lists: Semaphore::new(LISTS_MAX),
             lists_slow: Semaphore::new(LISTS_SLOW_MAX),
@@ -299,7 +307,12 @@ impl Kind {
             }
         };
         for json in &page.items {
-            let item = decode::listed(&self.gvk, self.tracked.as_ref(), json.get().as_bytes());
+            let item = decode::listed(
+                &self.gvk,
+                self.tracked.as_ref(),
+                &shared.redaction,
+                json.get().as_bytes(),
+            );
             self.count(|counters| counters.items += 1);
             if let Err(unreadable) = &item {
                 self.count(|counters| counters.unreadable += 1);
@@ -352,7 +365,12 @@ impl Kind {
                 return Input::Silent;
             }
         };
-        let event = decode::event(&self.gvk, self.tracked.as_ref(), &line);
+        let event = decode::event(
+            &self.gvk,
+            self.tracked.as_ref(),
+            &self.shared.redaction,
+            &line,
+        );
         self.event(event)
     }
 

@@ -43,6 +43,7 @@ pub use status::{OwnerCounters, Readiness, WatchCounters, WatchReport, WatchStat
 use crate::config::TracerConfig;
 use crate::ingest::{Queue, QueueClosed};
 use crate::model::{Gvk, WatchId};
+use crate::normalize::Redaction;
 
 /// Why watching ended, or could not begin. What goes wrong with one kind is not among it: that is retried.
 #[derive(Debug, thiserror::Error)]
@@ -63,24 +64,38 @@ pub enum WatchError {
     Crashed(#[source] tokio::task::JoinError),
 }
 
+/// What is watched.
+#[derive(Clone, Debug)]
+pub struct WatchPlan {
+    /// The kinds, and how they are tracked.
+    pub config: TracerConfig,
+    /// What goes into the observations as a digest only (S8).
+    pub redaction: Redaction,
+    /// The versions up to which the store knows its watches: those go on from there.
+    pub resume: BTreeMap<WatchId, String>,
+}
+
 /// Watches every tracked kind, and pods, until `stop` becomes true (or its sender is gone), or the writer stops.
 ///
-/// `resume` holds the versions up to which the store knows its watches: those go on from there. Stopping takes no
-/// longer than it takes to drop what is under way.
+/// Stopping takes no longer than it takes to drop what is under way.
 ///
 /// # Errors
 /// When the writer has stopped, or a task panicked. Never because of what the API server does.
 pub async fn run(
     client: kube::Client,
-    config: TracerConfig,
-    mut resume: BTreeMap<WatchId, String>,
+    plan: WatchPlan,
     queue: Queue,
     wanted: Arc<dyn WantedOwners>,
     status: Arc<WatchStatus>,
     mut stop: Receiver<bool>,
 ) -> Result<(), WatchError> {
+    let WatchPlan {
+        config,
+        redaction,
+        mut resume,
+    } = plan;
     let server = server::Server::new(client);
-    let shared = kind::Shared::new(server, queue, status);
+    let shared = kind::Shared::new(server, queue, status, redaction);
     let mut kinds: BTreeMap<Gvk, _> = config
         .tracked
         .into_iter()

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::reason::{chain, shortened};
 use crate::limits::{ERROR_BODY_BYTES_MAX, REQUEST_SECONDS_MAX};
+use crate::model::json_fault::without_values;
 
 /// Objects as they are.
 pub(super) const OBJECTS: &str = "application/json";
@@ -73,7 +74,7 @@ impl RequestError {
     pub(super) fn garbled(expected: &'static str, error: &serde_json::Error) -> Self {
         Self::Garbled {
             expected,
-            detail: error.to_string(),
+            detail: without_values(error),
         }
     }
 

@@ -17,4 +17,5 @@ mod probes;
 mod record;
 mod running;
 mod shutdown;
+mod slow_reader;
 mod storage;

@@ -8,7 +8,7 @@ use sk_tracedb::config::TracerConfig;
 use sk_tracedb::export::{ExportFilters, ExportRequest, export};
 use sk_tracedb::ingest::{Effort, Writer};
 use sk_tracedb::model::{Gvk, Horizon, Observation, TimeRange, Timestamp};
-use sk_tracedb::normalize::normalize;
+use sk_tracedb::normalize::{Redaction, normalize};
 use sk_tracedb::{Reader, Store};
 
 /// When the record begins, Unix seconds.
@@ -72,6 +72,7 @@ impl Record {
         writer
             .append(list.map(|seen| (Timestamp::from_seconds(START), seen)))
             .unwrap();
+        let redaction = Redaction::new(writer.redaction_key().unwrap(), &config);
         let observations = (0..count).map(|n| {
             let json = json!({
                 "metadata": {
@@ -81,7 +82,7 @@ impl Record {
                 },
                 "data": {"k": noise(n, bytes)},
             });
-            let item = normalize(&kind, config.tracked.get(&kind), json).unwrap();
+            let item = normalize(&kind, config.tracked.get(&kind), &redaction, json).unwrap();
             let seen = Observation::Applied {
                 watch: kind.clone(),
                 item,

@@ -12,10 +12,11 @@ fn changes(kind: &str, entry: &str, versions: &[Value]) -> Vec<bool> {
     let mut recorder = Recorder::listed(config(&[&format!("{kind}: {entry}")]));
     let kind: Gvk = gvk(kind);
     let tracked = recorder.config.tracked.get(&kind).cloned();
+    let redaction = recorder.redaction();
     versions
         .iter()
         .map(|version| {
-            let item = normalize(&kind, tracked.as_ref(), version.clone()).unwrap();
+            let item = normalize(&kind, tracked.as_ref(), &redaction, version.clone()).unwrap();
             recorder.see(s(101), applied(&kind, item)).changes == 1
         })
         .collect()
@@ -107,7 +108,9 @@ fn with_skip_owned_neither_applies_nor_deletes_of_owned_objects_are_recorded() {
     let mut free = version(json!({}), json!({"spec": {}}));
     free["metadata"]["name"] = json!("free");
     free["metadata"]["uid"] = json!("2");
-    let item = |object: &Value| normalize(&kind, tracked.as_ref(), object.clone()).unwrap();
+    let redaction = recorder.redaction();
+    let item =
+        |object: &Value| normalize(&kind, tracked.as_ref(), &redaction, object.clone()).unwrap();
     recorder.see_all(
         s(101),
         [applied(&kind, item(&owned)), applied(&kind, item(&free))],

@@ -26,5 +26,6 @@ mod lists;
 mod outputs;
 mod owners;
 mod pods;
+mod secrets;
 mod snapshot;
 mod time;

@@ -6,6 +6,7 @@ use sk_tracedb::config::TracerConfig;
 use sk_tracedb::export::{ExportFilters, ExportRequest, ExportSummary, export};
 use sk_tracedb::ingest::{Committed, Writer};
 use sk_tracedb::model::{Gvk, Item, ObjectKey, Observation, TimeRange, Timestamp};
+use sk_tracedb::normalize::Redaction;
 use sk_tracedb::query::{Gap, HistoryEntry, Info};
 use sk_tracedb::{Reader, Snapshot, Store};
 
@@ -109,6 +110,12 @@ impl Recorder {
 
     pub fn writer(&mut self) -> &mut Writer {
         self.writer.as_mut().unwrap()
+    }
+
+    /// What the run in progress redacts.
+    pub fn redaction(&mut self) -> Redaction {
+        let key = self.writer().redaction_key().unwrap();
+        Redaction::new(key, &self.config)
     }
 
     /// Starts on the store as it is, with the config as it is.

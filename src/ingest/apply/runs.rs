@@ -7,7 +7,7 @@ use crate::ingest::state::Watch;
 use crate::model::{Gvk, Timestamp, WatchId};
 use crate::store::rows::{GapRow, RunRow};
 use crate::store::tables::{ReadableTable, get, put, row};
-use crate::store::{StoreError, claim_cluster};
+use crate::store::{StoreError, claim_cluster, ensure_redaction_key};
 
 /// How a run begins.
 pub(in super::super) struct RunStart<'a> {
@@ -26,6 +26,9 @@ impl Apply<'_, '_> {
         if let Some(cluster) = run.cluster {
             claim_cluster(&mut self.tables.meta, cluster)?;
         }
+        // Releases that had no key stored Secrets as they are.
+        let clear_before = self.state.redaction_key.is_none();
+        self.state.redaction_key = Some(ensure_redaction_key(&mut self.tables.meta)?);
         if self.state.row.run == 0 {
             self.state.row.last_us = run.at.as_micros();
             self.state.row.first_us = run.at.as_micros();
@@ -44,7 +47,7 @@ impl Apply<'_, '_> {
         };
         put(&mut self.tables.runs, self.state.row.run, &row)?;
         self.turn_epoch()?;
-        self.retarget_watches(at, &before)
+        self.retarget_watches(at, &before, clear_before)
     }
 
     /// The config of the last run; the empty one where there was none.
@@ -81,7 +84,12 @@ impl Apply<'_, '_> {
         Ok(())
     }
 
-    fn retarget_watches(&mut self, at: Timestamp, last: &TracerConfig) -> Result<(), StoreError> {
+    fn retarget_watches(
+        &mut self,
+        at: Timestamp,
+        last: &TracerConfig,
+        clear_before: bool,
+    ) -> Result<(), StoreError> {
         let mut wanted: Vec<Gvk> = self.state.config.tracked.keys().cloned().collect();
         if !wanted.iter().any(Gvk::is_pod) {
             wanted.push(Gvk::pod());
@@ -104,7 +112,10 @@ impl Apply<'_, '_> {
                         self.state.config.tracked.get(&watch),
                         last.tracked.get(&old),
                     );
-                    if now.is_some() && (old != watch || now.map(scope) != then.map(scope)) {
+                    let redacted_otherwise = self.state.config.redact_env != last.redact_env
+                        || (clear_before && watch.is_secret());
+                    let otherwise = redacted_otherwise || now.map(scope) != then.map(scope);
+                    if now.is_some() && (old != watch || otherwise) {
                         // What was left out until now, or recorded otherwise, is told by a list only.
                         state.row.resource_version = None;
                         // The pods' watch, which there always is, has shown none of them as objects.
@@ -191,6 +202,6 @@ impl Apply<'_, '_> {
 const NOT_TRACKED: &str = "not tracked by the config";
 
 /// What of a kind's entry decides on what is recorded of its objects.
-fn scope(kind: &TrackedKind) -> (bool, Option<ChangeScope>) {
-    (kind.skip_owned, kind.changes)
+fn scope(kind: &TrackedKind) -> (bool, Option<ChangeScope>, bool) {
+    (kind.skip_owned, kind.changes, kind.store_secret_data)
 }

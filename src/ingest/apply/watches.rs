@@ -28,7 +28,7 @@ impl Apply<'_, '_> {
         // A list shows what is, not when it came to be: since the last contact at the earliest.
         let since = row
             .blind_since_us
-            .or(watch.list.as_ref().map(|_| row.contact_us));
+            .or(watch.list.is_under_way().then_some(row.contact_us));
         Certainty {
             since: since.map(Timestamp::from_micros),
             initial: !row.listed,
@@ -39,7 +39,7 @@ impl Apply<'_, '_> {
     /// may be resumed from an older one.
     pub(super) fn list_started(&mut self, watch: &WatchId) {
         if let Some(watch) = self.state.watches.get_mut(watch) {
-            watch.list = Some(HashSet::new());
+            watch.list.begin();
             watch.row.resource_version = None;
             watch.dirty = true;
         }
@@ -47,13 +47,10 @@ impl Apply<'_, '_> {
 
     /// The list under way, if there is one, has shown this UID.
     pub(super) fn mark_listed(&mut self, watch: &WatchId, uid: &Uid) {
-        if let Some(list) = self
-            .state
-            .watches
-            .get_mut(watch)
-            .and_then(|watch| watch.list.as_mut())
+        if let Some(watch) = self.state.watches.get_mut(watch)
+            && watch.list.is_under_way()
         {
-            list.insert(uid_mark(uid));
+            watch.list.mark(uid_mark(uid));
         }
     }
 
@@ -119,7 +116,7 @@ impl Apply<'_, '_> {
         let Some(mut state) = self.state.watches.remove(watch) else {
             return Ok(());
         };
-        state.list = None;
+        state.list.take();
         let result = self.open_gap(watch, &mut state, reason);
         self.state.watches.insert(watch.clone(), state);
         result

@@ -14,6 +14,9 @@ const PIECE: Effort = Effort {
     time: Duration::from_millis(500),
 };
 
+/// For a size, the time that is kept is cut by this part at once.
+const STRIDES: i64 = 4 * SIZE_STRIDES;
+
 /// What was dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Collected {
@@ -112,7 +115,7 @@ impl<F: FnMut(Horizon) -> bool> Work<'_, F> {
             let goal = u64::try_from(fitting).unwrap_or(weight);
             let goal = goal.saturating_sub(goal / 64);
             // Lifecycles and owners weigh as much until they are swept: no more than a like part of the time goes before.
-            let over = u128::from(used - size_bytes) * u128::from(SIZE_STRIDES.unsigned_abs());
+            let over = u128::from(used - size_bytes) * u128::from(STRIDES.unsigned_abs());
             let strides = over / u128::from(used) + 1;
             let mut dropped = false;
             for _ in 0..strides {
@@ -126,7 +129,7 @@ impl<F: FnMut(Horizon) -> bool> Work<'_, F> {
                     break;
                 }
                 dropped = true;
-                let stride = (span / SIZE_STRIDES).max(1);
+                let stride = (span / STRIDES).max(1);
                 if !self.drop_before(Horizon::at(first.plus_micros(stride)))? {
                     return Ok(());
                 }

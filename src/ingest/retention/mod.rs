@@ -17,7 +17,8 @@ use super::{Effort, Retained, Writer};
 use crate::limits::{
     RETENTION_IDLE_MS, RETENTION_PIECE_MS_MAX, RETENTION_ROWS_MAX, RETENTION_ROWS_MIN,
     RETENTION_SHARE_PERCENT, RETENTION_SHARE_PERCENT_PRESSED, RETENTION_WORK_MS_MAX,
-    SIZE_KEEPS_SECONDS_MIN, SIZE_STRIDES, SWEEP_CHANGES_MIN, SWEEP_PARTS, SWEEP_SECONDS_MIN,
+    ROOM_PIECES_MAX, SIZE_KEEPS_SECONDS_MIN, SIZE_STRIDES, SWEEP_CHANGES_MIN, SWEEP_PARTS,
+    SWEEP_SECONDS_MIN,
 };
 use crate::model::{ByteSize, Horizon, MICROS_PER_SECOND, Timestamp};
 use crate::store::{StoreError, allocated_bytes};
@@ -57,6 +58,8 @@ pub struct Retention {
     unswept: u64,
     /// The horizon at that time.
     swept: Timestamp,
+    /// The last piece was for the sake of size.
+    dropped_for_size: bool,
     /// Nothing more can be dropped, and the file is too large: said once.
     warned: bool,
 }
@@ -79,6 +82,7 @@ impl Default for Retention {
             unfinished: false,
             unswept: 0,
             swept: Timestamp::MIN,
+            dropped_for_size: false,
             warned: false,
         }
     }
@@ -143,7 +147,7 @@ impl Retention {
         if !wait.is_zero() {
             return Ok(wait.min(idle));
         }
-        let Some(task) = self.task(writer, now, allocated, pressed)? else {
+        let Some(task) = self.task(writer, now, allocated)? else {
             return Ok(idle);
         };
         let effort = Effort {
@@ -161,12 +165,55 @@ impl Retention {
         Ok(self.share.wait(percent, Instant::now()).min(idle))
     }
 
+    /// The disk is full, perhaps with something else: drops some of what is oldest, at once, so that recording can go on in
+    /// the room that the file has. Nothing where no size is given.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(super) fn make_room(
+        &mut self,
+        writer: &mut Writer,
+        stats: &RetentionStats,
+    ) -> Result<(), StoreError> {
+        let Some(size) = &mut self.size else {
+            return Ok(());
+        };
+        size.set_full(allocated_bytes(writer.path())?, writer.weight()?);
+        let effort = Effort {
+            rows: RETENTION_ROWS_MIN,
+            time: Duration::from_millis(RETENTION_WORK_MS_MAX),
+        };
+        for _ in 0..ROOM_PIECES_MAX {
+            let started = Instant::now();
+            let next = self.next_by_size(writer)?;
+            if next <= writer.horizon() {
+                break;
+            }
+            let retained = writer.retain(next, effort, true)?;
+            self.unswept = self.unswept.saturating_add(retained.changes);
+            count(stats, retained, started.elapsed());
+        }
+        tracing::warn!(horizon = %writer.horizon(), "the volume is full: the oldest changes were dropped");
+        Ok(())
+    }
+
+    /// The next horizon for the sake of size: no further than a piece goes, because what lies behind can still be asked
+    /// for.
+    fn next_by_size(&self, writer: &Writer) -> Result<Horizon, StoreError> {
+        let keep_us = SIZE_KEEPS_SECONDS_MIN * MICROS_PER_SECOND;
+        let latest = writer.last_time().plus_micros(-keep_us);
+        let first = writer.first_time();
+        let span = latest.as_micros().saturating_sub(first.as_micros());
+        let stride = (span / SIZE_STRIDES).max(MICROS_PER_SECOND);
+        let end = first.plus_micros(stride).min(latest);
+        writer.horizon_behind(self.rows, end)
+    }
+
     fn task(
         &mut self,
         writer: &Writer,
         now: Timestamp,
         allocated: u64,
-        pressed: bool,
     ) -> Result<Option<Task>, StoreError> {
         let reached = writer.horizon();
         let force = self.size.is_some_and(|size| size.is_beyond(allocated));
@@ -176,22 +223,16 @@ impl Retention {
             self.target = target;
             return Ok(to(target));
         }
-        // What lifecycles and owners weigh is gone only when they have been swept.
-        let sweep_first = writer.is_sweeping() && !pressed;
-        if let Some(size) = self.size.as_mut().filter(|_| !sweep_first)
+        // What lifecycles and owners weigh is gone only when they have been swept: in turns.
+        let sweep_now = writer.is_sweeping() && std::mem::take(&mut self.dropped_for_size);
+        if let Some(size) = self.size.as_mut().filter(|_| !sweep_now)
             && size.look(allocated, writer.weight()?).is_some()
         {
-            let keep_us = SIZE_KEEPS_SECONDS_MIN * MICROS_PER_SECOND;
-            let latest = writer.last_time().plus_micros(-keep_us);
-            // No further than a piece goes: what lies behind can still be asked for.
-            let first = writer.first_time();
-            let span = latest.as_micros().saturating_sub(first.as_micros());
-            let stride = (span / SIZE_STRIDES).max(MICROS_PER_SECOND);
-            let end = first.plus_micros(stride).min(latest);
-            let next = writer.horizon_behind(self.rows, end)?;
+            let next = self.next_by_size(writer)?;
             if next > reached {
                 self.warned = false;
                 self.target = self.target.max(next);
+                self.dropped_for_size = true;
                 return Ok(to(next));
             }
             if !std::mem::replace(&mut self.warned, true) {

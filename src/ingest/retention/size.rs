@@ -49,6 +49,13 @@ impl SizeGovernor {
         self.ceiling = Some(u64::try_from(fitting).unwrap_or(u64::MAX));
     }
 
+    /// The volume has no more room, whatever the limit says.
+    pub(super) fn set_full(&mut self, allocated_bytes: u64, weight: u64) {
+        self.full_bytes = self.full_bytes.min(allocated_bytes);
+        self.seen_bytes = Some(allocated_bytes);
+        self.ceiling = Some(self.ceiling.unwrap_or(weight).min(weight));
+    }
+
     /// The weight to come down to, if anything has to be dropped.
     pub(super) fn look(&mut self, allocated_bytes: u64, weight: u64) -> Option<u64> {
         let seen = self.seen_bytes.replace(allocated_bytes);
@@ -160,6 +167,15 @@ mod tests {
         assert_eq!(governor.look(95 * MIB, 1_500), None, "it had room inside");
         let target = governor.look(96 * MIB, 2_000).unwrap();
         assert!(target < 2_000 && target > 1_800, "{target}");
+    }
+
+    #[test]
+    fn a_full_volume_is_a_limit_of_its_own() {
+        let mut governor = SizeGovernor::new(100 * MIB);
+        assert_eq!(governor.look(40 * MIB, 1_000), None);
+        governor.set_full(40 * MIB, 1_000);
+        assert_eq!(governor.look(40 * MIB, 1_000), None);
+        assert!(governor.look(40 * MIB, 1_001).is_some());
     }
 
     #[test]

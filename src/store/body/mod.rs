@@ -2,6 +2,8 @@
 //! dictionary of its kind ([`compress`]). Numbers are varints ([`varint`]). Where the results are kept is the business
 //! of [`super::versions`].
 
+#[cfg(feature = "bench")]
+pub mod bench;
 pub(crate) mod compress;
 pub(crate) mod delta;
 pub(crate) mod varint;

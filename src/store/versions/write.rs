@@ -21,6 +21,13 @@ use crate::store::{StoreError, codec, keys};
 /// A difference up to this length is always worth it, bytes.
 const DELTA_BYTES_CHEAP: usize = 96;
 
+/// A body as the difference to the version before; `None` where a keyframe is better.
+pub(crate) fn short_difference(before: &[u8], body: &[u8]) -> Option<Vec<u8>> {
+    let mut difference = Vec::new();
+    delta::encode(before, body, &mut difference);
+    (difference.len() <= DELTA_BYTES_CHEAP.max(body.len() / 6)).then_some(difference)
+}
+
 /// A version to be added.
 #[derive(Clone, Copy)]
 pub(crate) struct NewVersion<'a> {
@@ -127,10 +134,9 @@ impl BodyWriter {
             let Some(before) = before else {
                 return Ok(None);
             };
-            delta::encode(&before, body, &mut difference);
-            let worth = DELTA_BYTES_CHEAP.max(body.len() / 6);
-            if difference.len() > worth {
-                return Ok(None);
+            match short_difference(&before, body) {
+                Some(bytes) => difference = bytes,
+                None => return Ok(None),
             }
         }
         let mut payload = group.payload.to_vec();

@@ -1,5 +1,7 @@
 //! Guards against one kind that stops others (R15): without permission, without its CRD, with a broken API group.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::fake::{Fake, Reply};
@@ -161,4 +163,33 @@ async fn the_cluster_is_known_by_the_uid_of_kube_system() {
     let error = cluster_id(&fake.client()).await.unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert_eq!(cause, "no answer within 30 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn secrets_leave_the_watches_without_their_values() {
+    const SECRET: &str = "v1.Secret";
+    let fake = Fake::new();
+    fake.serve(SECRET, "secrets", true);
+    let value = |text: &str| json!({"data": {"a": STANDARD.encode(text)}});
+    fake.put(SECRET, "ns/listed", value("hunter2-listed"));
+    let mut running = start(&fake, &[SECRET], &[]);
+    let mut bodies = running.bodies_until(SECRET, "finished").await;
+    fake.put(SECRET, "ns/watched", value("hunter2-added"));
+    bodies.extend(running.bodies_until(SECRET, "applied").await);
+    fake.put(SECRET, "ns/watched", value("hunter2-changed"));
+    bodies.extend(running.bodies_until(SECRET, "applied").await);
+    fake.delete(SECRET, "ns/watched");
+    bodies.extend(running.bodies_until(SECRET, "deleted").await);
+    assert_eq!(
+        bodies.len(),
+        4,
+        "listed, added, changed, and the final object"
+    );
+    for body in bodies {
+        let object: serde_json::Value = rmp_serde::from_slice(&body).unwrap();
+        let stored = STANDARD
+            .decode(object["data"]["a"].as_str().unwrap())
+            .unwrap();
+        assert!(stored.starts_with(b"redacted:"), "{object}");
+    }
 }

@@ -22,11 +22,12 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::{WantedOwner, WantedOwners, WatchError, WatchState, WatchStatus, run};
+use super::{WantedOwner, WantedOwners, WatchError, WatchPlan, WatchState, WatchStatus, run};
 use crate::clock::ManualClock;
 use crate::config::{TracerConfig, TrackedKind};
 use crate::ingest::{Queued, queue};
-use crate::model::{Gvk, Item, Observation};
+use crate::model::{Gvk, Item, Observation, RedactionKey};
+use crate::normalize::Redaction;
 use fake::Fake;
 
 /// The owners that a test wants.
@@ -68,15 +69,20 @@ fn start_at(fake: &Fake, tracked: &[&str], stored: &[(&str, String)]) -> Running
             .iter()
             .map(|gvk| (gvk.parse().unwrap(), TrackedKind::default()))
             .collect(),
+        ..TracerConfig::default()
     };
+    let redaction = Redaction::new(RedactionKey::from_bytes([7; 32]), &config);
     let resume: BTreeMap<Gvk, String> = stored
         .iter()
         .map(|(gvk, version)| (gvk.parse().unwrap(), version.clone()))
         .collect();
     let task = tokio::spawn(run(
         fake.client(),
-        config,
-        resume,
+        WatchPlan {
+            config,
+            redaction,
+            resume,
+        },
         sender,
         Arc::new(wanted.clone()),
         Arc::clone(&status),
@@ -123,6 +129,25 @@ impl Running {
                 "{text} does not come: {:?}",
                 &said[..20]
             );
+        }
+    }
+
+    /// The bodies of a kind's objects, up to the first thing said of it that begins so.
+    async fn bodies_until(&mut self, gvk: &str, text: &str) -> Vec<Vec<u8>> {
+        let mut bodies = Vec::new();
+        loop {
+            let observation = self.next().await;
+            if observation.watch().map(Gvk::to_string).as_deref() != Some(gvk) {
+                continue;
+            }
+            if let Observation::Applied { item, .. } | Observation::Deleted { item, .. } =
+                &observation
+            {
+                bodies.extend(item.object.iter().map(|object| object.body.clone()));
+            }
+            if told(&observation).starts_with(text) {
+                return bodies;
+            }
         }
     }
 

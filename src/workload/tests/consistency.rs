@@ -231,7 +231,7 @@ fn the_config_fits_every_step() {
             let tracked = config.tracked.get(&step.kind);
             assert_eq!(tracked.is_none(), step.kind.kind == "ReplicaSet");
             if tracked.is_some() {
-                let item = normalize(&step.kind, tracked, step.object).unwrap();
+                let item = normalize(&step.kind, tracked, &redaction(), step.object).unwrap();
                 assert!(item.object.is_some() || item.skipped.is_some());
                 assert_eq!(item.pod.is_some(), step.kind.is_pod());
             }

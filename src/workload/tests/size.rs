@@ -11,7 +11,7 @@ fn bodies_are_two_to_three_kilobytes_in_the_update_heavy_workload() {
     for step in Workload::new(options(Mix::UpdateHeavy)) {
         sent += step.object.to_string().len();
         let tracked = TrackedKind::default();
-        let item = normalize(&step.kind, Some(&tracked), step.object).unwrap();
+        let item = normalize(&step.kind, Some(&tracked), &redaction(), step.object).unwrap();
         stored += item.object.unwrap().body.len();
         bodies += 1;
     }

@@ -1,0 +1,228 @@
+//! SIGKILL at random moments under load, again and again on one file that grows. What was acknowledged is known from
+//! outside: the recording process says so through a pipe after each commit.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use sk_tracedb::ingest::Writer;
+use sk_tracedb::model::TimeRange;
+use sk_tracedb::{Reader, Store};
+
+use crate::batches::{CONFIGS, Rng, begin, told};
+use crate::support::*;
+
+/// Names the file in the process that is to be killed.
+pub const CHILD: &str = "SK_TRACEDB_TEST_KILLED_DB";
+/// How many times to kill; .ci/run asks for 200.
+const KILLS: &str = "SK_TRACEDB_TEST_KILLS";
+const KILLS_BY_DEFAULT: u64 = 25;
+
+/// Objects of one batch: all of them change in it.
+const OBJECTS: u64 = 5;
+/// Sets of objects that batches change in turn.
+const SETS: u64 = 7;
+/// Bodies are smaller than this, bytes.
+const BODY_BYTES: u64 = 4_000;
+const DEADLINE: Duration = Duration::from_secs(60);
+/// Generous, because the machine does other things: the figures are printed.
+const OPEN_MAX: Duration = Duration::from_secs(1);
+
+fn object(set: u64, k: u64, batch: u64, bytes: usize) -> Obj {
+    let text = Rng(batch * OBJECTS + k).text(bytes);
+    obj(CONFIGS, &format!("ns/{set}-{k}"), &format!("{set}-{k}"))
+        .field("data", json!({"batch": batch, "text": text}))
+}
+
+/// The process that is killed: records batches for ever, says after each commit which one it was, and exports
+/// meanwhile. As a test of its own it does nothing.
+#[test]
+fn child() {
+    let Ok(path) = std::env::var(CHILD) else {
+        return;
+    };
+    let started = Instant::now();
+    let mut writer = Writer::new(Store::open(&path).unwrap()).unwrap();
+    say(format!("opened {}", started.elapsed().as_micros()));
+    let reader = writer.reader();
+    let changes = reader.snapshot().unwrap().info().unwrap().changes;
+    begin(&mut writer).unwrap();
+    std::thread::spawn(move || {
+        loop {
+            drop(told(&reader));
+        }
+    });
+    for batch in changes / OBJECTS.. {
+        let mut rng = Rng(batch);
+        let bytes = rng.below(BODY_BYTES) as usize;
+        let at = s(1_000 + batch as i64);
+        let seen = (0..OBJECTS).map(|k| (at, object(batch % SETS, k, batch, bytes).applied()));
+        writer.append(seen).unwrap();
+        say(format!("committed {batch}"));
+    }
+}
+
+/// Tells the process that started this one.
+pub fn say(line: String) {
+    let mut out = std::io::stdout().lock();
+    // On a line of its own: the test harness has begun one.
+    writeln!(out, "\n{line}").unwrap();
+    out.flush().unwrap();
+}
+
+/// Runs a test of this binary as a process of its own, on a file; and what it prints.
+pub fn start(test: &str, path: &Path) -> (Child, Receiver<String>) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(CHILD, path)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let out = BufReader::new(child.stdout.take().unwrap());
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        for line in out.lines().map_while(Result::ok) {
+            let _ = sender.send(line);
+        }
+    });
+    (child, receiver)
+}
+
+#[test]
+fn killed_at_any_moment_it_has_everything_that_it_acknowledged() {
+    let kills = std::env::var(KILLS).map_or(KILLS_BY_DEFAULT, |text| text.parse().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trace.redb");
+    Store::create(&path).unwrap().close().unwrap();
+    let mut rng = Rng(kills);
+    // Batches acknowledged so far.
+    let mut acknowledged = 0;
+    let (mut opens, mut ahead, mut before_open) = (Vec::new(), 0, 0);
+    for kill in 0..kills {
+        let (mut child, lines) = start("killed::child", &path);
+        let mut heard = |line: &str| -> bool {
+            if let Some(us) = line.strip_prefix("opened ") {
+                opens.push(Duration::from_micros(us.parse().unwrap()));
+            } else if let Some(batch) = line.strip_prefix("committed ") {
+                // Nothing is skipped, nothing is done twice.
+                let batch: u64 = batch.parse().unwrap();
+                assert_eq!(batch, acknowledged);
+                acknowledged = batch + 1;
+            } else {
+                return false;
+            }
+            true
+        };
+        // Sometimes it is killed while it opens the file, else after some commits; and then a bit later.
+        let said = match rng.below(8) {
+            0 => 0,
+            _ => 1 + rng.below(30),
+        };
+        let deadline = Instant::now() + DEADLINE;
+        let mut seen = 0;
+        while seen < said {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match lines.recv_timeout(left) {
+                Ok(line) => seen += u64::from(heard(&line)),
+                Err(RecvTimeoutError::Timeout) => panic!("kill {kill}: nothing is recorded"),
+                Err(RecvTimeoutError::Disconnected) => panic!("kill {kill}: it died by itself"),
+            }
+        }
+        let moment = match said {
+            0 => rng.below(20_000),
+            _ => rng.below(6_000),
+        };
+        std::thread::sleep(Duration::from_micros(moment));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        for line in lines {
+            seen += u64::from(heard(&line));
+        }
+        before_open += u64::from(seen == 0);
+
+        // Reading it changes nothing: the next process finds the file as this one left it. Every page is checked.
+        let reader = Reader::open(&path).unwrap();
+        let changes = reader.snapshot().unwrap().info().unwrap().changes;
+        assert_eq!(changes % OBJECTS, 0, "kill {kill}: half a batch");
+        let recorded = changes / OBJECTS;
+        assert!(
+            recorded == acknowledged || recorded == acknowledged + 1,
+            "kill {kill}: {recorded} batches recorded, {acknowledged} acknowledged"
+        );
+        ahead += u64::from(recorded > acknowledged);
+        check_state(&reader, recorded);
+        acknowledged = recorded;
+    }
+    check_histories(&Reader::open(&path).unwrap(), acknowledged);
+    opens.sort();
+    let (median, slowest) = (opens[opens.len() / 2], opens[opens.len() - 1]);
+    println!(
+        "killed {kills} times ({KILLS} sets how often), {before_open} times before it had opened the file; {acknowledged} \
+         batches, {ahead} of them durable and not acknowledged; {} bytes; opened in {median:?}, {slowest:?} at most",
+        std::fs::metadata(&path).unwrap().len()
+    );
+    assert!(median < OPEN_MAX, "{median:?}");
+}
+
+/// The state at the end is that after so many batches: of each set of objects all are of its last batch.
+fn check_state(reader: &Reader, batches: u64) {
+    let snapshot = reader.snapshot().unwrap();
+    let mut found = 0;
+    for version in snapshot.state_at(s(1_000_000_000)).unwrap() {
+        let object = version.unwrap().object().unwrap();
+        let (set, _) = object["metadata"]["name"]
+            .as_str()
+            .unwrap()
+            .split_once('-')
+            .unwrap();
+        let set: u64 = set.parse().unwrap();
+        let last = (0..batches)
+            .rev()
+            .find(|batch| batch % SETS == set)
+            .unwrap();
+        assert_eq!(
+            object["data"]["batch"],
+            json!(last),
+            "set {set} after {batches}"
+        );
+        found += 1;
+    }
+    assert_eq!(found, batches.min(SETS) * OBJECTS);
+}
+
+/// Every version of every object is there, with its own bytes.
+fn check_histories(reader: &Reader, batches: u64) {
+    let snapshot = reader.snapshot().unwrap();
+    for set in 0..SETS {
+        for k in 0..OBJECTS {
+            let key = object(set, k, 0, 0).key();
+            let versions: Vec<_> = snapshot
+                .history(&key, TimeRange::ALL)
+                .unwrap()
+                .map(|entry| entry.unwrap().event.at)
+                .collect();
+            let expected: Vec<_> = (0..batches)
+                .filter(|batch| batch % SETS == set)
+                .map(|batch| s(1_000 + batch as i64))
+                .collect();
+            assert_eq!(versions, expected, "{set}-{k}");
+        }
+    }
+    // Each batch as it was.
+    for batch in (0..batches).rev().take(50) {
+        let state = snapshot.state_at(s(1_000 + batch as i64)).unwrap();
+        let objects = state.map(|version| version.unwrap().object().unwrap());
+        let of_batch: Vec<_> = objects
+            .filter(|object| object["data"]["batch"] == json!(batch))
+            .map(|object| object["data"].clone())
+            .collect();
+        let bytes = Rng(batch).below(BODY_BYTES) as usize;
+        let expected: Vec<_> = (0..OBJECTS)
+            .map(|k| object(batch % SETS, k, batch, bytes).fields["data"].clone())
+            .collect();
+        assert_eq!(of_batch, expected, "batch {batch}");
+    }
+}
