@@ -10,9 +10,10 @@ use redb::{
     WriteTransaction,
 };
 
+use super::mark::{self, Origin, OwnFile};
 use super::place::{Handles, Place};
 use super::read_handle::ReadHandle;
-use super::{ReadTables, Reader, SCHEMA_VERSION, StoreError, create, meta, reader};
+use super::{ReadTables, Reader, SCHEMA_VERSION, StoreError, check, create, meta, reader};
 use crate::limits::WRITER_CACHE_BYTES;
 use crate::migrations;
 
@@ -34,7 +35,7 @@ const REDB_MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
 /// ```
 pub struct Store {
     /// `None` only after [`Store::reopen`] has failed.
-    database: Option<Database>,
+    database: Option<OwnFile>,
     /// A handle of its own, which outlives the writer's failures.
     reader: Reader,
     place: Place,
@@ -89,13 +90,16 @@ impl Store {
         }
         check_magic(path)?;
         // Read first: a file that is not ours, or newer than we are, must not change by a byte.
-        let schema = reader::peek_schema(path)?;
+        let reader::Peeked { schema, origin } = reader::peek(path)?;
         if schema > SCHEMA_VERSION {
             return Err(StoreError::NewerSchema {
                 path: path.to_owned(),
                 found: schema,
                 supported: SCHEMA_VERSION,
             });
+        }
+        if origin == Origin::Copy {
+            drop(check::open_checked(path)?);
         }
         let open = || {
             Place::File
@@ -106,6 +110,10 @@ impl Store {
         if schema < SCHEMA_VERSION {
             migrations::migrate(path, database, schema, SCHEMA_VERSION)?;
             database = open()?;
+        }
+        // A migrated store is another file, too.
+        if origin == Origin::Copy || schema < SCHEMA_VERSION {
+            mark::adopt(&database, path)?;
         }
         Self::with(database, Place::File, path, options.cache_bytes)
     }
@@ -157,7 +165,7 @@ impl Store {
         // After the writer: a file that was not closed cleanly is repaired now.
         let reader = ReadHandle::open(place.clone(), path.to_owned())?;
         Ok(Self {
-            database: Some(database),
+            database: Some(place.own(database, path)),
             reader: Reader::beside_writer(reader, path),
             place,
             path: path.to_owned(),
@@ -172,12 +180,14 @@ impl Store {
     /// tried again.
     pub(crate) fn reopen(&mut self) -> Result<(), StoreError> {
         // Its locks have to go first.
-        self.database = None;
+        if let Some(failed) = self.database.take() {
+            failed.abandon();
+        }
         let database = self
             .place
             .write(&self.path, self.cache_bytes)
             .map_err(open_error(&self.path))?;
-        self.database = Some(database);
+        self.database = Some(self.place.own(database, &self.path));
         Ok(())
     }
 
@@ -209,9 +219,13 @@ impl Store {
     }
 
     fn database(&self) -> Result<&Database, StoreError> {
-        self.database.as_ref().ok_or_else(|| {
-            StoreError::Refused(format!("{}: closed after a failure", self.path.display()))
-        })
+        match &self.database {
+            Some(own) => own.database(),
+            None => Err(StoreError::Refused(format!(
+                "{}: closed after a failure",
+                self.path.display()
+            ))),
+        }
     }
 
     /// A handle for reading this store while it is written. Cheap to clone; snapshots never block the writer, and live
@@ -226,7 +240,7 @@ impl Store {
     /// What redb says.
     pub fn close(self) -> Result<(), StoreError> {
         match self.database {
-            Some(database) => database.close().map_err(open_error(&self.path)),
+            Some(database) => database.close(),
             None => Ok(()),
         }
     }

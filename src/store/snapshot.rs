@@ -8,6 +8,7 @@ use redb::ReadableTable;
 
 use super::body::compress::Decompressor;
 use super::lookup::Lookup;
+use super::reader::Source;
 use super::rows::{KindRow, WatchRow, WriterRow};
 use super::tables::{ReadTables, row};
 use super::{StoreError, codec, versions};
@@ -23,11 +24,14 @@ pub struct Snapshot {
     kinds: BTreeMap<u64, KindRow>,
     path: PathBuf,
     decompressor: Arc<Decompressor>,
+    /// Last: what is read goes before what it is read from.
+    _source: Source,
 }
 
 impl Snapshot {
     pub(super) fn new(
         txn: redb::ReadTransaction,
+        source: Source,
         path: PathBuf,
         decompressor: Arc<Decompressor>,
     ) -> Result<Self, StoreError> {
@@ -41,6 +45,7 @@ impl Snapshot {
             kinds,
             path,
             decompressor,
+            _source: source,
         })
     }
 

@@ -10,11 +10,11 @@ use sk_tracedb::{Reader, Store, StoreError};
 use crate::fake_api::{DEADLINE, FakeApi};
 
 /// A tmpfs of a few megabytes.
-struct Volume(tempfile::TempDir);
+pub struct Volume(tempfile::TempDir);
 
 impl Volume {
     /// `None`, with a printed reason, where mounting is not allowed.
-    fn mount(megabytes: u32) -> Option<Self> {
+    pub fn mount(megabytes: u32) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"])
@@ -34,7 +34,7 @@ impl Volume {
         }
     }
 
-    fn resize(&self, megabytes: u32) {
+    pub fn resize(&self, megabytes: u32) {
         let status = Command::new("mount")
             .args(["-o", &format!("remount,size={megabytes}m")])
             .arg(self.0.path())
@@ -43,7 +43,7 @@ impl Volume {
         assert!(status.success());
     }
 
-    fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.0.path()
     }
 }

@@ -1,10 +1,12 @@
 //! S8: no plain value of a Secret reaches the file, whichever way it came; a change of it is seen all the same.
 
 use std::io::Write;
+use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use serde_json::{Value, json};
+use sk_tracedb::Reader;
 use sk_tracedb::config::TracerConfig;
 use sk_tracedb::import::{ImportOptions, import};
 use sk_tracedb::model::{Gvk, Item, RedactionKey};
@@ -111,6 +113,18 @@ fn file(recorder: &Recorder) -> Vec<u8> {
     std::fs::read(recorder.path()).unwrap()
 }
 
+/// The bytes of the file, and every body in it as it is read: most are stored compressed, or as differences.
+fn everything(path: &Path, reader: &Reader) -> Vec<u8> {
+    let mut bytes = std::fs::read(path).unwrap();
+    let snapshot = reader.snapshot().unwrap();
+    for second in 100..=200 {
+        for version in snapshot.state_at(s(second)).unwrap() {
+            bytes.extend(version.unwrap().body);
+        }
+    }
+    bytes
+}
+
 #[test]
 fn no_plain_value_of_a_secret_is_in_the_file_or_in_an_export() {
     let mut recorder = recorded(USUAL);
@@ -121,13 +135,12 @@ fn no_plain_value_of_a_secret_is_in_the_file_or_in_an_export() {
     recorder.restart(s(110), s(120));
     let again = item(&mut recorder, &with("listed", PLAIN[0]));
     recorder.list(s(121), &gvk("v1.Secret"), [again]);
-    assert_eq!(found(&file(&recorder)), [""; 0]);
+    let live = everything(&recorder.path(), &recorder.reader());
+    assert_eq!(found(&live), [""; 0]);
     recorder.stop(s(130));
-    assert_eq!(found(&file(&recorder)), [""; 0]);
-    assert!(contains(
-        &file(&recorder),
-        &STANDARD.encode("redacted:")[..12]
-    ));
+    let closed = everything(&recorder.path(), &recorder.reader());
+    assert_eq!(found(&closed), [""; 0]);
+    assert!(contains(&closed, &STANDARD.encode("redacted:")[..12]));
 }
 
 /// Proves that the search of the test above finds what is there.
@@ -141,7 +154,12 @@ fn opted_in_the_plain_values_are_in_the_file_and_in_an_export() {
         .collect();
     assert_eq!(found(&recorder.export(100, 200).bytes), stored);
     recorder.stop(s(110));
-    assert_eq!(found(&file(&recorder)), stored);
+    assert_eq!(
+        found(&everything(&recorder.path(), &recorder.reader())),
+        stored
+    );
+    // Not all of the bytes are compressed: the search of the file itself finds something.
+    assert!(!found(&file(&recorder)).is_empty());
     // The config in force is part of the record, and the trace's is SimKube's.
     assert!(contains(&file(&recorder), "storeSecretData"));
     assert!(!contains(
@@ -181,6 +199,38 @@ fn a_changed_opt_in_is_told_by_a_list() {
     recorder.config.redact_env = true;
     recorder.run_from(s(160));
     assert!(!recorder.writer().resume_points().contains_key(&kind));
+}
+
+#[test]
+fn secrets_of_a_release_without_a_key_are_listed_again_and_digested() {
+    let (secrets, maps) = (gvk("v1.Secret"), gvk("v1.ConfigMap"));
+    let mut recorder = Recorder::listed(config(&[OPTED_IN, "v1.ConfigMap: {}"]));
+    let clear = item(&mut recorder, &with("old", PLAIN[0]));
+    recorder.see(s(101), applied(&secrets, clear));
+    recorder.stop(s(110));
+    // Such a release wrote neither the key nor the opt-in.
+    recorder.config = config(&[USUAL, "v1.ConfigMap: {}"]);
+    recorder.run_from(s(120));
+    recorder.list(s(121), &secrets, []);
+    recorder.stop(s(130));
+    remove_key(&recorder.path());
+    recorder.run_from(s(140));
+    let resumed = recorder.writer().resume_points();
+    assert!(resumed.contains_key(&maps) && !resumed.contains_key(&secrets));
+    let digested = item(&mut recorder, &with("old", PLAIN[0]));
+    assert_eq!(recorder.list(s(141), &secrets, [digested]), 1);
+    assert_eq!(found(&recorder.export(142, 200).bytes), [""; 0]);
+}
+
+fn remove_key(path: &Path) {
+    let database = redb::Database::open(path).unwrap();
+    let txn = database.begin_write().unwrap();
+    {
+        let meta = redb::TableDefinition::<&str, &[u8]>::new("meta");
+        let mut meta = txn.open_table(meta).unwrap();
+        assert!(meta.remove("redaction_key").unwrap().is_some());
+    }
+    txn.commit().unwrap();
 }
 
 #[test]
@@ -236,7 +286,7 @@ fn an_import_digests_secrets_unless_it_is_told_otherwise() {
     let made = |name: &str, options: ImportOptions| {
         let db = recorder.folder().join(name);
         import(&trace, &db, options, || Ok(())).unwrap();
-        let bytes = std::fs::read(&db).unwrap();
+        let bytes = everything(&db, &Reader::open(&db).unwrap());
         (found(&bytes), contains(&bytes, "storeSecretData"))
     };
     let (leaked, config) = made("usual.redb", ImportOptions::default());
@@ -290,7 +340,8 @@ fn environment_values_are_digested_where_that_is_asked_for() {
         assert_eq!(found(&trace), expected);
         assert!(!contains(&trace, "redactEnv"));
         recorder.stop(s(200));
-        assert_eq!(found(&file(&recorder)), expected);
+        let closed = everything(&recorder.path(), &recorder.reader());
+        assert_eq!(found(&closed), expected);
         assert_eq!(contains(&file(&recorder), "redactEnv"), redact_env);
     }
 }

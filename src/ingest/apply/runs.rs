@@ -26,6 +26,8 @@ impl Apply<'_, '_> {
         if let Some(cluster) = run.cluster {
             claim_cluster(&mut self.tables.meta, cluster)?;
         }
+        // Releases that had no key stored Secrets as they are.
+        let clear_before = self.state.redaction_key.is_none();
         self.state.redaction_key = Some(ensure_redaction_key(&mut self.tables.meta)?);
         if self.state.row.run == 0 {
             self.state.row.last_us = run.at.as_micros();
@@ -45,7 +47,7 @@ impl Apply<'_, '_> {
         };
         put(&mut self.tables.runs, self.state.row.run, &row)?;
         self.turn_epoch()?;
-        self.retarget_watches(at, &before)
+        self.retarget_watches(at, &before, clear_before)
     }
 
     /// The config of the last run; the empty one where there was none.
@@ -82,7 +84,12 @@ impl Apply<'_, '_> {
         Ok(())
     }
 
-    fn retarget_watches(&mut self, at: Timestamp, last: &TracerConfig) -> Result<(), StoreError> {
+    fn retarget_watches(
+        &mut self,
+        at: Timestamp,
+        last: &TracerConfig,
+        clear_before: bool,
+    ) -> Result<(), StoreError> {
         let mut wanted: Vec<Gvk> = self.state.config.tracked.keys().cloned().collect();
         if !wanted.iter().any(Gvk::is_pod) {
             wanted.push(Gvk::pod());
@@ -105,7 +112,8 @@ impl Apply<'_, '_> {
                         self.state.config.tracked.get(&watch),
                         last.tracked.get(&old),
                     );
-                    let redacted_otherwise = self.state.config.redact_env != last.redact_env;
+                    let redacted_otherwise = self.state.config.redact_env != last.redact_env
+                        || (clear_before && watch.is_secret());
                     let otherwise = redacted_otherwise || now.map(scope) != then.map(scope);
                     if now.is_some() && (old != watch || otherwise) {
                         // What was left out until now, or recorded otherwise, is told by a list only.
