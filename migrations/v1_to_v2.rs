@@ -8,11 +8,11 @@ use crate::model::Uid;
 use crate::store::headers::{Header, HeaderLog};
 use crate::store::rows::{
     GivenOwner, IncarnationRow, KindRow, ObjectRow, OwnerRefRow, OwnerRow, PodRow, WriterRow,
-    change_hash,
+    change_hash, identity_kind,
 };
 use crate::store::tables::put;
 use crate::store::versions::{BodyWriter, NewVersion};
-use crate::store::{StoreError, WRITER, WriteTables, keys};
+use crate::store::{ReadTables, StoreError, WRITER, WriteTables, keys, read_kinds};
 
 /// Writes everything that is in `from` into the new file `to`.
 pub(super) fn convert(from: &Database, to: &Database) -> Result<(), StoreError> {
@@ -22,6 +22,7 @@ pub(super) fn convert(from: &Database, to: &Database) -> Result<(), StoreError> 
         copy_equal(&txn, tables)?;
         convert_kinds(&txn, tables)
     })?;
+    convert_alive(&txn, to)?;
     convert_changes(&txn, to, &mut writer)?;
     write(to, |tables| put(&mut tables.meta, WRITER, &writer))?;
     convert_objects(&txn, to)?;
@@ -75,7 +76,6 @@ fn copy_equal(txn: &ReadTransaction, tables: &mut WriteTables<'_>) -> Result<(),
         };
     }
     copy!(v1::EPOCHS => tables.epochs);
-    copy!(v1::ALIVE => tables.alive);
     copy!(v1::WANTED => tables.wanted);
     copy!(v1::RUNS => tables.runs);
     copy!(v1::GAPS => tables.gaps);
@@ -110,6 +110,22 @@ fn convert_kinds(txn: &ReadTransaction, tables: &mut WriteTables<'_>) -> Result<
         )?;
     }
     Ok(())
+}
+
+/// What was alive was listed by name.
+fn convert_alive(txn: &ReadTransaction, to: &Database) -> Result<(), StoreError> {
+    let kinds = read_kinds(&ReadTables::open(&to.begin_read()?)?.kinds)?;
+    in_batches(txn.open_table(v1::ALIVE)?.iter()?, to, |tables, key, _| {
+        let mut reader = keys::KeyReader::new("epoch_and_object_to_unit", key.value());
+        let epoch = reader.number()?;
+        let object = reader.object_key()?;
+        let id = reader.number()?;
+        reader.end()?;
+        let kind = identity_kind(&kinds, &object.group, &object.kind).unwrap_or_default();
+        let key = keys::epoch_object(epoch, kind, id);
+        tables.alive.insert(key.as_slice(), [].as_slice())?;
+        Ok(())
+    })
 }
 
 /// All events with their bodies, in their order, in bounded transactions.

@@ -197,6 +197,41 @@ const _: () = assert!(STORAGE_PART_BYTES >= 5 << 20 && STORAGE_PARTS_UNDER_WAY_M
 /// Bytes of a trace that are encoded before they are written, while no snapshot of the store is held.
 pub const EXPORT_STAGE_BYTES: usize = 1 << 20;
 
+/// Rows between two reports of how far a copy or a check has come.
+pub const PROGRESS_ROWS: u64 = 4_096;
+/// Bytes of rows in one transaction of a backup.
+pub const BACKUP_COMMIT_BYTES: usize = 32 << 20;
+/// Page cache of the file that a backup writes, bytes.
+pub const BACKUP_CACHE_BYTES: usize = 32 << 20;
+/// Findings that one verification lists; more are counted.
+pub const VERIFY_FINDINGS_MAX: usize = 1_000;
+/// Longest leaf page that a salvage reads, bytes: a row of [`OBJECT_BYTES_MAX`] and its neighbours.
+pub const SALVAGE_LEAF_BYTES_MAX: usize = 64 << 20;
+/// Rows that a salvage writes in one transaction.
+pub const SALVAGE_ROWS_PER_COMMIT: usize = 16_384;
+/// Stretches of lost changes that a salvage lists; more are counted.
+pub const SALVAGE_LOST_MAX: usize = 1_000;
+/// Backups under way at once over HTTP: each takes the room of a copy.
+pub const HTTP_BACKUPS_MAX: usize = 1;
+
+/// How long the pages of a commit are kept for copies of the live file by default, seconds.
+pub const COPY_GRACE_SECONDS: u64 = 60;
+/// Longest copy grace, seconds: whatever is pinned so long makes the file grow.
+pub const COPY_GRACE_SECONDS_MAX: u64 = 3_600;
+/// Pins (read transactions) within one copy grace: a new one every grace / (this - 1), and not more often than
+/// [`COPY_PIN_MS_MIN`].
+pub const COPY_PINS_MAX: usize = 13;
+/// Shortest time between two pins, milliseconds.
+pub const COPY_PIN_MS_MIN: u64 = 100;
+/// Free space of the volume below which pins are given up, bytes, and
+pub const COPY_GRACE_FREE_BYTES_MIN: u64 = 512 << 20;
+/// the share of the volume, in percent, below which they are given up too.
+pub const COPY_GRACE_FREE_PERCENT_MIN: u64 = 2;
+/// Growth of the file during the life of the oldest pin at which all pins are given up: so many times what it was then,
+pub const COPY_GRACE_GROWTH_MAX: u64 = 1;
+/// and this at least, bytes.
+pub const COPY_GRACE_GROWTH_BYTES_MIN: u64 = 2 << 30;
+
 /// Of what a store's file could grow to on its volume, how much it may take by default, percent.
 pub const VOLUME_SHARE_PERCENT_MAX: u32 = 80;
 /// Smallest size limit of a file, bytes: one batch and what commits need besides must fit.

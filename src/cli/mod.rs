@@ -4,6 +4,7 @@
 //! Exit codes: 0 done; 1 failed; 2 the arguments or the input are wrong; 130 and 143 stopped by SIGINT and SIGTERM
 //! before the work was done (a recorder that is told to stop has done its work: 0).
 
+mod backup;
 mod compact;
 mod demo;
 mod exit;
@@ -18,15 +19,20 @@ mod interrupt;
 mod log;
 mod migrate;
 mod output;
+mod progress;
 mod record;
 mod retention;
+mod salvage;
 mod state;
 mod table;
+mod verify;
 mod window;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::store::hush_guarded_panics;
 
 /// Records a Kubernetes cluster into one file, and exports windows of it as SimKube traces.
 ///
@@ -56,6 +62,12 @@ enum Command {
     State(state::StateArgs),
     /// Show what happened to one object.
     History(history::HistoryArgs),
+    /// Copy a store, while its recorder runs, and check the copy.
+    Backup(backup::BackupArgs),
+    /// Check everything in a store, and say what is wrong and where.
+    Verify(verify::VerifyArgs),
+    /// Save what is readable of a broken store into a new one, and say what is lost.
+    Salvage(salvage::SalvageArgs),
     /// Bring a store to this release's schema version.
     Migrate(migrate::MigrateArgs),
     /// Drop the oldest part of a record.
@@ -69,6 +81,7 @@ enum Command {
 /// Runs the program.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    hush_guarded_panics();
     let result = match cli.command {
         None => record::run(cli.record),
         Some(Command::Record(args)) => record::run(args),
@@ -77,6 +90,9 @@ pub fn main() -> ExitCode {
         Some(Command::Info(args)) => info::run(&args),
         Some(Command::State(args)) => state::run(&args),
         Some(Command::History(args)) => history::run(&args),
+        Some(Command::Backup(args)) => backup::run(&args),
+        Some(Command::Verify(args)) => verify::run(&args),
+        Some(Command::Salvage(args)) => salvage::run(&args),
         Some(Command::Migrate(args)) => migrate::run(&args),
         Some(Command::Gc(args)) => gc::run(&args),
         Some(Command::Compact(args)) => compact::run(&args),

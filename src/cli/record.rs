@@ -17,9 +17,10 @@ use super::retention::RetentionArgs;
 use crate::clock::{Clock, WallClock};
 use crate::config::TracerConfig;
 use crate::ingest::RetentionPolicy;
+use crate::limits::COPY_GRACE_SECONDS_MAX;
 use crate::recorder::{Recorder, RecorderStart, Report, wait_for_cluster};
 use crate::serve::{ServeOptions, Server};
-use crate::store::Store;
+use crate::store::{CopyGraceOptions, Store};
 use crate::watch::{Client, WatchStatus, connect};
 
 /// Arguments of `record`. sk-tracer's own are among them.
@@ -61,6 +62,16 @@ pub(super) struct RecordArgs {
     #[arg(long, value_name = "URL")]
     allow_export_to: Vec<Url>,
 
+    /// How long a plain copy of the live file (cp, kubectl cp) may take and still be whole: the pages that it needs are
+    /// kept so long. 60s, 5m; 0: no pages are kept, and only `backup` makes good copies.
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = copy_grace)]
+    copy_grace: Duration,
+
+    /// Where GET /backup makes its copy: it takes as much room as the data [default: the system's folder for temporary
+    /// files].
+    #[arg(long, value_name = "FOLDER")]
+    temp_dir: Option<PathBuf>,
+
     /// Store literal values of environment variables as keyed digests, as the data of Secrets always is (unless the entry of
     /// v1.Secret in the config has `storeSecretData: true`).
     #[arg(long)]
@@ -87,6 +98,24 @@ pub(super) fn run(args: RecordArgs) -> anyhow::Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(record(args, config))
+}
+
+/// Seconds, or a duration with its unit.
+fn copy_grace(text: &str) -> Result<Duration, String> {
+    let grace = match text.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => text
+            .parse::<jiff::SignedDuration>()
+            .ok()
+            .and_then(|duration| Duration::try_from(duration).ok())
+            .ok_or("expected a duration: 60s, 5m, 0")?,
+    };
+    if grace > Duration::from_secs(COPY_GRACE_SECONDS_MAX) {
+        return Err(format!(
+            "at most {COPY_GRACE_SECONDS_MAX}s: the file grows by what is rewritten meanwhile"
+        ));
+    }
+    Ok(grace)
 }
 
 /// An error of the input, with its causes in one text.
@@ -120,7 +149,11 @@ async fn record(args: RecordArgs, config: TracerConfig) -> anyhow::Result<()> {
     let report = Arc::new(Report::new(Arc::new(WatchStatus::new(Arc::clone(&clock)))));
     // What was recorded before can be asked for while the cluster is out of reach.
     let serving = tokio::spawn(server.run(store.reader(), report.clone(), stop.clone()));
-    let outcome = watch_cluster(store, client, config, retention, clock, report, stop).await;
+    let grace = CopyGraceOptions {
+        grace: args.copy_grace,
+        ..CopyGraceOptions::default()
+    };
+    let outcome = watch_cluster(store, client, config, retention, clock, report, grace, stop).await;
     stop_sender.send_replace(true);
     serving.await.context("the HTTP server crashed")?;
     outcome
@@ -133,6 +166,7 @@ async fn watch_cluster(
     retention: RetentionPolicy,
     clock: Arc<dyn Clock>,
     report: Arc<Report>,
+    grace: CopyGraceOptions,
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let Some(cluster) = wait_for_cluster(&client, stop.clone()).await else {
@@ -149,7 +183,7 @@ async fn watch_cluster(
         report,
         stop: stop.clone(),
     });
-    let recorder = recorder.await?;
+    let recorder = recorder.await?.with_copy_grace(grace);
     recorder.run(stop).await?;
     tracing::info!("everything is committed");
     Ok(())
@@ -167,6 +201,7 @@ fn serve_options(args: &RecordArgs) -> anyhow::Result<ServeOptions> {
     Ok(ServeOptions {
         token,
         allowed_export_locations: args.allow_export_to.clone(),
+        temp_dir: args.temp_dir.clone().unwrap_or_else(std::env::temp_dir),
         grace: Duration::from_secs(args.grace_seconds),
         ..ServeOptions::new(SocketAddr::new(args.bind, args.server_port))
     })

@@ -9,7 +9,7 @@ use crate::config::TracerConfig;
 use crate::model::{EventKey, Gvk, RedactionKey, Timestamp, Uid, WatchId};
 use crate::store::headers::HeaderLog;
 use crate::store::lookup::Lookup;
-use crate::store::rows::{KindRow, WatchRow, WriterRow};
+use crate::store::rows::{KindRow, WatchRow, WriterRow, identity_kind};
 use crate::store::versions::BodyWriter;
 use crate::store::{StoreError, Tables, read_kinds, read_watches, redaction_key};
 
@@ -156,6 +156,11 @@ impl Kinds {
         self.numbers.insert(gvk.clone(), number);
         self.dirty.insert(number);
         number
+    }
+
+    /// The number that stands for a group and kind in the lists of what is alive; the kind has a number already.
+    pub(super) fn identity(&self, group: &str, kind: &str) -> u32 {
+        identity_kind(&self.rows, group, kind).unwrap_or_default()
     }
 
     /// The number of a kind's dictionary; 0 while it has none.

@@ -2,6 +2,7 @@
 
 use crate::model::{EventKey, Gvk, ObjectKey, Timestamp, Uid};
 use crate::store::lookup::{Lookup, as_slice};
+use crate::store::scratch::Scratch;
 use crate::store::versions::Version;
 use crate::store::{Snapshot, StoreError, keys};
 
@@ -43,7 +44,6 @@ pub(crate) fn decode_body(event: EventKey, body: &[u8]) -> Result<serde_json::Va
 #[derive(Clone, Debug)]
 pub(crate) struct Alive {
     pub(crate) id: u64,
-    pub(crate) key: ObjectKey,
     /// The version of that instant.
     pub(crate) version: Version,
 }
@@ -66,7 +66,22 @@ impl Snapshot {
             seq: 0,
         };
         self.require_kept(at)?;
-        Ok(self.alive_before(end)?.map(|alive| self.version(alive?)))
+        // What is alive is listed by id: the order of the names has to be made.
+        let mut by_name = Scratch::new(&std::env::temp_dir());
+        for alive in self.alive_before(end)? {
+            let Alive { id, version } = alive?;
+            if let Some(row) = self.tables().incarnation(id)? {
+                let event = keys::history(id, version.event).to_vec();
+                by_name.insert(keys::object(&row.key(), id), event)?;
+            }
+        }
+        Ok(by_name.into_entries()?.map(|entry| {
+            let (key, event) = entry?;
+            let (key, id) = keys::object_of("state", &key)?;
+            let event: keys::HistoryBytes = event.try_into().unwrap_or([0; 24]);
+            let version = self.tables().version(id, keys::history_event(&event))?;
+            self.version(key, Alive { id, version })
+        }))
     }
 
     /// One object as it was at `at`; `None` where it did not exist then.
@@ -89,13 +104,7 @@ impl Snapshot {
                 None => {}
                 Some(Version { deleted: true, .. }) => return Ok(None),
                 Some(version) => {
-                    return self
-                        .version(Alive {
-                            id,
-                            key: key.clone(),
-                            version,
-                        })
-                        .map(Some);
+                    return self.version(key.clone(), Alive { id, version }).map(Some);
                 }
             }
         }
@@ -114,7 +123,7 @@ impl Snapshot {
         })
     }
 
-    /// Every object whose last change before `end` is not a delete, ordered by name.
+    /// Every object whose last change before `end` is not a delete, ordered by kind number and id.
     pub(crate) fn alive_before(
         &self,
         end: EventKey,
@@ -127,10 +136,9 @@ impl Snapshot {
             .range::<&[u8]>((as_slice(&from), as_slice(&to)))?;
         Ok(range.filter_map(move |entry| {
             let read = || -> Result<Option<Alive>, StoreError> {
-                let (key, id) =
-                    keys::epoch_object_of("epoch_and_object_to_unit", entry?.0.value())?;
+                let id = keys::epoch_object_of("epoch_and_object_to_unit", entry?.0.value())?;
                 Ok(match tables.version_before(id, end)? {
-                    Some(version) if !version.deleted => Some(Alive { id, key, version }),
+                    Some(version) if !version.deleted => Some(Alive { id, version }),
                     _ => None,
                 })
             };
@@ -138,7 +146,7 @@ impl Snapshot {
         }))
     }
 
-    fn version(&self, alive: Alive) -> Result<ObjectVersion, StoreError> {
+    fn version(&self, key: ObjectKey, alive: Alive) -> Result<ObjectVersion, StoreError> {
         let uid = self
             .tables()
             .incarnation(alive.id)?
@@ -146,7 +154,7 @@ impl Snapshot {
             .unwrap_or_default();
         Ok(ObjectVersion {
             gvk: self.gvk(alive.version.kind)?,
-            key: alive.key,
+            key,
             uid,
             event: alive.version.event,
             body: self.body(alive.id, alive.version.event)?,

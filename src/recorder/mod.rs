@@ -3,6 +3,7 @@
 //! [`Recorder::start`] begins a run on a store and records until it is told to stop; the store can be read meanwhile
 //! ([`Recorder::reader`]).
 
+mod copy_grace;
 mod owners;
 mod report;
 mod simulated;
@@ -19,7 +20,7 @@ use crate::ingest::{
 use crate::limits::{BACKOFF_MS_MAX, BACKOFF_MS_MIN};
 use crate::model::Uid;
 use crate::normalize::Redaction;
-use crate::store::{Reader, Store, StoreError};
+use crate::store::{CopyGrace, CopyGraceOptions, Reader, Store, StoreError};
 use crate::watch::{self, WatchError, WatchPlan};
 
 pub use report::Report;
@@ -47,6 +48,7 @@ pub struct Recorder {
     writer: WriterThread,
     reader: Reader,
     report: Arc<Report>,
+    copy_grace: CopyGraceOptions,
 }
 
 /// What a recorder begins with.
@@ -132,7 +134,14 @@ impl Recorder {
             writer,
             reader,
             report,
+            copy_grace: CopyGraceOptions::default(),
         })
+    }
+
+    /// For how long the live file's pages are kept for plain copies of it. The default is a minute.
+    #[must_use]
+    pub fn with_copy_grace(self, copy_grace: CopyGraceOptions) -> Self {
+        Self { copy_grace, ..self }
     }
 
     /// Reads what has been committed.
@@ -152,7 +161,10 @@ impl Recorder {
             writer,
             reader,
             report,
+            copy_grace,
         } = self;
+        let grace = CopyGrace::new(reader.clone(), copy_grace, report.copy_grace_stats());
+        let keeping = tokio::spawn(copy_grace::keep(grace));
         let wanted = Arc::new(owners::StoredWants::new(reader.clone()));
         let watched = watch::run(client, plan, queue, wanted, report.watch_status(), stop).await;
         // Every sender is gone now, so the writer commits what it has and comes back.
@@ -163,6 +175,9 @@ impl Recorder {
                     "the writer could not be waited for".to_owned(),
                 ))
             });
+        // Aborted or not, it has let go of the store when it has been waited for.
+        keeping.abort();
+        let _ = keeping.await;
         drop(reader);
         // The writer's own error is the cause where both failed.
         let writer = written?;

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use crate::ingest::{DepthGauge, WriterStats};
 use crate::model::WatchId;
 use crate::serve::{Readiness, RecorderStatus};
+use crate::store::CopyGraceStats;
 use crate::watch::{OwnerCounters, WatchReport, WatchStatus};
 
 /// Not ready yet: no number of observations will do.
@@ -17,6 +18,7 @@ const NEVER: u64 = u64::MAX;
 pub struct Report {
     watches: Arc<WatchStatus>,
     writer: Arc<WriterStats>,
+    copy_grace: Arc<CopyGraceStats>,
     queue: OnceLock<DepthGauge>,
     /// How many observations had been made when all first lists were done: ready once so many are durable.
     ready_at: AtomicU64,
@@ -28,6 +30,7 @@ impl Report {
         Self {
             watches,
             writer: Arc::default(),
+            copy_grace: Arc::default(),
             queue: OnceLock::new(),
             ready_at: AtomicU64::new(NEVER),
         }
@@ -44,6 +47,10 @@ impl Report {
 
     pub(super) fn writer_stats(&self) -> Arc<WriterStats> {
         Arc::clone(&self.writer)
+    }
+
+    pub(super) fn copy_grace_stats(&self) -> Arc<CopyGraceStats> {
+        Arc::clone(&self.copy_grace)
     }
 
     /// Whether what the first lists delivered has been committed.
@@ -103,6 +110,10 @@ impl RecorderStatus for Report {
 
     fn writer(&self) -> &WriterStats {
         &self.writer
+    }
+
+    fn copy_grace(&self) -> Option<&CopyGraceStats> {
+        Some(&self.copy_grace)
     }
 
     fn queue_depth(&self) -> usize {

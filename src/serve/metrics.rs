@@ -19,6 +19,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::{Metric, Registry, Unit};
 
+use super::backup::BackupSlots;
 use super::export_slots::ExportCounts;
 use super::refusal::{Refusal, with_causes};
 use super::routes::App;
@@ -27,7 +28,7 @@ use crate::ingest::{RetentionStats, WriterStats};
 use crate::limits::QUEUE_OBSERVATIONS_MAX;
 use crate::model::WatchId;
 use crate::query::Info;
-use crate::store::Reader;
+use crate::store::{CopyGraceStats, Reader};
 use crate::watch::{WatchCounters, WatchReport};
 
 const CONTENT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -54,8 +55,10 @@ fn scrape(app: &App) -> Result<String, std::fmt::Error> {
     scrape.writer(app.recorder.writer());
     scrape.retention(&app.recorder.writer().retention);
     scrape.recorder(&*app.recorder);
+    scrape.copy_grace(app.recorder.copy_grace());
     scrape.watches(&app.recorder.watches());
     scrape.exports(app.slots.counts());
+    scrape.backups(&app.backups);
     scrape.store(&app.reader);
     let mut text = String::new();
     encode(&mut text, &scrape.0)?;
@@ -270,6 +273,20 @@ impl Scrape {
         }
     }
 
+    fn copy_grace(&mut self, stats: Option<&CopyGraceStats>) {
+        let Some(stats) = stats else { return };
+        self.add(
+            "copy_pins",
+            "Read transactions that keep pages for plain copies of the live file",
+            ConstGauge::new(load(&stats.pins)),
+        );
+        self.add(
+            "copy_pins_given_up",
+            "How often they were given up for want of room; copies may be torn then",
+            counter(&stats.given_up),
+        );
+    }
+
     fn exports(&mut self, counts: &ExportCounts) {
         let outcomes = Family::<Labels, Counter>::default();
         for (outcome, count) in [
@@ -294,6 +311,25 @@ impl Scrape {
             "export",
             "Bytes of completed exports",
             counter(&counts.bytes),
+        );
+    }
+
+    fn backups(&mut self, backups: &BackupSlots) {
+        let outcomes = Family::<Labels, Counter>::default();
+        for (outcome, count) in [
+            ("completed", &backups.completed),
+            ("failed", &backups.failed),
+        ] {
+            outcomes
+                .get_or_create(&vec![("outcome", outcome.to_owned())])
+                .inc_by(load(count));
+        }
+        self.add("backups", "Backups over HTTP by how they ended", outcomes);
+        self.add_in(
+            Unit::Seconds,
+            "backup_pinned",
+            "How long the last backup kept pages of the live file from being reused",
+            ConstGauge::new(load(&backups.pinned_ms) as f64 / 1e3),
         );
     }
 

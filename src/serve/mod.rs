@@ -10,6 +10,7 @@
 //! connection off.
 
 mod access;
+mod backup;
 mod connection;
 mod error;
 mod export;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use url::Url;
@@ -24,6 +25,8 @@ pub struct ServeOptions {
     pub allowed_export_locations: Vec<Url>,
     /// How object stores are reached.
     pub storage: StorageOptions,
+    /// Where backups are made before they are sent: each takes as much room as the data.
+    pub temp_dir: PathBuf,
     /// How long requests under way may take once the server is told to stop.
     pub grace: Duration,
     /// Connections open at once; more wait until one is closed.
@@ -46,6 +49,7 @@ impl ServeOptions {
             token: None,
             allowed_export_locations: Vec::new(),
             storage: StorageOptions::default(),
+            temp_dir: std::env::temp_dir(),
             grace: Duration::from_secs(20),
             connections_max: HTTP_CONNECTIONS_MAX,
             exports_max: HTTP_EXPORTS_MAX,
@@ -69,6 +73,7 @@ impl fmt::Debug for ServeOptions {
             .field("token", &self.token.as_ref().map(|_| "(set)"))
             .field("allowed_export_locations", &locations)
             .field("storage", &self.storage)
+            .field("temp_dir", &self.temp_dir)
             .field("grace", &self.grace)
             .finish_non_exhaustive()
     }

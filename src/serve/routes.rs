@@ -1,5 +1,6 @@
 //! What can be asked for.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use axum::routing::{get, post};
 use http::StatusCode;
 
 use super::access::{Access, guard};
+use super::backup::{BackupSlots, backup};
 use super::export::export;
 use super::export_slots::ExportSlots;
 use super::health;
@@ -25,6 +27,9 @@ pub(super) struct App {
     pub(super) reader: Reader,
     pub(super) recorder: Arc<dyn RecorderStatus>,
     pub(super) slots: ExportSlots,
+    pub(super) backups: BackupSlots,
+    /// Where backups are made before they are sent.
+    pub(super) temp_dir: PathBuf,
     pub(super) access: Access,
     pub(super) allowed: Vec<StorageLocation>,
     pub(super) storage: StorageOptions,
@@ -43,6 +48,7 @@ impl App {
 pub(super) fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/export", post(export))
+        .route("/backup", get(backup))
         .route("/healthz", get(health::live))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
@@ -56,6 +62,6 @@ pub(super) fn router(app: Arc<App>) -> Router {
 async fn unknown() -> Refusal {
     Refusal::new(
         StatusCode::NOT_FOUND,
-        "there is POST /export, and GET /healthz, /livez, /readyz and /metrics",
+        "there is POST /export, and GET /backup, /healthz, /livez, /readyz and /metrics",
     )
 }

@@ -9,6 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::access::Access;
+use super::backup::BackupSlots;
 use super::connection::{self, Patience};
 use super::error::ServeError;
 use super::export_slots::ExportSlots;
@@ -112,6 +113,8 @@ impl Server {
             reader,
             recorder,
             slots: ExportSlots::new(options.exports_max),
+            backups: BackupSlots::new(),
+            temp_dir: options.temp_dir,
             access: self.access,
             allowed: self.allowed,
             storage: options.storage,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::ingest::WriterStats;
 use crate::model::WatchId;
+use crate::store::CopyGraceStats;
 use crate::watch::{OwnerCounters, WatchReport};
 
 /// A recorder, as its HTTP server sees it. Called on every probe and scrape, from async code: answers come from memory.
@@ -19,6 +20,10 @@ pub trait RecorderStatus: Send + Sync + 'static {
     fn owner_lookups(&self) -> OwnerCounters;
     /// Counters of the writer.
     fn writer(&self) -> &WriterStats;
+    /// What is kept for plain copies of the live file; `None`: nothing ever is.
+    fn copy_grace(&self) -> Option<&CopyGraceStats> {
+        None
+    }
     /// Observations that wait for the writer at this moment.
     fn queue_depth(&self) -> usize;
 }

@@ -6,7 +6,10 @@
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 
+use redb::TableHandle;
+
 use super::StoreError;
+use super::tables::{ALIVE, ALIVE_PODS, META};
 
 /// Version of the row layout.
 const ROW_VERSION: u8 = 1;
@@ -72,6 +75,30 @@ pub(crate) fn unseal<'a>(
         return Err(damaged("checksum mismatch".to_owned()));
     }
     Ok(payload)
+}
+
+/// Checks the bytes of any row: those of the two tables that are lists of keys are empty, a few cells of `meta` are
+/// older than seals, all others are sealed.
+///
+/// # Errors
+/// [`StoreError::Damaged`].
+pub(crate) fn check(table: &'static str, key: &[u8], bytes: &[u8]) -> Result<(), StoreError> {
+    let is_list = table == ALIVE.name() || table == ALIVE_PODS.name();
+    if table == META.name() && super::meta::is_bare(key) {
+        return Ok(());
+    }
+    if is_list {
+        return if bytes.is_empty() {
+            Ok(())
+        } else {
+            Err(StoreError::Damaged {
+                table,
+                key: hex(key),
+                reason: format!("{} bytes where there are none", bytes.len()),
+            })
+        };
+    }
+    unseal(table, key, bytes).map(drop)
 }
 
 /// The bytes to store for a row.

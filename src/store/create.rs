@@ -5,8 +5,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
-use super::meta;
 use super::tables::WriteTables;
+use super::{mark, meta};
 
 /// The folder of a path; `.` for a bare file name.
 pub(crate) fn folder_of(path: &Path) -> &Path {
@@ -38,9 +38,7 @@ pub(super) fn create(path: &Path) -> Result<(), StoreError> {
         .create(&temporary_path)
         .map_err(|error| StoreError::Database(Box::new(error.into())))?;
     initialize(&database, &temporary_path)?;
-    database
-        .close()
-        .map_err(|error| StoreError::Database(Box::new(error.into())))?;
+    mark::close(database, &temporary_path)?;
     temporary
         .as_file()
         .sync_all()

@@ -83,8 +83,8 @@ pub enum StoreError {
     },
     /// The file is damaged, or was torn when it was copied.
     #[error(
-        "{}: the file is damaged or was torn while it was copied: {reason}\nhint: copy it again while nothing writes \
-         it", path.display()
+        "{}: the file is damaged or was torn while it was copied: {reason}\nhint: copy it again with `sk-tracedb backup`, \
+         or save what is readable with `sk-tracedb salvage --db FILE -o RESCUED`", path.display()
     )]
     DamagedFile {
         /// The path as given.
@@ -109,6 +109,9 @@ pub enum StoreError {
     /// A request that cannot be carried out on this store.
     #[error("{0}")]
     Refused(String),
+    /// The caller asked to stop.
+    #[error("stopped before it was done")]
+    Stopped,
     /// The storage failed while observations waited, and the recorder was told to stop.
     #[error(
         "{observations} observations are not recorded\nhint: make room or mend the storage, then start again: what they \

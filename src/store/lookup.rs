@@ -40,6 +40,15 @@ pub(crate) trait Lookup: Tables + Sized {
         get(self.objects(), keys::object(key, id).as_slice())
     }
 
+    /// The name and the row behind an object id.
+    fn incarnation_object(&self, id: u64) -> Result<Option<(ObjectKey, ObjectRow)>, StoreError> {
+        let Some(incarnation) = self.incarnation(id)? else {
+            return Ok(None);
+        };
+        let key = incarnation.key();
+        Ok(self.object(&key, id)?.map(|row| (key, row)))
+    }
+
     /// What an object id stands for.
     fn incarnation(&self, id: u64) -> Result<Option<IncarnationRow>, StoreError> {
         get(self.incarnations(), id)

@@ -27,6 +27,22 @@ const REDACTION_KEY: &str = "redaction_key";
 /// Meta key: [`super::rows::WriterRow`].
 pub(crate) const WRITER: &str = "writer";
 
+/// Meta key: [`super::rows::BackupRow`].
+pub(crate) const BACKUP: &str = "backup";
+
+/// Whether a cell holds its bytes as they are; all others are sealed rows.
+pub(super) fn is_bare(key: &[u8]) -> bool {
+    [APPLICATION, SCHEMA, STORE_ID, CLUSTER_ID]
+        .iter()
+        .any(|cell| cell.as_bytes() == key)
+}
+
+/// Whether a cell of a broken file goes into the new one: not what says which file, application or schema it is.
+pub(super) fn is_kept_by_salvage(key: &[u8]) -> bool {
+    let own = [APPLICATION, SCHEMA, super::mark::MARK];
+    !own.iter().any(|cell| cell.as_bytes() == key)
+}
+
 /// Name of the table, as it goes into checksums.
 const META_TABLE: &str = "meta";
 

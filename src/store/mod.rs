@@ -6,12 +6,15 @@
 //! means is decided in [`crate::ingest`]; a row is durable when its transaction has been committed (fsynced).
 //! docs/format.md writes the format down.
 
+mod backup;
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub mod body;
 #[cfg(not(feature = "bench"))]
 pub(crate) mod body;
+mod check;
 mod codec;
+mod copy_grace;
 mod create;
 mod error;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -19,28 +22,38 @@ pub(crate) mod fuzzing;
 pub(crate) mod headers;
 pub(crate) mod keys;
 pub(crate) mod lookup;
+mod mark;
 mod meta;
 mod open;
 mod overlay;
 mod pins;
 mod place;
+mod progress;
 mod read_handle;
 mod reader;
 mod reserve;
 pub(crate) mod rows;
+mod salvage;
 pub(crate) mod scratch;
 mod size;
 mod snapshot;
 pub(crate) mod tables;
+mod verify;
 pub(crate) mod versions;
 mod volume;
 
+pub use backup::{Backup, BackupSummary, Provenance};
+pub use check::hush_guarded_panics;
+pub use copy_grace::{CopyGrace, CopyGraceOptions, CopyGraceStats};
 pub use error::{StorageFailure, StoreError};
 pub use meta::SCHEMA_VERSION;
 pub use open::{OpenOptions, Store};
+pub use progress::Progress;
 pub use reader::Reader;
+pub use salvage::{Lost, Salvage, salvage};
 pub use size::{SizeOnDisk, TableSize};
 pub use snapshot::Snapshot;
+pub use verify::{Finding, Verification, verify};
 pub use volume::{Room, allocated_bytes};
 
 #[cfg(test)]

@@ -11,9 +11,10 @@ use redb::{
 };
 
 use super::lookup::Lookup;
+use super::mark::{self, Origin, OwnFile};
 use super::place::{Handles, Place};
 use super::read_handle::ReadHandle;
-use super::{Pins, ReadTables, Reader, SCHEMA_VERSION, StoreError, create, meta, reader};
+use super::{Pins, ReadTables, Reader, SCHEMA_VERSION, StoreError, check, create, meta, reader};
 use crate::limits::WRITER_CACHE_BYTES;
 use crate::migrations;
 
@@ -35,7 +36,7 @@ const REDB_MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
 /// ```
 pub struct Store {
     /// `None` only after [`Store::reopen`] has failed.
-    database: Option<Database>,
+    database: Option<OwnFile>,
     /// A handle of its own, which outlives the writer's failures.
     reader: Reader,
     place: Place,
@@ -91,13 +92,16 @@ impl Store {
         }
         check_magic(path)?;
         // Read first: a file that is not ours, or newer than we are, must not change by a byte.
-        let schema = reader::peek_schema(path)?;
+        let reader::Peeked { schema, origin } = reader::peek(path)?;
         if schema > SCHEMA_VERSION {
             return Err(StoreError::NewerSchema {
                 path: path.to_owned(),
                 found: schema,
                 supported: SCHEMA_VERSION,
             });
+        }
+        if origin == Origin::Copy {
+            drop(check::open_checked(path)?);
         }
         let open = || {
             Place::File
@@ -108,6 +112,10 @@ impl Store {
         if schema < SCHEMA_VERSION {
             migrations::migrate(path, database, schema, SCHEMA_VERSION)?;
             database = open()?;
+        }
+        // A migrated store is another file, too.
+        if origin == Origin::Copy || schema < SCHEMA_VERSION {
+            mark::adopt(&database, path)?;
         }
         Self::with(database, Place::File, path, options.cache_bytes)
     }
@@ -161,7 +169,7 @@ impl Store {
         let horizon = ReadTables::open(&database.begin_read()?)?.horizon()?;
         let pins = Arc::new(Pins::new(horizon));
         Ok(Self {
-            database: Some(database),
+            database: Some(place.own(database, path)),
             reader: Reader::beside_writer(reader, Arc::clone(&pins), path),
             pins,
             place,
@@ -177,12 +185,14 @@ impl Store {
     /// tried again.
     pub(crate) fn reopen(&mut self) -> Result<(), StoreError> {
         // Its locks have to go first.
-        self.database = None;
+        if let Some(failed) = self.database.take() {
+            failed.abandon();
+        }
         let database = self
             .place
             .write(&self.path, self.cache_bytes)
             .map_err(open_error(&self.path))?;
-        self.database = Some(database);
+        self.database = Some(self.place.own(database, &self.path));
         Ok(())
     }
 
@@ -214,9 +224,13 @@ impl Store {
     }
 
     fn database(&self) -> Result<&Database, StoreError> {
-        self.database.as_ref().ok_or_else(|| {
-            StoreError::Refused(format!("{}: closed after a failure", self.path.display()))
-        })
+        match &self.database {
+            Some(own) => own.database(),
+            None => Err(StoreError::Refused(format!(
+                "{}: closed after a failure",
+                self.path.display()
+            ))),
+        }
     }
 
     /// A handle for reading this store while it is written. Cheap to clone; snapshots never block the writer, and live
@@ -246,7 +260,7 @@ impl Store {
                 path.display()
             ))
         };
-        let database = self.database.as_mut().ok_or_else(read)?;
+        let database = self.database.as_mut().ok_or_else(read)?.database_mut()?;
         database.compact().map_err(|error| match error {
             redb::CompactionError::TransactionInProgress => read(),
             other => StoreError::Database(Box::new(other.into())),
@@ -259,7 +273,7 @@ impl Store {
     /// What redb says.
     pub fn close(self) -> Result<(), StoreError> {
         match self.database {
-            Some(database) => database.close().map_err(open_error(&self.path)),
+            Some(database) => database.close(),
             None => Ok(()),
         }
     }

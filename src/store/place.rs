@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use redb::{ConcurrencyMode, Database, DatabaseError, ReadOnlyDatabase, StorageBackend};
 
+use super::mark::OwnFile;
 use crate::limits::READER_CACHE_BYTES;
 
 /// How processes share a store: one writes, others may read meanwhile (S1). Every open uses this mode.
@@ -52,6 +53,14 @@ impl Place {
         match self {
             Self::File => builder(cache_bytes).open(path),
             Self::Custom(handles) => handles.write(cache_bytes),
+        }
+    }
+
+    /// A database of this place that is closed when it is dropped; a file gets its mark then.
+    pub(super) fn own(&self, database: Database, path: &Path) -> OwnFile {
+        match self {
+            Self::File => OwnFile::new(database, path),
+            Self::Custom(_) => OwnFile::unmarked(database, path),
         }
     }
 

@@ -1,18 +1,17 @@
 //! Opening a store for reading: this process's own, another process's while it writes, or a copy.
 
-use std::fs::File;
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use redb::{Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase};
+use redb::{Database, ReadOnlyDatabase, ReadableDatabase};
 
 use super::body::compress::Decompressor;
-use super::open::{check_magic, open_error, schema_of};
-use super::overlay::Overlay;
-use super::place::Place;
+use super::check::{self, Found};
+use super::mark::Origin;
+use super::open::{check_magic, schema_of};
 use super::read_handle::ReadHandle;
 use super::{Pin, Pins, SCHEMA_VERSION, Snapshot, StoreError};
-use crate::limits::READER_CACHE_BYTES;
 use crate::model::{Horizon, Timestamp};
 
 /// A handle for reading a store. Cheap to clone. It never changes the file.
@@ -26,10 +25,12 @@ pub struct Reader {
     decompressor: Arc<Decompressor>,
 }
 
+/// A database, held open by everything that reads from it: redb closes a database under its read transactions when
+/// the last handle on it goes.
 #[derive(Clone)]
-enum Source {
+pub(super) enum Source {
     /// A private overlay over a file that was not closed cleanly.
-    Database(Arc<Database>),
+    Overlay(Arc<Database>),
     /// A cleanly closed file, or one that another process is writing.
     ReadOnly(Arc<ReadOnlyDatabase>),
     /// What this process is writing.
@@ -37,8 +38,9 @@ enum Source {
 }
 
 impl Reader {
-    /// Opens a file for reading. It may be written by another process meanwhile; a file that was not closed cleanly
-    /// (a copy of a live one, a recorder that was killed) is checked as a whole first, and not changed.
+    /// Opens a file for reading. It may be written by another process meanwhile. Any other file is checked as a whole
+    /// first (about a second for each GB), and not changed, unless it is the very file that a recorder or a backup has
+    /// closed and nobody has changed since.
     ///
     /// # Errors
     /// [`StoreError::Missing`], [`StoreError::NotAStore`], [`StoreError::NewerSchema`], [`StoreError::OlderSchema`],
@@ -46,23 +48,8 @@ impl Reader {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref();
         check_magic(path)?;
-        let (source, schema) = open_source(path, Trust::Verify)?;
-        if schema != SCHEMA_VERSION {
-            let path = path.to_owned();
-            return Err(if schema > SCHEMA_VERSION {
-                StoreError::NewerSchema {
-                    path,
-                    found: schema,
-                    supported: SCHEMA_VERSION,
-                }
-            } else {
-                StoreError::OlderSchema {
-                    path,
-                    found: schema,
-                    supported: SCHEMA_VERSION,
-                }
-            });
-        }
+        let (source, schema) = open_source(path)?;
+        require_schema(schema, path)?;
         Ok(Self {
             source,
             pins: None,
@@ -78,6 +65,38 @@ impl Reader {
             path: path.to_owned(),
             decompressor: Arc::default(),
         }
+    }
+
+    /// Opens a file that has just been checked as a whole.
+    pub(super) fn open_after_check(path: &Path) -> Result<Self, StoreError> {
+        let source = match check::open_read_only(path)? {
+            Found::BeingWritten(database) | Found::Closed(database, _) => {
+                Source::ReadOnly(database)
+            }
+            Found::NotClosed => Source::Overlay(Arc::new(check::open_unchecked(path)?)),
+        };
+        Self::of_source(source, path)
+    }
+
+    /// Opens a file that is known to be damaged, as far as that goes. Reading it may panic.
+    pub(super) fn open_damaged(path: &Path) -> Result<Self, StoreError> {
+        let database = check::open_unchecked(path)?;
+        Self::of_source(Source::Overlay(Arc::new(database)), path)
+    }
+
+    fn of_source(source: Source, path: &Path) -> Result<Self, StoreError> {
+        let schema = match &source {
+            Source::BesideWriter(_) => SCHEMA_VERSION,
+            Source::Overlay(database) => schema_of(&**database, path)?,
+            Source::ReadOnly(database) => schema_of(&**database, path)?,
+        };
+        require_schema(schema, path)?;
+        Ok(Self {
+            source,
+            pins: None,
+            path: path.to_owned(),
+            decompressor: Arc::default(),
+        })
     }
 
     /// Where the file is.
@@ -105,47 +124,86 @@ impl Reader {
     /// # Errors
     /// What the file system says.
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        let txn = match &self.source {
-            Source::Database(database) => database.begin_read()?,
+        Snapshot::new(
+            self.begin_read()?,
+            self.source.clone(),
+            self.path.clone(),
+            Arc::clone(&self.decompressor),
+        )
+    }
+
+    /// A read transaction. It must not outlive this handle and its clones.
+    pub(super) fn begin_read(&self) -> Result<redb::ReadTransaction, StoreError> {
+        Ok(match &self.source {
+            Source::Overlay(database) => database.begin_read()?,
             Source::ReadOnly(database) => database.begin_read()?,
             Source::BesideWriter(handle) => handle.begin_read()?,
-        };
-        Snapshot::new(txn, self.path.clone(), Arc::clone(&self.decompressor))
+        })
     }
 }
 
-/// How far a file that was not closed cleanly is believed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Trust {
-    /// Only after every page has been checked: it may be a copy that was torn.
-    Verify,
-    /// As the database it was: only its first cell is wanted, and it will be opened properly next.
-    Peek,
-}
-
-/// The schema version of a file that is about to be opened for writing.
-pub(super) fn peek_schema(path: &Path) -> Result<u32, StoreError> {
-    Ok(open_source(path, Trust::Peek)?.1)
-}
-
-fn open_source(path: &Path, trust: Trust) -> Result<(Source, u32), StoreError> {
-    match Place::File.read(path) {
-        Ok(database) => {
-            let schema = schema_of(&database, path)?;
-            Ok((Source::ReadOnly(Arc::new(database)), schema))
-        }
-        // Not closed cleanly, and nobody is writing it.
-        Err(DatabaseError::RepairAborted) => {
-            let file = File::open(path).map_err(StoreError::io(path, "cannot be opened"))?;
-            let overlay = Overlay::new(file).map_err(StoreError::io(path, "cannot be read"))?;
-            let database = redb::Builder::new()
-                .set_cache_size(READER_CACHE_BYTES)
-                .set_check_integrity_on_open(trust == Trust::Verify)
-                .create_with_backend(overlay)
-                .map_err(open_error(path))?;
-            let schema = schema_of(&database, path)?;
-            Ok((Source::Database(Arc::new(database)), schema))
-        }
-        Err(error) => Err(open_error(path)(error)),
+/// Refuses a file of another schema version.
+fn require_schema(schema: u32, path: &Path) -> Result<(), StoreError> {
+    let path = path.to_owned();
+    match schema.cmp(&SCHEMA_VERSION) {
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(StoreError::NewerSchema {
+            path,
+            found: schema,
+            supported: SCHEMA_VERSION,
+        }),
+        Ordering::Less => Err(StoreError::OlderSchema {
+            path,
+            found: schema,
+            supported: SCHEMA_VERSION,
+        }),
     }
+}
+
+/// What is known of a file before it is opened for writing.
+pub(super) struct Peeked {
+    pub(super) schema: u32,
+    pub(super) origin: Origin,
+}
+
+/// Looks at the first cells of a file without believing the rest of it, and without changing it.
+pub(super) fn peek(path: &Path) -> Result<Peeked, StoreError> {
+    check::guarded(path, || match check::open_read_only(path)? {
+        Found::Closed(database, origin) => Ok(Peeked {
+            schema: schema_of(&*database, path)?,
+            origin,
+        }),
+        // Opening it for writing will be refused.
+        Found::BeingWritten(database) => Ok(Peeked {
+            schema: schema_of(&*database, path)?,
+            origin: Origin::Own,
+        }),
+        Found::NotClosed => {
+            let database = check::open_unchecked(path)?;
+            Ok(Peeked {
+                schema: schema_of(&database, path)?,
+                origin: check::origin_of(&database, path)?,
+            })
+        }
+    })
+}
+
+fn open_source(path: &Path) -> Result<(Source, u32), StoreError> {
+    check::guarded(path, || match check::open_read_only(path)? {
+        Found::BeingWritten(database) | Found::Closed(database, Origin::AsLeft) => {
+            let schema = schema_of(&*database, path)?;
+            Ok((Source::ReadOnly(database), schema))
+        }
+        Found::Closed(database, Origin::Own | Origin::Copy) => {
+            let checked = check::open_checked(path)?;
+            let schema = schema_of(&checked, path)?;
+            // A recorder may start on the file: this handle follows what it writes, the overlay would not.
+            Ok((Source::ReadOnly(database), schema))
+        }
+        Found::NotClosed => {
+            let database = check::open_checked(path)?;
+            let schema = schema_of(&database, path)?;
+            Ok((Source::Overlay(Arc::new(database)), schema))
+        }
+    })
 }

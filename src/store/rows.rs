@@ -33,6 +33,8 @@ row_of! {
     WatchRow in "kind_to_watch";
     KindRow in "kind_id_to_kind";
     WriterRow in "meta";
+    MarkRow in "meta";
+    BackupRow in "meta";
 }
 
 /// A UID, packed as [`keys::uid`] says.
@@ -314,6 +316,21 @@ impl KindRow {
     }
 }
 
+/// The number that stands for a group and kind, whatever the version: the least of its kind numbers. It never changes,
+/// for later versions get greater ones.
+pub(crate) fn identity_kind<'r>(
+    kinds: impl IntoIterator<Item = (&'r u64, &'r KindRow)>,
+    group: &str,
+    kind: &str,
+) -> Option<u32> {
+    kinds
+        .into_iter()
+        .filter(|(_, row)| row.group == group && row.kind == kind)
+        .map(|(number, _)| *number)
+        .min()
+        .and_then(|number| u32::try_from(number).ok())
+}
+
 /// Where the writer stands; one row, rewritten with every commit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct WriterRow {
@@ -372,4 +389,30 @@ impl WriterRow {
             seq => (at.as_micros(), seq - 1),
         };
     }
+}
+
+/// Which file the store lies in (see `store::mark`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct MarkRow {
+    pub inode: u64,
+    /// When the file was made, as its file system tells it: nanoseconds.
+    pub born_ns: i64,
+    /// The time of the file's last change, where it was closed cleanly and nothing wrote to it since.
+    pub closed_us: Option<i64>,
+}
+
+/// Where a backup comes from. It stays when the backup is recorded further.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct BackupRow {
+    /// Id of the store that was copied, as hex.
+    pub store_id: String,
+    /// When the copy was made.
+    pub at_us: i64,
+    /// Where the record in it begins and ends.
+    pub first_us: i64,
+    pub last_us: i64,
+    /// The last change in it.
+    pub last_seq: u64,
+    /// Release of the program that made it.
+    pub program: String,
 }

@@ -69,6 +69,22 @@ impl Scratch {
         Ok(table.get(key)?.map(|value| value.value().to_vec()))
     }
 
+    /// Every entry, in the order of the keys.
+    pub(crate) fn into_entries(mut self) -> Result<Entries, StoreError> {
+        if self.spilled.is_some() {
+            self.spill()?;
+        }
+        let Some(database) = self.spilled else {
+            return Ok(Entries::Memory(self.recent.into_iter()));
+        };
+        let txn = database.begin_read()?;
+        let rows = txn.open_table(SCRATCH)?.range::<&[u8]>(..)?;
+        Ok(Entries::File {
+            rows,
+            _database: database,
+        })
+    }
+
     /// Calls `each` with every entry, in the order of the keys.
     pub(crate) fn for_each<E: From<StoreError>>(
         &mut self,
@@ -109,6 +125,31 @@ impl Scratch {
         txn.commit()?;
         self.recent_bytes = 0;
         Ok(())
+    }
+}
+
+/// See [`Scratch::into_entries`].
+pub(crate) enum Entries {
+    /// Nothing was spilled.
+    Memory(std::collections::btree_map::IntoIter<Vec<u8>, Vec<u8>>),
+    /// The temporary file, open as long as it is read.
+    File {
+        rows: redb::Range<'static, &'static [u8], &'static [u8]>,
+        _database: Database,
+    },
+}
+
+impl Iterator for Entries {
+    type Item = Result<(Vec<u8>, Vec<u8>), StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Self::Memory(entries) => entries.next().map(Ok),
+            Self::File { rows, .. } => rows.next().map(|entry| {
+                let (key, value) = entry?;
+                Ok((key.value().to_vec(), value.value().to_vec()))
+            }),
+        }
     }
 }
 
@@ -164,7 +205,10 @@ mod tests {
                 seen.push((key.to_vec(), value.to_vec()));
                 Ok(())
             }).unwrap();
-            prop_assert_eq!(seen, model.into_iter().collect::<Vec<_>>());
+            let model: Vec<_> = model.into_iter().collect();
+            prop_assert_eq!(&seen, &model);
+            let entries: Vec<_> = scratch.into_entries().unwrap().collect::<Result<_, _>>().unwrap();
+            prop_assert_eq!(&entries, &model);
         }
     }
 }

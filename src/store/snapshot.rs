@@ -8,6 +8,7 @@ use redb::ReadableTable;
 
 use super::body::compress::Decompressor;
 use super::lookup::Lookup;
+use super::reader::Source;
 use super::rows::{KindRow, WatchRow, WriterRow};
 use super::tables::{ReadTables, row};
 use super::{StoreError, codec, versions};
@@ -24,11 +25,14 @@ pub struct Snapshot {
     horizon: Horizon,
     path: PathBuf,
     decompressor: Arc<Decompressor>,
+    /// Last: what is read goes before what it is read from.
+    _source: Source,
 }
 
 impl Snapshot {
     pub(super) fn new(
         txn: redb::ReadTransaction,
+        source: Source,
         path: PathBuf,
         decompressor: Arc<Decompressor>,
     ) -> Result<Self, StoreError> {
@@ -44,6 +48,7 @@ impl Snapshot {
             horizon,
             path,
             decompressor,
+            _source: source,
         })
     }
 

@@ -68,6 +68,12 @@ macro_rules! tables {
             $(fn $field(&self) -> &impl ReadableTable<$key, &'static [u8]> { &self.$field })*
         }
 
+        /// Shows every table to a visitor, in the order in which they are listed.
+        pub(crate) fn each_table(visitor: &mut impl TableVisitor) -> Result<(), StoreError> {
+            $(visitor.table($name, $definition)?;)*
+            Ok(())
+        }
+
         /// Names and stored sizes of every table.
         pub(crate) fn sizes(txn: &redb::ReadTransaction) -> Result<Vec<super::TableSize>, StoreError> {
             Ok(vec![$({
@@ -102,7 +108,7 @@ tables! {
     incarnations, INCARNATIONS, "id_to_incarnation", u64;
     /// Epoch number -> [`super::rows::EpochRow`].
     epochs, EPOCHS, "epoch_to_row", u64;
-    /// Every object that was alive at some time in an epoch: epoch, object name, id -> nothing.
+    /// Every object that was alive at some time in an epoch: epoch, kind number, object id -> nothing.
     alive, ALIVE, "epoch_and_object_to_unit", &'static [u8];
     /// Every pod that had not ended at some time in an epoch: epoch, namespace, name, uid -> nothing.
     alive_pods, ALIVE_PODS, "epoch_and_pod_to_unit", &'static [u8];
@@ -122,6 +128,19 @@ tables! {
     kinds, KINDS, "kind_id_to_kind", u64;
     /// Name -> bytes: what the file is (see [`super::meta`]).
     meta, META, "meta", &'static str;
+}
+
+/// What is done to every table, whatever its keys are.
+pub(crate) trait TableVisitor {
+    /// Does it to one table.
+    fn table<K>(
+        &mut self,
+        name: &'static str,
+        definition: TableDefinition<'static, K, &'static [u8]>,
+    ) -> Result<(), StoreError>
+    where
+        K: Key + 'static,
+        for<'k> K::SelfType<'k>: SealedKey;
 }
 
 /// The bytes by which a key goes into a row's checksum.

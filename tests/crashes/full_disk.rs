@@ -1,8 +1,10 @@
 //! S4: a disk that is full, or fails, pauses recording. Nothing acknowledged is lost, nothing is recorded twice, reads
 //! go on, and recording goes on by itself.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -20,6 +22,9 @@ use crate::support::*;
 const DEADLINE: Duration = Duration::from_secs(30);
 const OBJECTS: usize = 60;
 const BODY_BYTES: usize = 6_000;
+
+/// Observations that are recorded before anything goes wrong.
+const BEGINNING: usize = 30;
 
 /// Polls until something is there.
 fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
@@ -100,17 +105,27 @@ impl Recording {
         }
     }
 
-    /// Sends everything, as fast as it is taken, from a thread of its own.
-    fn send_all(&self) -> std::thread::JoinHandle<()> {
+    /// Sends the beginning, up to the middle of the first list, and waits until it is acknowledged.
+    fn record_beginning(&self) {
+        self.send(0..BEGINNING).join().unwrap();
+        self.wait_for_acknowledged(BEGINNING);
+    }
+
+    /// Sends what comes then, as fast as it is taken.
+    fn send_rest(&self) -> JoinHandle<()> {
+        self.send(BEGINNING..observations().len())
+    }
+
+    fn send(&self, range: Range<usize>) -> JoinHandle<()> {
         let queue = self.queue.clone();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .build()
                 .unwrap();
             runtime.block_on(async {
-                for seen in observations() {
+                for seen in &observations()[range] {
                     // A writer that has stopped takes no more.
-                    if queue.send(seen).await.is_err() {
+                    if queue.send(seen.clone()).await.is_err() {
                         return;
                     }
                 }
@@ -136,10 +151,9 @@ impl Recording {
         (load(&self.stats.observations), load(&self.stats.changes))
     }
 
-    fn wait_for_all(&self) {
-        let all = observations().len() as u64;
+    fn wait_for_acknowledged(&self, observations: usize) {
         wait_for("recording did not go on", || {
-            (self.acknowledged().0 == all).then_some(())
+            (self.acknowledged().0 == observations as u64).then_some(())
         });
     }
 }
@@ -147,16 +161,18 @@ impl Recording {
 /// What an undisturbed recording of the same tells.
 fn undisturbed() -> crate::batches::Told {
     let recording = Recording::start();
-    recording.send_all().join().unwrap();
-    recording.wait_for_all();
+    recording.record_beginning();
+    recording.send_rest().join().unwrap();
+    recording.wait_for_acknowledged(observations().len());
     told(&recording.reader)
 }
 
 #[test]
 fn a_full_disk_pauses_recording_until_there_is_room() {
     let recording = Recording::start();
+    recording.record_beginning();
     recording.storage.leave_bytes(Some(100_000));
-    let sender = recording.send_all();
+    let sender = recording.send_rest();
     let mut length = None;
     // More than once: each time there is a little more room.
     for _ in 0..3 {
@@ -181,7 +197,7 @@ fn a_full_disk_pauses_recording_until_there_is_room() {
     }
     recording.storage.leave_bytes(None);
     sender.join().unwrap();
-    recording.wait_for_all();
+    recording.wait_for_acknowledged(observations().len());
     assert_eq!(recording.stats.pause(), None);
     assert_eq!(told(&recording.reader), undisturbed());
     drop(recording.queue);
@@ -192,22 +208,24 @@ fn a_full_disk_pauses_recording_until_there_is_room() {
 #[test]
 fn a_disk_that_fails_for_a_while_pauses_recording() {
     let recording = Recording::start();
+    recording.record_beginning();
     recording.storage.fail(Fail::From(40));
-    let sender = recording.send_all();
+    let sender = recording.send_rest();
     let pause = recording.wait_for_pause();
     assert!(pause.reason.contains("Input/output error"), "{pause:?}");
     recording.wait_for_failures(3);
     recording.storage.fail(Fail::Never);
     sender.join().unwrap();
-    recording.wait_for_all();
+    recording.wait_for_acknowledged(observations().len());
     assert_eq!(told(&recording.reader), undisturbed());
 }
 
 #[test]
 fn a_recorder_that_is_stopped_while_paused_says_what_it_did_not_record() {
     let recording = Recording::start();
+    recording.record_beginning();
     recording.storage.leave_bytes(Some(100_000));
-    let sender = recording.send_all();
+    let sender = recording.send_rest();
     recording.wait_for_pause();
     sender.join().unwrap();
     let Recording {

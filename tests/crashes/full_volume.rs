@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Instant;
 
-use sk_tracedb::Reader;
+use sk_tracedb::{Reader, Store, StoreError};
 
 use crate::fake_api::{DEADLINE, FakeApi};
 
 /// A tmpfs of a few megabytes.
-struct Volume(tempfile::TempDir);
+pub struct Volume(tempfile::TempDir);
 
 impl Volume {
     /// `None`, with a printed reason, where mounting is not allowed.
-    fn mount(megabytes: u32) -> Option<Self> {
+    pub fn mount(megabytes: u32) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"])
@@ -34,7 +34,7 @@ impl Volume {
         }
     }
 
-    fn resize(&self, megabytes: u32) {
+    pub fn resize(&self, megabytes: u32) {
         let status = Command::new("mount")
             .args(["-o", &format!("remount,size={megabytes}m")])
             .arg(self.0.path())
@@ -43,7 +43,7 @@ impl Volume {
         assert!(status.success());
     }
 
-    fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.0.path()
     }
 }
@@ -256,4 +256,53 @@ fn the_recorder_pauses_on_a_full_volume_says_so_and_goes_on_when_there_is_room()
     assert!(program.log().contains("recording goes on"));
     assert_eq!(program.stop().code(), Some(0), "{}", program.log());
     assert_eq!(config_maps(&db), all);
+}
+
+#[test]
+fn a_store_that_cannot_be_migrated_for_want_of_room_stays_what_it_was() {
+    let Some(volume) = Volume::mount(2) else {
+        return;
+    };
+    let old = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/fixtures/v1.redb");
+    let info_of = |path: &Path| {
+        let info = Reader::open(path)
+            .unwrap()
+            .snapshot()
+            .unwrap()
+            .info()
+            .unwrap();
+        format!("{info:?}")
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let elsewhere = folder.path().join("trace.redb");
+    fs::copy(&old, &elsewhere).unwrap();
+    Store::open(&elsewhere).unwrap().close().unwrap();
+
+    let db = volume.path().join("trace.redb");
+    fs::copy(&old, &db).unwrap();
+    // 200 KB are left.
+    let filler = volume.path().join("filler");
+    let left = (2 << 20) - fs::metadata(&db).unwrap().len() - 200_000;
+    fs::write(&filler, vec![1; left as usize]).unwrap();
+    for _ in 0..2 {
+        let Err(error) = Store::open(&db) else {
+            panic!("it was migrated without room");
+        };
+        assert!(error.storage_failure().is_some(), "{error:?}");
+        let Err(error) = Reader::open(&db) else {
+            panic!("it is of the new version");
+        };
+        assert!(
+            matches!(error, StoreError::OlderSchema { found: 1, .. }),
+            "{error:?}"
+        );
+        let names: Vec<_> = fs::read_dir(volume.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(names.len(), 2, "{names:?}");
+    }
+    fs::remove_file(&filler).unwrap();
+    Store::open(&db).unwrap().close().unwrap();
+    assert_eq!(info_of(&db), info_of(&elsewhere));
 }

@@ -15,7 +15,7 @@ const RANDOM_IMAGES: usize = 4;
 /// file, and with writes torn between sectors.
 #[test]
 fn power_lost_at_any_sync_loses_nothing_acknowledged_and_shows_nothing_half_written() {
-    let batches = batches(14, 1, 40_000);
+    let batches = batches(10, 1, 40_000);
     let storage = Faulty::new_store();
     let start = storage.image();
     storage.start_log();

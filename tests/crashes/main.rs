@@ -20,4 +20,5 @@ mod full_disk;
 mod full_volume;
 mod images;
 mod killed;
+mod migrating;
 mod open_time;

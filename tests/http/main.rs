@@ -10,6 +10,7 @@
 )]
 
 mod access;
+mod backups;
 mod exports;
 mod fake_s3;
 mod limits;

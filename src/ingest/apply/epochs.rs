@@ -10,7 +10,7 @@ use crate::store::tables::ReadableTable;
 
 use super::Apply;
 use crate::limits::{EPOCH_GROWTH, EPOCH_ROWS_MIN};
-use crate::model::{ObjectKey, Timestamp, Uid};
+use crate::model::{Timestamp, Uid};
 use crate::store::lookup::{Lookup, as_slice};
 use crate::store::rows::EpochRow;
 use crate::store::tables::put;
@@ -18,8 +18,14 @@ use crate::store::{StoreError, keys};
 
 impl Apply<'_, '_> {
     /// The object is alive from now on.
-    pub(super) fn object_alive(&mut self, key: &ObjectKey, id: u64) -> Result<(), StoreError> {
-        let entry = keys::epoch_object(self.state.row.epoch, key, id);
+    pub(super) fn object_alive(
+        &mut self,
+        group: &str,
+        kind: &str,
+        id: u64,
+    ) -> Result<(), StoreError> {
+        let kind = self.state.kinds.identity(group, kind);
+        let entry = keys::epoch_object(self.state.row.epoch, kind, id);
         if self
             .tables
             .alive
@@ -146,8 +152,10 @@ impl Apply<'_, '_> {
     fn is_alive(&self, what: Carried, entry: &[u8]) -> Result<bool, StoreError> {
         Ok(match what {
             Carried::Objects => {
-                let (key, id) = keys::epoch_object_of("epoch_and_object_to_unit", entry)?;
-                self.tables.object(&key, id)?.is_some_and(|row| row.live)
+                let id = keys::epoch_object_of("epoch_and_object_to_unit", entry)?;
+                self.tables
+                    .incarnation_object(id)?
+                    .is_some_and(|(_, row)| row.live)
             }
             Carried::Pods => {
                 let uid = keys::epoch_pod_of("epoch_and_pod_to_unit", entry)?;

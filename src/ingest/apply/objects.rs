@@ -173,7 +173,7 @@ impl Apply<'_, '_> {
                 .kinds
                 .count(row.kind, |kind| kind.live = kind.live.saturating_sub(1));
         } else {
-            self.object_alive(&object.key, id)?;
+            self.object_alive(&object.key.group, &object.key.kind, id)?;
         }
         let body_bytes = object.body.len() as u64;
         self.state.kinds.count(kind, |kind| {

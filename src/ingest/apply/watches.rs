@@ -191,7 +191,8 @@ impl Apply<'_, '_> {
         listed: &HashSet<u128>,
         certainty: Certainty,
     ) -> Result<(), StoreError> {
-        let prefix = keys::epoch_kind_prefix(self.state.row.epoch, &watch.group, &watch.kind);
+        let kind = self.state.kinds.identity(&watch.group, &watch.kind);
+        let prefix = keys::epoch_kind_prefix(self.state.row.epoch, kind);
         let (mut start, end) = keys::prefix_range(&prefix);
         loop {
             let mut gone: Vec<(ObjectKey, u64, ObjectRow)> = Vec::new();
@@ -203,8 +204,8 @@ impl Apply<'_, '_> {
                 .take(SWEEP_CHUNK_ROWS)
             {
                 let bytes = entry?.0.value().to_vec();
-                let (key, id) = keys::epoch_object_of("epoch_and_object_to_unit", &bytes)?;
-                if let Some(row) = self.tables.object(&key, id)?
+                let id = keys::epoch_object_of("epoch_and_object_to_unit", &bytes)?;
+                if let Some((key, row)) = self.tables.incarnation_object(id)?
                     && row.live
                     && !listed.contains(&uid_mark(&Uid::from(&row.uid)))
                 {

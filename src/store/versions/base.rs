@@ -145,6 +145,15 @@ pub(crate) fn release(tables: &mut WriteTables<'_>, base: u64) -> Result<(), Sto
     change_uses(tables, base, |uses| uses.saturating_sub(1))
 }
 
+/// Says how many groups refer to a base; none: it is removed.
+pub(crate) fn set_uses(
+    tables: &mut WriteTables<'_>,
+    base: u64,
+    uses: u64,
+) -> Result<(), StoreError> {
+    change_uses(tables, base, |_| uses)
+}
+
 fn change_uses(
     tables: &mut WriteTables<'_>,
     base: u64,

@@ -1,0 +1,149 @@
+//! Checking a file as a whole before it is believed: redb verifies the checksum of every page that its trees reach,
+//! about a second for each GB. What redb writes meanwhile stays in memory.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+
+use redb::{Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase};
+
+use super::StoreError;
+use super::mark::{self, Origin};
+use super::open::open_error;
+use super::overlay::Overlay;
+use super::place::Place;
+use super::tables::META;
+use crate::limits::READER_CACHE_BYTES;
+
+/// Offset of the byte of redb's header that says, among others, whether the file was closed.
+const STATE_BYTE: usize = 9;
+/// The bit of it that is set while a database is open for writing, and after a crash.
+const NOT_CLOSED: u8 = 2;
+
+/// A file as it is found.
+pub(super) enum Found {
+    /// Another process writes it: it is what it is taken for.
+    BeingWritten(Arc<ReadOnlyDatabase>),
+    /// Closed cleanly.
+    Closed(Arc<ReadOnlyDatabase>, Origin),
+    /// Not closed cleanly, and nobody writes it.
+    NotClosed,
+}
+
+/// Opens a file as far as it can be without believing or changing it.
+pub(super) fn open_read_only(path: &Path) -> Result<Found, StoreError> {
+    // Before it is opened: a writer that closes it in between leaves a file that is checked once too often.
+    let closed = is_closed(path)?;
+    match Place::File.read(path) {
+        Ok(database) if closed => {
+            let origin = origin_of(&database, path)?;
+            Ok(Found::Closed(Arc::new(database), origin))
+        }
+        Ok(database) => Ok(Found::BeingWritten(Arc::new(database))),
+        Err(DatabaseError::RepairAborted) => Ok(Found::NotClosed),
+        Err(error) => Err(open_error(path)(error)),
+    }
+}
+
+/// Opens a file through an overlay, after all of it has been checked.
+///
+/// # Errors
+/// [`StoreError::DamagedFile`], or what the file system says.
+pub(super) fn open_checked(path: &Path) -> Result<Database, StoreError> {
+    guarded(path, || open_overlay(path, true))
+}
+
+/// Opens a file that was not closed cleanly as redb repairs it, in memory. Nothing of it is believed.
+pub(super) fn open_unchecked(path: &Path) -> Result<Database, StoreError> {
+    open_overlay(path, false)
+}
+
+fn open_overlay(path: &Path, check: bool) -> Result<Database, StoreError> {
+    let file = File::open(path).map_err(StoreError::io(path, "cannot be opened"))?;
+    let overlay = Overlay::new(file).map_err(StoreError::io(path, "cannot be read"))?;
+    redb::Builder::new()
+        .set_cache_size(READER_CACHE_BYTES)
+        .set_check_integrity_on_open(check)
+        .create_with_backend(overlay)
+        .map_err(open_error(path))
+}
+
+/// What the mark in a file says of it.
+pub(super) fn origin_of(
+    database: &impl ReadableDatabase,
+    path: &Path,
+) -> Result<Origin, StoreError> {
+    match database.begin_read()?.open_table(META) {
+        Ok(meta) => mark::origin(&meta, path),
+        // Another program's, or too damaged to tell: the check says.
+        Err(_) => Ok(Origin::Copy),
+    }
+}
+
+fn is_closed(path: &Path) -> Result<bool, StoreError> {
+    let mut header = [0; STATE_BYTE + 1];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
+    read.map_err(StoreError::io(path, "cannot be read"))?;
+    Ok(header.last().is_some_and(|state| state & NOT_CLOSED == 0))
+}
+
+thread_local! {
+    /// Whether this thread is in [`guarded`].
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Keeps the panics that become errors here from being printed, for the whole process. All others are printed as before.
+/// A library must not decide that; the program calls it.
+pub fn hush_guarded_panics() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if !GUARDED.get() {
+            print(info);
+        }
+    }));
+}
+
+/// Runs what reads a file that may be damaged: redb may panic where it reads a file that it has not checked.
+pub(super) fn guarded<T>(
+    path: &Path,
+    work: impl FnOnce() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let damaged = |reason| StoreError::DamagedFile {
+        path: path.to_owned(),
+        reason,
+    };
+    let before = GUARDED.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(work));
+    GUARDED.set(before);
+    match result {
+        Ok(Err(error)) if ends_too_early(&error) => Err(damaged(
+            "it ends before something that it refers to".to_owned(),
+        )),
+        Ok(result) => result,
+        Err(panic) => Err(damaged(reason_of(&*panic))),
+    }
+}
+
+/// Whether a read went behind the end of the file: it was cut off.
+fn ends_too_early(error: &StoreError) -> bool {
+    let source = match error {
+        StoreError::Io { source, .. } => source,
+        StoreError::Database(error) => match &**error {
+            redb::Error::Io(source) => source,
+            _ => return false,
+        },
+        _ => return false,
+    };
+    source.kind() == std::io::ErrorKind::UnexpectedEof
+}
+
+fn reason_of(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("redb stopped with: {}", text.unwrap_or("no reason"))
+}

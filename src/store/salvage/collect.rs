@@ -1,0 +1,335 @@
+//! Finding rows.
+
+use std::fs::File;
+use std::path::Path;
+
+use redb::{Database, Key, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition};
+
+use super::Salvage;
+use super::pages::{self, Keys, PAGE_BYTES};
+use crate::limits::BACKUP_COMMIT_BYTES;
+use crate::store::codec::{self, Row};
+use crate::store::progress::Counter;
+use crate::store::rows::{
+    GapRow, KindRow, ObjectRow, OwnerRow, PodRow, RunRow, WatchRow, WriterRow,
+};
+use crate::store::tables::{
+    ALIVE, ALIVE_PODS, EPOCHS, SIBLINGS, SealedKey, TableVisitor, WriteTables, each_table,
+};
+use crate::store::{StoreError, WRITER, check, meta};
+
+/// Copies every row that checks out into the tables of `to`.
+pub(super) fn collect(
+    broken: &Path,
+    to: &Database,
+    counter: &mut Counter<'_>,
+    salvage: &mut Salvage,
+) -> Result<(), StoreError> {
+    counter.begin("reading tables", 0)?;
+    // Nested, so that what was stopped is not taken for damage.
+    let tables = check::guarded(broken, || {
+        let database = check::open_unchecked(broken)?;
+        let txn = database.begin_read()?;
+        Ok(each_table(&mut FromTables {
+            broken,
+            from: &txn,
+            to,
+            counter,
+            salvage,
+        }))
+    });
+    match tables {
+        Ok(copied) => copied?,
+        Err(error) => salvage
+            .notes
+            .push(format!("the tables cannot be read as such: {error}")),
+    }
+    from_pages(broken, to, counter)
+}
+
+/// What is made anew instead of being saved.
+fn is_derived(table: &str) -> bool {
+    use redb::TableHandle;
+    [
+        ALIVE.name(),
+        ALIVE_PODS.name(),
+        EPOCHS.name(),
+        SIBLINGS.name(),
+    ]
+    .contains(&table)
+}
+
+/// Rows as redb finds them: from the beginning up to the first damage, and from the end down to the last.
+struct FromTables<'a, 'b> {
+    broken: &'a Path,
+    from: &'a ReadTransaction,
+    to: &'a Database,
+    counter: &'a mut Counter<'b>,
+    salvage: &'a mut Salvage,
+}
+
+impl TableVisitor for FromTables<'_, '_> {
+    fn table<K>(
+        &mut self,
+        name: &'static str,
+        definition: TableDefinition<'static, K, &'static [u8]>,
+    ) -> Result<(), StoreError>
+    where
+        K: Key + 'static,
+        for<'k> K::SelfType<'k>: SealedKey,
+    {
+        if is_derived(name) {
+            return Ok(());
+        }
+        for backwards in [false, true] {
+            let mut store = Storing::begin(self.to);
+            // Kept outside: whatever was read before the damage is saved.
+            let mut stopped = Ok(());
+            let read = check::guarded(self.broken, || {
+                let table = self.from.open_table(definition)?;
+                let mut rows = table.iter()?;
+                while let Some(row) = if backwards {
+                    rows.next_back()
+                } else {
+                    rows.next()
+                } {
+                    let (key, value) = row?;
+                    let seal = key.value().seal_bytes().into_owned();
+                    if codec::check(name, &seal, value.value()).is_ok() {
+                        stopped = store
+                            .row(name, &seal, value.value())
+                            .and_then(|()| self.counter.row());
+                        if stopped.is_err() {
+                            break;
+                        }
+                    }
+                }
+                Ok(())
+            });
+            stopped?;
+            store.commit()?;
+            match read {
+                Ok(()) => break,
+                Err(error) if !backwards => self
+                    .salvage
+                    .notes
+                    .push(format!("{name} cannot be read from end to end: {error}")),
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Rows in every page of the file that looks like a leaf.
+fn from_pages(broken: &Path, to: &Database, counter: &mut Counter<'_>) -> Result<(), StoreError> {
+    let failed = || StoreError::io(broken, "cannot be read");
+    let file = File::open(broken).map_err(failed())?;
+    let length = file.metadata().map_err(failed())?.len();
+    counter.begin("reading pages", length / PAGE_BYTES as u64)?;
+    let mut store = Storing::begin(to);
+    let mut page = Vec::new();
+    let mut offset = 0;
+    while offset < length {
+        if pages::read(&file, offset, &mut page)
+            .map_err(failed())?
+            .is_some()
+        {
+            for (shape, tables) in shapes() {
+                for (key, value) in pages::entries(&page, shape) {
+                    // Integers are stored little-endian, and sealed big-endian.
+                    let mut seal = key.to_vec();
+                    if shape == Keys::Fixed(8) {
+                        seal.reverse();
+                    }
+                    for table in tables {
+                        if !meta::is_bare(&seal) && codec::check(table, &seal, value).is_ok() {
+                            store.row(table, &seal, value)?;
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        counter.row()?;
+        offset += PAGE_BYTES as u64;
+    }
+    store.commit()
+}
+
+/// The tables by the shape of their keys.
+fn shapes() -> [(Keys, &'static [&'static str]); 4] {
+    [
+        (Keys::Fixed(16), &["event_to_headers"]),
+        (Keys::Fixed(24), &["object_and_event_to_versions"]),
+        (
+            Keys::Fixed(8),
+            &[
+                "base_to_body",
+                "dictionary_to_bytes",
+                "id_to_incarnation",
+                "run_to_row",
+                "gap_to_row",
+                "kind_id_to_kind",
+            ],
+        ),
+        (
+            Keys::Variable,
+            &[
+                "object_to_row",
+                "uid_to_owner",
+                "uid_to_wanted_owner",
+                "uid_to_pod",
+                "kind_to_watch",
+                "meta",
+            ],
+        ),
+    ]
+}
+
+/// Writes rows into the new store, in transactions of bounded size.
+struct Storing<'a> {
+    to: &'a Database,
+    /// Waiting to be written: table, key as sealed, value.
+    rows: Vec<(&'static str, Vec<u8>, Vec<u8>)>,
+    bytes: usize,
+}
+
+impl<'a> Storing<'a> {
+    fn begin(to: &'a Database) -> Self {
+        Self {
+            to,
+            rows: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    fn row(&mut self, table: &'static str, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        self.bytes += key.len() + value.len();
+        self.rows.push((table, key.to_vec(), value.to_vec()));
+        if self.bytes >= BACKUP_COMMIT_BYTES / 4 {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn commit(mut self) -> Result<(), StoreError> {
+        self.flush()
+    }
+
+    fn flush(&mut self) -> Result<(), StoreError> {
+        let txn = self.to.begin_write()?;
+        {
+            let mut tables = WriteTables::open(&txn)?;
+            for (table, key, value) in self.rows.drain(..) {
+                put(&mut tables, table, &key, &value)?;
+            }
+        }
+        txn.commit()?;
+        self.bytes = 0;
+        Ok(())
+    }
+}
+
+/// Whether a row is newer than the one that was found before: pages of earlier commits hold earlier rows.
+fn is_newer(table: &str, key: &[u8], new: &[u8], old: &[u8]) -> bool {
+    fn by<R: Row, O: Ord>(key: &[u8], new: &[u8], old: &[u8], of: impl Fn(&R) -> O) -> bool {
+        match (codec::decode::<R>(key, new), codec::decode::<R>(key, old)) {
+            (Ok(new), Ok(old)) => of(&new) > of(&old),
+            (Ok(_), Err(_)) => true,
+            _ => false,
+        }
+    }
+    match table {
+        // Rows that are added to.
+        "event_to_headers" | "object_and_event_to_versions" => new.len() > old.len(),
+        "object_to_row" => by(key, new, old, |row: &ObjectRow| row.last_seq),
+        "uid_to_owner" => by(key, new, old, |row: &OwnerRow| {
+            (row.object, row.owners.len())
+        }),
+        "uid_to_pod" => by(key, new, old, |row: &PodRow| {
+            (row.gone, row.end_us, row.containers_end_us, row.start_us)
+        }),
+        "run_to_row" => by(key, new, old, |row: &RunRow| (row.closed, row.last_us)),
+        "gap_to_row" => by(key, new, old, |row: &GapRow| row.end_us),
+        "kind_to_watch" => by(key, new, old, |row: &WatchRow| row.contact_us),
+        "kind_id_to_kind" => by(key, new, old, |row: &KindRow| {
+            (row.applies + row.deletes, row.dictionary)
+        }),
+        "meta" if key == WRITER.as_bytes() => {
+            by(key, new, old, |row: &WriterRow| (row.last_seq, row.last_us))
+        }
+        // Written once.
+        _ => false,
+    }
+}
+
+/// Stores a row unless a newer one is there. `key` is the key as it is sealed.
+fn put(
+    tables: &mut WriteTables<'_>,
+    table: &'static str,
+    key: &[u8],
+    value: &[u8],
+) -> Result<(), StoreError> {
+    fn into<K>(
+        target: &mut redb::Table<'_, K, &'static [u8]>,
+        name: &str,
+        seal: &[u8],
+        key: K::SelfType<'_>,
+        value: &[u8],
+    ) -> Result<(), StoreError>
+    where
+        K: Key + 'static,
+        for<'k> K::SelfType<'k>: Clone,
+    {
+        let keep = target
+            .get(key.clone())?
+            .is_some_and(|old| !is_newer(name, seal, value, old.value()));
+        if !keep {
+            target.insert(key, value)?;
+        }
+        Ok(())
+    }
+    let number = || key.try_into().ok().map(u64::from_be_bytes);
+    let text = || std::str::from_utf8(key).ok();
+    macro_rules! number {
+        ($target:expr) => {
+            match number() {
+                Some(number) => into(&mut $target, table, key, number, value),
+                None => Ok(()),
+            }
+        };
+    }
+    macro_rules! text {
+        ($target:expr) => {
+            match text() {
+                Some(text) => into(&mut $target, table, key, text, value),
+                None => Ok(()),
+            }
+        };
+    }
+    match table {
+        "event_to_headers" => match key.try_into() {
+            Ok(bytes) => into(&mut tables.events, table, key, bytes, value),
+            Err(_) => Ok(()),
+        },
+        "object_and_event_to_versions" => match key.try_into() {
+            Ok(bytes) => into(&mut tables.versions, table, key, bytes, value),
+            Err(_) => Ok(()),
+        },
+        "base_to_body" => number!(tables.bases),
+        "dictionary_to_bytes" => number!(tables.dictionaries),
+        "id_to_incarnation" => number!(tables.incarnations),
+        "run_to_row" => number!(tables.runs),
+        "gap_to_row" => number!(tables.gaps),
+        "kind_id_to_kind" => number!(tables.kinds),
+        "object_to_row" => into(&mut tables.objects, table, key, key, value),
+        "uid_to_owner" => into(&mut tables.owners, table, key, key, value),
+        "uid_to_pod" => into(&mut tables.pods, table, key, key, value),
+        "uid_to_wanted_owner" => text!(tables.wanted),
+        "kind_to_watch" => text!(tables.watches),
+        // The new store has its own schema version and application.
+        "meta" if meta::is_kept_by_salvage(key) => text!(tables.meta),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,535 @@
+//! Making a store of the rows that were found.
+
+use std::collections::BTreeMap;
+
+use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
+
+use super::{Lost, Salvage};
+use crate::limits::{SALVAGE_LOST_MAX, SALVAGE_ROWS_PER_COMMIT};
+use crate::model::{EventKey, Gvk, ObjectKey, Timestamp, Uid};
+use crate::store::body::compress::Decompressor;
+use crate::store::headers::{Header, HeaderLog};
+use crate::store::lookup::{FIRST, Lookup};
+use crate::store::progress::Counter;
+use crate::store::rows::{
+    CHANGE_HASH_BYTES, EpochRow, IncarnationRow, KindRow, ObjectRow, PodRow, WatchRow, WriterRow,
+    identity_kind,
+};
+use crate::store::tables::{ReadTables, WriteTables, get, put, row};
+use crate::store::versions::group::{Group, Keyframe, Version};
+use crate::store::versions::{self, base};
+use crate::store::{StoreError, WRITER, headers, keys};
+
+/// The headers under way, in the order of events: event -> object, deleted, body length. Removed in the end.
+const STAGED: TableDefinition<'static, &'static [u8; 16], (u64, bool, u32)> =
+    TableDefinition::new("salvage_event_to_header");
+
+/// After every event.
+const LAST: EventKey = EventKey {
+    at: Timestamp::MAX,
+    seq: u64::MAX,
+};
+
+pub(super) fn rebuild(
+    database: &Database,
+    counter: &mut Counter<'_>,
+    salvage: &mut Salvage,
+) -> Result<(), StoreError> {
+    let mut state = Rebuild {
+        database,
+        counter,
+        salvage,
+        kinds: BTreeMap::new(),
+        writer: WriterRow::default(),
+    };
+    state.load()?;
+    let uses = state.versions()?;
+    state.bases(&uses)?;
+    state.events()?;
+    state.objects()?;
+    state.pods()?;
+    state.finish()
+}
+
+struct Rebuild<'a, 'b> {
+    database: &'a Database,
+    counter: &'a mut Counter<'b>,
+    salvage: &'a mut Salvage,
+    kinds: BTreeMap<u64, KindRow>,
+    writer: WriterRow,
+}
+
+impl Rebuild<'_, '_> {
+    fn read(&self) -> Result<ReadTables, StoreError> {
+        ReadTables::open(&self.database.begin_read()?)
+    }
+
+    /// Does something to all tables in one transaction.
+    fn write<T>(
+        &self,
+        work: impl FnOnce(&mut WriteTables<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let txn = self.database.begin_write()?;
+        let result = work(&mut WriteTables::open(&txn)?)?;
+        txn.commit()?;
+        Ok(result)
+    }
+
+    fn load(&mut self) -> Result<(), StoreError> {
+        let tables = self.read()?;
+        self.writer = tables.writer_row()?;
+        for entry in tables.kinds.iter()? {
+            let (number, value) = entry?;
+            let mut kind: KindRow = row::<u64, _>(number.value(), value.value())?;
+            (kind.applies, kind.deletes, kind.body_bytes, kind.live) = (0, 0, 0, 0);
+            // A new one is trained where it is missing.
+            if kind.dictionary != 0 && tables.dictionaries.get(kind.dictionary)?.is_none() {
+                self.salvage.notes.push(format!(
+                    "the dictionary of {} is lost, and with it every version that was compressed with it",
+                    kind.gvk()
+                ));
+                kind.dictionary = 0;
+            }
+            self.kinds.insert(number.value(), kind);
+        }
+        Ok(())
+    }
+
+    /// Keeps the groups that can be read as a whole and whose object is known. Stages their headers. Returns how many
+    /// groups refer to each base.
+    fn versions(&mut self) -> Result<BTreeMap<u64, u64>, StoreError> {
+        let tables = self.read()?;
+        self.counter
+            .begin("checking versions", tables.versions.len()?)?;
+        let decompressor = Decompressor::default();
+        let mut uses = BTreeMap::<u64, u64>::new();
+        let (mut dropped, mut dropped_versions) = (Vec::new(), 0_u64);
+        let mut staged = Vec::new();
+        // The last event of the object's groups before: a page of an earlier commit may hold a group that later
+        // ones repeat.
+        let (mut object, mut last) = (0, FIRST);
+        for entry in tables.versions.iter()? {
+            let (key, value) = entry?;
+            self.counter.row()?;
+            let group = Group::open(key.value(), value.value())?;
+            if group.object != object {
+                (object, last) = (group.object, FIRST);
+            }
+            let read = self.group(&tables, &decompressor, &group, last);
+            match read? {
+                Ok((versions, base)) => {
+                    if let Some(version) = versions.last() {
+                        last = version.event;
+                    }
+                    if base != 0 {
+                        *uses.entry(base).or_default() += 1;
+                    }
+                    for version in versions {
+                        self.count(&version);
+                        staged.push((object, version));
+                    }
+                }
+                Err(versions) => {
+                    dropped.push(*key.value());
+                    dropped_versions += versions;
+                }
+            }
+            if staged.len() >= SALVAGE_ROWS_PER_COMMIT {
+                self.stage(&mut staged)?;
+            }
+        }
+        self.stage(&mut staged)?;
+        drop(tables);
+        if !dropped.is_empty() {
+            self.salvage.notes.push(format!(
+                "{dropped_versions} versions in {} groups were found, but not the object or the base that they belong to",
+                dropped.len()
+            ));
+        }
+        self.write(|tables| {
+            for key in &dropped {
+                tables.versions.remove(key)?;
+            }
+            Ok(())
+        })?;
+        Ok(uses)
+    }
+
+    /// The versions of a group and its base (0: none); or how many versions are lost with it.
+    #[allow(clippy::type_complexity)]
+    fn group(
+        &mut self,
+        tables: &ReadTables,
+        decompressor: &Decompressor,
+        group: &Group<'_>,
+        last: EventKey,
+    ) -> Result<Result<(Vec<Version>, u64), u64>, StoreError> {
+        let (mut versions, mut base) = (Vec::new(), None);
+        let mut whole = true;
+        for entry in group.entries() {
+            let Ok((version, bytes)) = entry else {
+                whole = false;
+                break;
+            };
+            if base.is_none() && !version.deleted {
+                base = Keyframe::read(bytes).map(|keyframe| keyframe.base().unwrap_or(0));
+            }
+            versions.push(version);
+        }
+        let lost = versions.len() as u64;
+        let first = versions.first().copied();
+        // What comes before the first version is lost: a deletion alone tells of nothing.
+        let begins =
+            first.is_some_and(|first| first.event > last && !(last == FIRST && first.deleted));
+        if !whole || !begins || tables.incarnation(group.object)?.is_none() {
+            return Ok(Err(lost));
+        }
+        let mut name = None;
+        let bodies = versions::bodies(tables, decompressor, group, |_, body| {
+            if name.is_none() {
+                name = Some(body.to_vec());
+            }
+            Ok(true)
+        });
+        match bodies {
+            Ok(()) => {}
+            Err(StoreError::Damaged { .. }) => return Ok(Err(lost)),
+            Err(error) => return Err(error),
+        }
+        for version in &versions {
+            if !self.kinds.contains_key(&version.kind)
+                && !self.remake_kind(version.kind, name.as_deref())
+            {
+                return Ok(Err(lost));
+            }
+        }
+        Ok(Ok((versions, base.unwrap_or(0))))
+    }
+
+    /// A kind whose row is lost, from an object of it.
+    fn remake_kind(&mut self, number: u64, body: Option<&[u8]>) -> bool {
+        let object: Option<serde_json::Value> =
+            body.and_then(|body| rmp_serde::from_slice(body).ok());
+        let text = |name: &str| object.as_ref()?.get(name)?.as_str().map(str::to_owned);
+        let (Some(api_version), Some(kind)) = (text("apiVersion"), text("kind")) else {
+            return false;
+        };
+        let Gvk {
+            group,
+            version,
+            kind,
+        } = Gvk::from_api_version(&api_version, &kind);
+        self.kinds.insert(
+            number,
+            KindRow {
+                group,
+                version,
+                kind,
+                applies: 0,
+                deletes: 0,
+                body_bytes: 0,
+                live: 0,
+                dictionary: 0,
+            },
+        );
+        true
+    }
+
+    fn count(&mut self, version: &Version) {
+        if let Some(kind) = self.kinds.get_mut(&version.kind) {
+            if version.deleted {
+                kind.deletes += 1;
+            } else {
+                kind.applies += 1;
+                kind.body_bytes += u64::from(version.body_len);
+            }
+        }
+    }
+
+    fn stage(&self, staged: &mut Vec<(u64, Version)>) -> Result<(), StoreError> {
+        let txn = self.database.begin_write()?;
+        {
+            let mut table = txn.open_table(STAGED)?;
+            for (object, version) in staged.drain(..) {
+                table.insert(
+                    &keys::event(version.event),
+                    (object, version.deleted, version.body_len),
+                )?;
+            }
+        }
+        Ok(txn.commit()?)
+    }
+
+    /// Removes bases that nothing refers to any more, and counts the uses of the others anew.
+    fn bases(&mut self, uses: &BTreeMap<u64, u64>) -> Result<(), StoreError> {
+        let tables = self.read()?;
+        let mut numbers = Vec::new();
+        for entry in tables.bases.iter()? {
+            numbers.push(entry?.0.value());
+        }
+        let last_dictionary = match tables.dictionaries.last()? {
+            Some((number, _)) => number.value(),
+            None => 0,
+        };
+        drop(tables);
+        self.writer.last_base = numbers
+            .last()
+            .copied()
+            .unwrap_or(0)
+            .max(self.writer.last_base);
+        self.writer.last_dictionary = last_dictionary.max(self.writer.last_dictionary);
+        self.write(|tables| {
+            for number in numbers {
+                base::set_uses(tables, number, uses.get(&number).copied().unwrap_or(0))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Writes all headers anew, in their order, with what is left of the old ones, and finds what is missing.
+    fn events(&mut self) -> Result<(), StoreError> {
+        let staged = self.database.begin_read()?.open_table(STAGED)?;
+        self.counter.begin("ordering changes", staged.len()?)?;
+        let old = self.read()?;
+        let txn = self.database.begin_write()?;
+        {
+            let mut tables = WriteTables::open(&txn)?;
+            tables.events.retain(|_, _| false)?;
+            let mut log = HeaderLog::default();
+            let horizon = self.writer.horizon_seq;
+            let (mut before, mut changes): (Option<EventKey>, u64) = (None, 0);
+            for entry in staged.iter()? {
+                let (key, value) = entry?;
+                self.counter.row()?;
+                let event = keys::event_of(key.value());
+                let (object, deleted, body_len) = value.value();
+                let known = old_header(&old, event, object)?;
+                let header = Header {
+                    deleted,
+                    object,
+                    body_len,
+                    since_us: known.and_then(|header| header.since_us),
+                    initial: known.is_some_and(|header| header.initial),
+                };
+                log.append(&mut tables, event, &header)?;
+                self.missing(before, Some(event), horizon);
+                changes += 1;
+                before = Some(event);
+            }
+            log.flush(&mut tables)?;
+            let end = before.map_or(0, |before| before.seq);
+            if self.writer.last_seq > end {
+                self.missing(before, None, horizon);
+            }
+            self.writer.last_seq = self.writer.last_seq.max(end);
+            self.writer.changes = changes;
+            self.salvage.changes = changes;
+            if let Some(before) = before {
+                self.writer.last_us = self.writer.last_us.max(before.at.as_micros());
+            }
+        }
+        txn.delete_table(STAGED)?;
+        Ok(txn.commit()?)
+    }
+
+    /// Reports the sequence numbers between two changes that follow each other in the new store.
+    fn missing(&mut self, before: Option<EventKey>, next: Option<EventKey>, horizon: u64) {
+        // What retention dropped is not lost.
+        let first_seq = before.map_or(1, |before| before.seq + 1).max(horizon + 1);
+        let last_seq = next.map_or(self.writer.last_seq, |next| next.seq.saturating_sub(1));
+        if first_seq > last_seq {
+            return;
+        }
+        self.salvage.changes_lost += last_seq - first_seq + 1;
+        if self.salvage.lost.len() < SALVAGE_LOST_MAX {
+            self.salvage.lost.push(Lost {
+                first_seq,
+                last_seq,
+                after: before.map(|before| before.at),
+                before: next.map(|next| next.at),
+            });
+        } else {
+            self.salvage.lost_left_out += 1;
+        }
+    }
+
+    /// One row for each incarnation that has versions, as its last version says; one epoch that lists them all.
+    fn objects(&mut self) -> Result<(), StoreError> {
+        let tables = self.read()?;
+        self.counter
+            .begin("making objects", tables.incarnations.len()?)?;
+        let mut gone = Vec::new();
+        let mut made: Vec<(u64, ObjectKey, ObjectRow)> = Vec::new();
+        let (mut objects, mut last_object) = (0, 0);
+        // Rows that were found under no known incarnation go with all others.
+        self.write(|tables| Ok(tables.objects.retain(|_, _| false)?))?;
+        for entry in tables.incarnations.iter()? {
+            let (id, value) = entry?;
+            self.counter.row()?;
+            let id = id.value();
+            last_object = last_object.max(id);
+            let incarnation: IncarnationRow = row::<u64, _>(id, value.value())?;
+            let Some(last) = tables.version_before(id, LAST)? else {
+                gone.push(id);
+                continue;
+            };
+            let key = incarnation.key();
+            let old = tables.object(&key, id)?;
+            let hash = old
+                .filter(|old| old.last_seq == last.event.seq)
+                .and_then(|old| old.change_hash);
+            if !last.deleted
+                && let Some(kind) = self.kinds.get_mut(&last.kind)
+            {
+                kind.live += 1;
+            }
+            let object = ObjectRow {
+                uid: incarnation.uid.clone(),
+                live: !last.deleted,
+                last_us: last.event.at.as_micros(),
+                last_seq: last.event.seq,
+                // A hash that nothing has: the object is recorded again when it is seen.
+                change_hash: (!last.deleted).then(|| hash.unwrap_or([0; CHANGE_HASH_BYTES])),
+                kind: last.kind,
+            };
+            objects += 1;
+            made.push((id, key, object));
+            if made.len() >= SALVAGE_ROWS_PER_COMMIT {
+                self.store_objects(&mut made)?;
+            }
+        }
+        self.store_objects(&mut made)?;
+        self.writer.last_object = self.writer.last_object.max(last_object);
+        self.writer.epoch = 0;
+        self.writer.epoch_rows = objects;
+        self.salvage.objects = objects;
+        self.write(|tables| {
+            for id in &gone {
+                tables.incarnations.remove(id)?;
+            }
+            let epoch = EpochRow {
+                start_us: i64::MIN,
+                start_seq: 0,
+            };
+            put(&mut tables.epochs, 0, &epoch)
+        })
+    }
+
+    fn store_objects(&self, made: &mut Vec<(u64, ObjectKey, ObjectRow)>) -> Result<(), StoreError> {
+        self.write(|tables| {
+            for (id, key, object) in made.drain(..) {
+                put(
+                    &mut tables.objects,
+                    keys::object(&key, id).as_slice(),
+                    &object,
+                )?;
+                // Every version has its kind, so the object's group and kind have their number.
+                let kind = identity_kind(&self.kinds, &key.group, &key.kind).unwrap_or_default();
+                let alive = keys::epoch_object(0, kind, id);
+                tables.alive.insert(alive.as_slice(), [].as_slice())?;
+            }
+            Ok(())
+        })
+    }
+
+    fn pods(&mut self) -> Result<(), StoreError> {
+        let tables = self.read()?;
+        self.counter.begin("listing pods", tables.pods.len()?)?;
+        let mut entries = Vec::new();
+        let mut pods = 0;
+        let store = |entries: &mut Vec<Vec<u8>>| {
+            self.write(|tables| {
+                for entry in entries.drain(..) {
+                    tables.alive_pods.insert(entry.as_slice(), [].as_slice())?;
+                }
+                Ok(())
+            })
+        };
+        for entry in tables.pods.iter()? {
+            let (bytes, value) = entry?;
+            let pod: PodRow = row::<&[u8], _>(bytes.value(), value.value())?;
+            let uid: Uid = keys::uid_of(bytes.value()).unwrap_or_default();
+            entries.push(keys::epoch_pod(0, &pod.namespace, &pod.name, &uid));
+            pods += 1;
+            if entries.len() >= SALVAGE_ROWS_PER_COMMIT {
+                store(&mut entries)?;
+            }
+        }
+        store(&mut entries)?;
+        self.writer.pods = pods;
+        self.writer.epoch_rows += pods;
+        self.writer.epoch_carried = self.writer.epoch_rows;
+        self.salvage.pods = pods;
+        Ok(())
+    }
+
+    /// The rows that are kept as numbers and as state.
+    fn finish(&mut self) -> Result<(), StoreError> {
+        let old = self.read()?;
+        let mut watches = Vec::new();
+        for entry in old.watches.iter()? {
+            let (name, value) = entry?;
+            let mut watch: WatchRow = row::<&str, _>(name.value(), value.value())?;
+            // What the cluster has now is found by a list: versions that were lost may come before this one.
+            watch.resource_version = None;
+            if let Some(gap) = watch.gap
+                && old.gaps.get(gap)?.is_none()
+            {
+                watch.gap = None;
+            }
+            watches.push((name.value().to_owned(), watch));
+        }
+        let mut wanted = Vec::new();
+        for entry in old.wanted.iter()? {
+            let (uid, _) = entry?;
+            // A page of an earlier commit told that it was wanted.
+            if old.owner(&Uid(uid.value().to_owned()))?.is_some() {
+                wanted.push(uid.value().to_owned());
+            }
+        }
+        self.writer.run = match old.runs.last()? {
+            Some((number, _)) => number.value(),
+            None => self.writer.run,
+        };
+        if let Some((number, _)) = old.gaps.last()? {
+            self.writer.last_gap = self.writer.last_gap.max(number.value());
+        }
+        let first = headers::range(&old, FIRST, LAST)?.next().transpose()?;
+        if let Some((event, _)) = first
+            && get::<_, WriterRow>(&old.meta, WRITER)?.is_none()
+        {
+            self.writer.first_us = event.at.as_micros();
+            self.salvage.notes.push(
+                "the row of the writer was lost: what came after the last change is not known"
+                    .to_owned(),
+            );
+        }
+        drop(old);
+        let (writer, kinds) = (self.writer, &self.kinds);
+        self.write(|tables| {
+            for (name, watch) in &watches {
+                put(&mut tables.watches, name.as_str(), watch)?;
+            }
+            for uid in &wanted {
+                tables.wanted.remove(uid.as_str())?;
+            }
+            for (number, kind) in kinds {
+                put(&mut tables.kinds, *number, kind)?;
+            }
+            put(&mut tables.meta, WRITER, &writer)
+        })
+    }
+}
+
+/// The header of a change, where it was saved.
+fn old_header(
+    tables: &ReadTables,
+    event: EventKey,
+    object: u64,
+) -> Result<Option<Header>, StoreError> {
+    match tables.header(event) {
+        Ok(header) => Ok((header.object == object).then_some(header)),
+        Err(StoreError::Damaged { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

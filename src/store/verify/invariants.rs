@@ -1,0 +1,381 @@
+//! What the tables promise each other. A row that cannot be decoded is a finding of its own.
+
+use std::collections::BTreeMap;
+
+use redb::{ReadableTable, ReadableTableMetadata};
+
+use super::findings::Findings;
+use crate::model::{EventKey, Timestamp, Uid};
+use crate::store::body::compress::Decompressor;
+use crate::store::codec::{Row, hex};
+use crate::store::lookup::{FIRST, Lookup};
+use crate::store::progress::Counter;
+use crate::store::rows::{
+    IncarnationRow, KindRow, ObjectRow, PodRow, SiblingRow, WriterRow, identity_kind,
+};
+use crate::store::tables::{ReadTables, SealedKey, row};
+use crate::store::versions::group::{Group, Keyframe};
+use crate::store::versions::{self, base};
+use crate::store::{Snapshot, StoreError, headers, keys};
+
+/// After every event.
+const LAST: EventKey = EventKey {
+    at: Timestamp::MAX,
+    seq: u64::MAX,
+};
+
+pub(super) fn check(
+    snapshot: &Snapshot,
+    counter: &mut Counter<'_>,
+    findings: &mut Findings,
+) -> Result<(), StoreError> {
+    let tables = snapshot.tables();
+    let total = snapshot.writer().changes
+        + tables.versions.len()?
+        + tables.bases.len()?
+        + tables.siblings.len()?
+        + tables.objects.len()?
+        + tables.incarnations.len()?
+        + tables.alive.len()?
+        + tables.alive_pods.len()?
+        + tables.pods.len()?;
+    counter.begin("checking what tables promise each other", total)?;
+    let mut checking = Checking {
+        tables,
+        writer: *snapshot.writer(),
+        snapshot,
+        counter,
+        findings,
+    };
+    let events = checking.events()?;
+    checking.versions(events)?;
+    checking.objects()?;
+    checking.incarnations()?;
+    checking.alive()?;
+    checking.pods()
+}
+
+struct Checking<'a, 'b> {
+    tables: &'a ReadTables,
+    writer: WriterRow,
+    snapshot: &'a Snapshot,
+    counter: &'a mut Counter<'b>,
+    findings: &'a mut Findings,
+}
+
+impl Checking<'_, '_> {
+    /// The row of an entry, if it can be read.
+    fn row<'k, K, R: Row>(
+        &mut self,
+        key: K::SelfType<'k>,
+        value: &[u8],
+    ) -> Result<Option<R>, StoreError>
+    where
+        K: redb::Key + 'static,
+        K::SelfType<'k>: SealedKey,
+    {
+        self.counter.row()?;
+        self.findings.keep(row::<K, R>(key, value))
+    }
+
+    /// Every header has its object and its version. Returns how many there are.
+    fn events(&mut self) -> Result<u64, StoreError> {
+        let tables = self.tables;
+        let (mut events, mut last_seq) = (0, 0);
+        for entry in headers::range(tables, FIRST, LAST)? {
+            let Some((event, header)) = self.findings.keep(entry)? else {
+                // A chunk that cannot be read hides what it holds; the next one is found by its key.
+                break;
+            };
+            events += 1;
+            self.counter.row()?;
+            let name = hex(&keys::event(event));
+            if event.seq <= last_seq {
+                let what = format!("sequence number {} after {last_seq}", event.seq);
+                self.findings.add(headers::TABLE, &name, what);
+            }
+            last_seq = event.seq;
+            if tables.incarnations.get(header.object)?.is_none() {
+                let what = format!("there is no object {}", header.object);
+                self.findings.add(headers::TABLE, &name, what);
+            }
+            let version = self.findings.keep(tables.version(header.object, event))?;
+            if version.is_some_and(|version| {
+                (version.deleted, version.body_len) != (header.deleted, header.body_len)
+            }) {
+                let what = format!("the version of object {} says otherwise", header.object);
+                self.findings.add(headers::TABLE, &name, what);
+            }
+        }
+        if events != self.writer.changes {
+            let what = format!(
+                "there are {events} changes, {} are counted",
+                self.writer.changes
+            );
+            self.findings.add("meta", &hex(b"writer"), what);
+        }
+        if last_seq > self.writer.last_seq {
+            let what = format!(
+                "there is change {last_seq}, but the last one given is {}",
+                self.writer.last_seq
+            );
+            self.findings.add("meta", &hex(b"writer"), what);
+        }
+        Ok(events)
+    }
+
+    /// Every body can be made from its keyframe, bases are counted, and no version is without a header.
+    fn versions(&mut self, events: u64) -> Result<(), StoreError> {
+        let tables = self.tables;
+        let decompressor = Decompressor::default();
+        let mut count = 0;
+        // Bounded by the number of bases, which are few: one for each owner of pods, and for each large object.
+        let mut uses = BTreeMap::<u64, u64>::new();
+        for entry in tables.versions.iter()? {
+            let (key, value) = entry?;
+            self.counter.row()?;
+            let name = hex(key.value());
+            let Some(group) = self
+                .findings
+                .keep(Group::open(key.value(), value.value()))?
+            else {
+                continue;
+            };
+            let mut base = None;
+            for entry in group.entries() {
+                let Some((version, bytes)) = self.findings.keep(entry)? else {
+                    break;
+                };
+                count += 1;
+                if !self.snapshot.kinds().contains_key(&version.kind) {
+                    let what = format!("there is no kind {}", version.kind);
+                    self.findings.add(versions::TABLE, &name, what);
+                }
+                if base.is_none() && !version.deleted {
+                    base = Some(match Keyframe::read(bytes) {
+                        Some(Keyframe::Delta { base, .. } | Keyframe::Base { base }) => base,
+                        _ => 0,
+                    });
+                }
+            }
+            let bodies = versions::bodies(tables, &decompressor, &group, |version, body| {
+                Ok(body.len() == version.body_len as usize)
+            });
+            self.findings.keep(bodies)?;
+            if let Some(base) = base.filter(|base| *base != 0) {
+                *uses.entry(base).or_default() += 1;
+            }
+        }
+        if count != events {
+            self.findings.add(
+                versions::TABLE,
+                "",
+                format!("there are {count} versions of {events} changes"),
+            );
+        }
+        for entry in tables.bases.iter()? {
+            let (number, value) = entry?;
+            self.counter.row()?;
+            let name = hex(&number.value().to_be_bytes());
+            let counted = self
+                .findings
+                .keep(base::uses(number.value(), value.value()))?;
+            let found = uses.get(&number.value()).copied().unwrap_or_default();
+            if counted.is_some_and(|counted| counted != found) {
+                let what = format!(
+                    "{found} groups refer to it, {} are counted",
+                    counted.unwrap_or_default()
+                );
+                self.findings.add(base::TABLE, &name, what);
+            }
+        }
+        for entry in tables.siblings.iter()? {
+            let (key, value) = entry?;
+            let sibling = self.row::<&[u8], SiblingRow>(key.value(), value.value())?;
+            if let Some(SiblingRow { base, .. }) = sibling
+                && base != 0
+                && tables.bases.get(base)?.is_none()
+            {
+                let what = format!("there is no base {base}");
+                self.findings
+                    .add(SiblingRow::TABLE, &hex(key.value()), what);
+            }
+        }
+        for kind in self.snapshot.kinds().values() {
+            if kind.dictionary != 0 {
+                self.findings
+                    .keep(base::dictionary(tables, kind.dictionary))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `object_to_row` agrees with the history of each object, with `id_to_incarnation` and with the epoch.
+    fn objects(&mut self) -> Result<(), StoreError> {
+        let tables = self.tables;
+        let mut live = BTreeMap::<u64, u64>::new();
+        for entry in tables.objects.iter()? {
+            let (bytes, value) = entry?;
+            let name = hex(bytes.value());
+            let parsed = self
+                .findings
+                .keep(keys::object_of(ObjectRow::TABLE, bytes.value()))?;
+            let found = self.row::<&[u8], ObjectRow>(bytes.value(), value.value())?;
+            let (Some((key, id)), Some(object)) = (parsed, found) else {
+                continue;
+            };
+            let incarnation = self.findings.keep(tables.incarnation(id))?.flatten();
+            if incarnation.is_none_or(|row| row.key() != key || row.uid != object.uid) {
+                let what = format!("id_to_incarnation says otherwise of object {id}");
+                self.findings.add(ObjectRow::TABLE, &name, what);
+            }
+            let last = self
+                .findings
+                .keep(tables.version_before(id, LAST))?
+                .flatten();
+            let told = (object.last_us, object.last_seq, !object.live);
+            if last.is_none_or(|last| {
+                (last.event.at.as_micros(), last.event.seq, last.deleted) != told
+            }) {
+                self.findings.add(
+                    ObjectRow::TABLE,
+                    &name,
+                    "it does not agree with the end of its history",
+                );
+            }
+            if object.live {
+                *live.entry(object.kind).or_default() += 1;
+                let listed = match identity_kind(self.snapshot.kinds(), &key.group, &key.kind) {
+                    Some(kind) => {
+                        let entry = keys::epoch_object(self.writer.epoch, kind, id);
+                        tables.alive.get(entry.as_slice())?.is_some()
+                    }
+                    None => false,
+                };
+                if !listed {
+                    let what =
+                        format!("it exists and is not listed in epoch {}", self.writer.epoch);
+                    self.findings.add(ObjectRow::TABLE, &name, what);
+                }
+            }
+        }
+        for (number, kind) in self.snapshot.kinds() {
+            let counted = live.get(number).copied().unwrap_or_default();
+            if kind.live != counted {
+                self.findings.add(
+                    KindRow::TABLE,
+                    &hex(&number.to_be_bytes()),
+                    format!(
+                        "{counted} objects of {} exist, {} are counted",
+                        kind.gvk(),
+                        kind.live
+                    ),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn incarnations(&mut self) -> Result<(), StoreError> {
+        const TABLE: &str = IncarnationRow::TABLE;
+        let tables = self.tables;
+        for entry in tables.incarnations.iter()? {
+            let (id, value) = entry?;
+            let id = id.value();
+            let name = hex(&id.to_be_bytes());
+            let Some(row) = self.row::<u64, IncarnationRow>(id, value.value())? else {
+                continue;
+            };
+            let key = row.key();
+            if tables
+                .objects
+                .get(keys::object(&key, id).as_slice())?
+                .is_none()
+            {
+                let what = format!("{key} has no row in object_to_row");
+                self.findings.add(TABLE, &name, what);
+            }
+            let first = self
+                .findings
+                .keep(tables.version_from(id, FIRST, LAST))?
+                .flatten();
+            if first.is_none_or(|version| version.deleted) {
+                let what = format!("the history of {key} has no beginning");
+                self.findings.add(TABLE, &name, what);
+            }
+            if id > self.writer.last_object {
+                let what = format!("the last object id given is {}", self.writer.last_object);
+                self.findings.add(TABLE, &name, what);
+            }
+        }
+        Ok(())
+    }
+
+    /// What epochs list exists.
+    fn alive(&mut self) -> Result<(), StoreError> {
+        const TABLE: &str = "epoch_and_object_to_unit";
+        const PODS: &str = "epoch_and_pod_to_unit";
+        let tables = self.tables;
+        for entry in tables.alive.iter()? {
+            let (bytes, _) = entry?;
+            self.counter.row()?;
+            let parsed = self
+                .findings
+                .keep(keys::epoch_object_of(TABLE, bytes.value()))?;
+            let Some(id) = parsed else { continue };
+            let object = self.findings.keep(tables.incarnation_object(id))?.flatten();
+            if object.is_none() {
+                let what = format!("there is no object {id}");
+                self.findings.add(TABLE, &hex(bytes.value()), what);
+            }
+        }
+        for entry in tables.alive_pods.iter()? {
+            let (bytes, _) = entry?;
+            self.counter.row()?;
+            let parsed = self
+                .findings
+                .keep(keys::epoch_pod_of(PODS, bytes.value()))?;
+            let Some(uid) = parsed else { continue };
+            if tables.pods.get(keys::uid(&uid).as_slice())?.is_none() {
+                let what = format!("there is no pod {uid}");
+                self.findings.add(PODS, &hex(bytes.value()), what);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lifecycles that have not ended are listed in the current epoch.
+    fn pods(&mut self) -> Result<(), StoreError> {
+        let tables = self.tables;
+        let mut pods = 0;
+        for entry in tables.pods.iter()? {
+            let (bytes, value) = entry?;
+            pods += 1;
+            let name = hex(bytes.value());
+            let Some(pod) = self.row::<&[u8], PodRow>(bytes.value(), value.value())? else {
+                continue;
+            };
+            let Some(uid) = keys::uid_of(bytes.value()) else {
+                self.findings.add(PodRow::TABLE, &name, "the key is no UID");
+                continue;
+            };
+            if pod.end_us.is_none() && !self.is_listed(&pod, &uid)? {
+                let what = format!(
+                    "{}/{} has not ended and is not listed in epoch {}",
+                    pod.namespace, pod.name, self.writer.epoch
+                );
+                self.findings.add(PodRow::TABLE, &name, what);
+            }
+        }
+        if pods != self.writer.pods {
+            let what = format!("there are {pods} pods, {} are counted", self.writer.pods);
+            self.findings.add("meta", &hex(b"writer"), what);
+        }
+        Ok(())
+    }
+
+    fn is_listed(&self, pod: &PodRow, uid: &Uid) -> Result<bool, StoreError> {
+        let entry = keys::epoch_pod(self.writer.epoch, &pod.namespace, &pod.name, uid);
+        Ok(self.tables.alive_pods.get(entry.as_slice())?.is_some())
+    }
+}
