@@ -151,6 +151,8 @@ async fn record(args: RecordArgs, config: TracerConfig) -> anyhow::Result<()> {
     let serving = tokio::spawn(server.run(store.reader(), report.clone(), stop.clone()));
     let grace = CopyGraceOptions {
         grace: args.copy_grace,
+        // The last of what the file may take is for what is recorded.
+        allocated_bytes_max: retention.size_bytes.map(|bytes| bytes - bytes / 16),
         ..CopyGraceOptions::default()
     };
     let outcome = watch_cluster(store, client, config, retention, clock, report, grace, stop).await;

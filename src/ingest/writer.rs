@@ -225,6 +225,17 @@ impl Writer {
         })
     }
 
+    /// The time of the first change that has not been dropped.
+    pub(super) fn next_change(&self) -> Result<Option<Timestamp>, StoreError> {
+        let tables = self.store.read_tables()?;
+        let end = EventKey {
+            at: Timestamp::MAX,
+            seq: 0,
+        };
+        let next = headers::range(&tables, self.state.row.horizon().event(), end)?.next();
+        Ok(next.transpose()?.map(|(event, _)| event.at))
+    }
+
     /// Changes in the record.
     pub fn changes(&self) -> u64 {
         self.state.row.changes

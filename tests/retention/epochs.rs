@@ -121,6 +121,10 @@ fn windows_behind_the_horizon_find_what_was_alive_in_every_epoch() {
                 assert_eq!(before.summary, after.summary);
             }
         }
+        drop(cut);
+        let verified = sk_tracedb::store::verify(&recorder.path(), &mut |_| true).unwrap();
+        assert!(verified.intact, "{:?}", verified.findings);
+        let cut = Reader::open(recorder.path()).unwrap();
         if n + 1 == targets.len() {
             assert_eq!(rows(&cut, "epoch_to_row"), 1);
             assert_eq!(rows(&cut, "run_to_row"), 1, "runs");

@@ -11,10 +11,10 @@ use sk_tracedb::model::{Gvk, Observation, OwnerFacts, Timestamp, Uid};
 use crate::support::*;
 
 const LIMIT_BYTES: u64 = 24 << 20;
-const TURNS: i64 = 270;
+const TURNS: i64 = 280;
 const MAPS: i64 = 64;
 const MAP_BYTES: usize = 12_000;
-const PODS: i64 = 120;
+const PODS: i64 = 60;
 /// Turns for which a map exists.
 const LIFE: i64 = 2;
 

@@ -260,5 +260,8 @@ proptest! {
         carry_out(cut.writer(), &Drop::Whole { per_mille: 1_000 });
         compare(&kept.reader(), &cut.reader());
         assert!(cut.info().changes <= kept.info().changes);
+        cut.crash();
+        let verified = sk_tracedb::store::verify(&cut.path(), &mut |_| true).unwrap();
+        assert!(verified.intact, "{:?}", verified.findings);
     }
 }

@@ -202,7 +202,9 @@ impl Retention {
     fn next_by_size(&self, writer: &Writer) -> Result<Horizon, StoreError> {
         let keep_us = SIZE_KEEPS_SECONDS_MIN * MICROS_PER_SECOND;
         let latest = writer.last_time().plus_micros(-keep_us);
-        let first = writer.first_time();
+        // Where nothing changed for long, the first change is the next that gives room.
+        let first = writer.next_change()?.filter(|next| *next < latest);
+        let first = first.unwrap_or(writer.first_time());
         let span = latest.as_micros().saturating_sub(first.as_micros());
         let stride = (span / SIZE_STRIDES).max(MICROS_PER_SECOND);
         let end = first.plus_micros(stride).min(latest);

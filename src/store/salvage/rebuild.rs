@@ -296,13 +296,17 @@ impl Rebuild<'_, '_> {
             let mut tables = WriteTables::open(&txn)?;
             tables.events.retain(|_, _| false)?;
             let mut log = HeaderLog::default();
-            let horizon = self.writer.horizon_seq;
+            let horizon = self.writer.horizon();
             let (mut before, mut changes): (Option<EventKey>, u64) = (None, 0);
             for entry in staged.iter()? {
                 let (key, value) = entry?;
                 self.counter.row()?;
                 let event = keys::event_of(key.value());
                 let (object, deleted, body_len) = value.value();
+                // Versions that stay before the horizon of retention have no headers.
+                if event < horizon.event() {
+                    continue;
+                }
                 let known = old_header(&old, event, object)?;
                 let header = Header {
                     deleted,
@@ -312,14 +316,17 @@ impl Rebuild<'_, '_> {
                     initial: known.is_some_and(|header| header.initial),
                 };
                 log.append(&mut tables, event, &header)?;
-                self.missing(before, Some(event), horizon);
+                // What retention dropped is not lost; how many changes that were, nothing tells.
+                if before.is_some() || horizon.is_none() {
+                    self.missing(before, Some(event));
+                }
                 changes += 1;
                 before = Some(event);
             }
             log.flush(&mut tables)?;
             let end = before.map_or(0, |before| before.seq);
-            if self.writer.last_seq > end {
-                self.missing(before, None, horizon);
+            if self.writer.last_seq > end && (before.is_some() || horizon.is_none()) {
+                self.missing(before, None);
             }
             self.writer.last_seq = self.writer.last_seq.max(end);
             self.writer.changes = changes;
@@ -333,9 +340,8 @@ impl Rebuild<'_, '_> {
     }
 
     /// Reports the sequence numbers between two changes that follow each other in the new store.
-    fn missing(&mut self, before: Option<EventKey>, next: Option<EventKey>, horizon: u64) {
-        // What retention dropped is not lost.
-        let first_seq = before.map_or(1, |before| before.seq + 1).max(horizon + 1);
+    fn missing(&mut self, before: Option<EventKey>, next: Option<EventKey>) {
+        let first_seq = before.map_or(1, |before| before.seq + 1);
         let last_seq = next.map_or(self.writer.last_seq, |next| next.seq.saturating_sub(1));
         if first_seq > last_seq {
             return;

@@ -254,6 +254,7 @@ impl Apply<'_, '_> {
         for (uid, pod) in chunk {
             if self.is_over(pass.horizon, &pod)? && !pass.is_marked(&uid)? {
                 self.tables.pods.remove(uid.as_slice())?;
+                self.state.row.pods = self.state.row.pods.saturating_sub(1);
                 rows += 1;
             }
         }
