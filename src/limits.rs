@@ -301,5 +301,7 @@ pub const DICTIONARY_BYTES: usize = 16 << 10;
 pub const DICTIONARY_KINDS_MAX: usize = 64;
 /// Dictionaries held ready at once, for each direction.
 pub const BODY_COMPRESSORS_MAX: usize = 64;
+/// Size on disk up to which a store is compacted when it is closed, bytes: about a second.
+pub const CLOSE_COMPACT_BYTES_MAX: u64 = 256 << 20;
 /// Rows that a migration writes in one transaction.
 pub const MIGRATION_BATCH_ROWS: usize = 4_096;

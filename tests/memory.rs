@@ -39,6 +39,19 @@ impl Write for Counted {
 const OBJECTS: i64 = 400;
 const PODS: i64 = 2_000;
 
+/// Text that no codec makes much shorter: the store has to be larger than the page cache.
+fn noise(n: i64) -> String {
+    let mut noise = [0; 500];
+    blake3::Hasher::new()
+        .update(&n.to_le_bytes())
+        .finalize_xof()
+        .fill(&mut noise);
+    noise
+        .iter()
+        .map(|byte| char::from(b'0' + byte % 64))
+        .collect()
+}
+
 /// A closed store with so many changes of always as many objects, and always as many pods.
 fn recorded(changes: i64) -> Recorder {
     let mut recorder = Recorder::listed(config(&[
@@ -47,7 +60,6 @@ fn recorded(changes: i64) -> Recorder {
     ]));
     let web = obj("apps/v1.Deployment", "ns/web", "web").spec(json!({}));
     recorder.see(s(101), web.applied());
-    let text = "x".repeat(500);
     let mut n = 0;
     while n < changes {
         let until = changes.min(n + 4_000);
@@ -58,7 +70,7 @@ fn recorded(changes: i64) -> Recorder {
                 &format!("ns/map-{name}"),
                 &format!("uid-{name}"),
             );
-            let map = map.field("data", json!({"n": n, "text": text}));
+            let map = map.field("data", json!({"n": n, "text": noise(n)}));
             let at = us(102_000_000 + n * 10_000);
             let run = pod(&format!("ns/pod-{n}"), &format!("pod-{n}"))
                 .owned_by(&web)

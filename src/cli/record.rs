@@ -155,20 +155,28 @@ async fn record(args: RecordArgs, config: TracerConfig) -> anyhow::Result<()> {
         allocated_bytes_max: retention.size_bytes.map(|bytes| bytes - bytes / 16),
         ..CopyGraceOptions::default()
     };
-    let outcome = watch_cluster(store, client, config, retention, clock, report, grace, stop).await;
+    let keeping = Keeping { retention, grace };
+    let outcome = watch_cluster(store, client, config, keeping, clock, report, stop).await;
     stop_sender.send_replace(true);
     serving.await.context("the HTTP server crashed")?;
     outcome
+}
+
+/// What is kept, and for how long.
+struct Keeping {
+    /// Of the record.
+    retention: RetentionPolicy,
+    /// Of the file's pages, for copies.
+    grace: CopyGraceOptions,
 }
 
 async fn watch_cluster(
     store: Store,
     client: Client,
     config: TracerConfig,
-    retention: RetentionPolicy,
+    keeping: Keeping,
     clock: Arc<dyn Clock>,
     report: Arc<Report>,
-    grace: CopyGraceOptions,
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let Some(cluster) = wait_for_cluster(&client, stop.clone()).await else {
@@ -180,12 +188,12 @@ async fn watch_cluster(
         client,
         cluster,
         config,
-        retention,
+        retention: keeping.retention,
         clock,
         report,
         stop: stop.clone(),
     });
-    let recorder = recorder.await?.with_copy_grace(grace);
+    let recorder = recorder.await?.with_copy_grace(keeping.grace);
     recorder.run(stop).await?;
     tracing::info!("everything is committed");
     Ok(())

@@ -14,8 +14,11 @@ use super::lookup::Lookup;
 use super::mark::{self, Origin, OwnFile};
 use super::place::{Handles, Place};
 use super::read_handle::ReadHandle;
-use super::{Pins, ReadTables, Reader, SCHEMA_VERSION, StoreError, check, create, meta, reader};
-use crate::limits::WRITER_CACHE_BYTES;
+use super::volume::allocated_bytes;
+use super::{
+    Pins, ReadTables, Reader, SCHEMA_VERSION, StoreError, check, create, meta, reader, tables,
+};
+use crate::limits::{CLOSE_COMPACT_BYTES_MAX, WRITER_CACHE_BYTES};
 use crate::migrations;
 
 /// How redb files begin.
@@ -267,17 +270,47 @@ impl Store {
         })
     }
 
-    /// Closes the file cleanly, which makes the next open instant. Readers live on.
+    /// Commits leave behind the pages that they replaced: many, compared with what a small file holds.
+    fn compact_small(&mut self) -> Result<(), StoreError> {
+        if !self.place.is_file() {
+            return Ok(());
+        }
+        let Ok(allocated) = allocated_bytes(&self.path) else {
+            return Ok(());
+        };
+        if allocated > CLOSE_COMPACT_BYTES_MAX {
+            return Ok(());
+        }
+        let used: u64 = tables::sizes(&self.database()?.begin_read()?)?
+            .iter()
+            .map(|table| table.stored_bytes + table.overhead_bytes)
+            .sum();
+        if allocated < used + (used / 4).max(CLOSE_FREE_BYTES_MIN) {
+            return Ok(());
+        }
+        match self.compact() {
+            // It is being read: it stays as it is.
+            Ok(_) | Err(StoreError::Refused(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Closes the file cleanly, which makes the next open instant. Readers live on. A file of up to
+    /// [`CLOSE_COMPACT_BYTES_MAX`] that holds much free room gives it back first, unless somebody is reading it.
     ///
     /// # Errors
     /// What redb says.
-    pub fn close(self) -> Result<(), StoreError> {
+    pub fn close(mut self) -> Result<(), StoreError> {
+        self.compact_small()?;
         match self.database {
             Some(database) => database.close(),
             None => Ok(()),
         }
     }
 }
+
+/// The least free room that a file gives back when it is closed, bytes.
+const CLOSE_FREE_BYTES_MIN: u64 = 1 << 20;
 
 /// Refuses what redb would not even call a database of its own, before redb opens it.
 pub(super) fn check_magic(path: &Path) -> Result<(), StoreError> {

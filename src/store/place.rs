@@ -49,6 +49,10 @@ where
 }
 
 impl Place {
+    pub(super) fn is_file(&self) -> bool {
+        matches!(self, Self::File)
+    }
+
     pub(super) fn write(&self, path: &Path, cache_bytes: usize) -> Result<Database, DatabaseError> {
         match self {
             Self::File => builder(cache_bytes).open(path),

@@ -80,8 +80,8 @@ impl Scratch {
         let txn = database.begin_read()?;
         let rows = txn.open_table(SCRATCH)?.range::<&[u8]>(..)?;
         Ok(Entries::File {
-            rows,
-            _database: database,
+            rows: Box::new(rows),
+            _database: Box::new(database),
         })
     }
 
@@ -134,8 +134,8 @@ pub(crate) enum Entries {
     Memory(std::collections::btree_map::IntoIter<Vec<u8>, Vec<u8>>),
     /// The temporary file, open as long as it is read.
     File {
-        rows: redb::Range<'static, &'static [u8], &'static [u8]>,
-        _database: Database,
+        rows: Box<redb::Range<'static, &'static [u8], &'static [u8]>>,
+        _database: Box<Database>,
     },
 }
 
