@@ -192,6 +192,8 @@ const _: () = assert!(STORAGE_PART_BYTES >= 5 << 20 && STORAGE_PARTS_UNDER_WAY_M
 /// Bytes of a trace that are encoded before they are written, while no snapshot of the store is held.
 pub const EXPORT_STAGE_BYTES: usize = 1 << 20;
 
+/// How often a file is opened again that was changed while it was checked.
+pub const OPEN_TRIES_MAX: u32 = 5;
 /// Rows between two reports of how far a copy or a check has come.
 pub const PROGRESS_ROWS: u64 = 4_096;
 /// Bytes of rows in one transaction of a backup.

@@ -12,6 +12,7 @@ use super::mark::Origin;
 use super::open::{check_magic, schema_of};
 use super::read_handle::ReadHandle;
 use super::{SCHEMA_VERSION, Snapshot, StoreError};
+use crate::limits::OPEN_TRIES_MAX;
 
 /// A handle for reading a store. Cheap to clone. It never changes the file.
 #[derive(Clone)]
@@ -169,6 +170,19 @@ pub(super) fn peek(path: &Path) -> Result<Peeked, StoreError> {
 }
 
 fn open_source(path: &Path) -> Result<(Source, u32), StoreError> {
+    for _ in 1..OPEN_TRIES_MAX {
+        let before = check::last_change(path)?;
+        let found = open_source_once(path);
+        // What was checked is what is there, unless a recorder began to write it meanwhile: then it is read beside it.
+        let beside = matches!(found, Ok((Source::ReadOnly(_), _)));
+        if beside || check::last_change(path)? == before {
+            return found;
+        }
+    }
+    open_source_once(path)
+}
+
+fn open_source_once(path: &Path) -> Result<(Source, u32), StoreError> {
     check::guarded(path, || match check::open_read_only(path)? {
         Found::BeingWritten(database) | Found::Closed(database, Origin::AsLeft) => {
             let schema = schema_of(&*database, path)?;
