@@ -79,4 +79,6 @@ pub mod fuzzing;
 pub mod limits;
 pub mod workload;
 
-pub use store::{OpenOptions, Reader, Snapshot, StorageFailure, Store, StoreError};
+pub use store::{
+    OpenOptions, Reader, Room, Snapshot, StorageFailure, Store, StoreError, allocated_bytes,
+};

@@ -44,6 +44,9 @@ pub const TRACE_EVENT_BYTES_MAX: usize = 4 << 20;
 pub const SCRATCH_BYTES_MAX: usize = 8 << 20;
 /// Longest life of one read transaction of an export's stream pass, milliseconds.
 pub const READ_TXN_MS_MAX: u64 = 2_000;
+/// How long an export of a file that another process writes keeps its first snapshot, seconds. It keeps the rows that the
+/// other's retention drops meanwhile; the file may grow by as much as is written in that time.
+pub const EXPORT_SNAPSHOT_SECONDS_MAX: u64 = 60;
 
 /// Items of one page of a list.
 pub const LIST_PAGE_ITEMS: u32 = 500;
@@ -66,6 +69,8 @@ pub const OWNER_LOOKUPS_BEFORE_LIST: usize = 64;
 pub const EPOCH_ROWS_MIN: u64 = 16_384;
 /// How many times the rows that an epoch began with it has to hold before a new one begins.
 pub const EPOCH_GROWTH: u64 = 3;
+/// UIDs of owners that are touched while unused ones are looked for, above which the search begins anew.
+pub const SWEEP_TOUCHED_MAX: usize = 65_536;
 /// Gaps listed in the summary of an export.
 pub const GAPS_REPORTED_MAX: usize = 1_000;
 
@@ -228,6 +233,56 @@ pub const COPY_GRACE_FREE_PERCENT_MIN: u64 = 2;
 pub const COPY_GRACE_GROWTH_MAX: u64 = 1;
 /// and this at least, bytes.
 pub const COPY_GRACE_GROWTH_BYTES_MIN: u64 = 2 << 30;
+
+/// Of what a store's file could grow to on its volume, how much it may take by default, percent.
+pub const VOLUME_SHARE_PERCENT_MAX: u32 = 80;
+/// Smallest size limit of a file, bytes: one batch and what commits need besides must fit.
+pub const RETENTION_SIZE_BYTES_MIN: u64 = 16 << 20;
+/// Room between a file that counts as full and its limit, bytes, at least and at most; else an eighth of the limit. It
+/// takes what one batch writes before anything is dropped for it.
+pub const SIZE_HEADROOM_BYTES_MIN: u64 = 4 << 20;
+/// See [`SIZE_HEADROOM_BYTES_MIN`].
+pub const SIZE_HEADROOM_BYTES_MAX: u64 = 1 << 30;
+/// What is kept whatever the size, seconds.
+pub const SIZE_KEEPS_SECONDS_MIN: i64 = 60;
+/// By size, the horizon moves at once by at most this part of what is kept, even where nothing changed.
+pub const SIZE_STRIDES: i64 = 16;
+/// Pieces that retention drops at once when the volume is full.
+pub const ROOM_PIECES_MAX: usize = 16;
+/// By age, the horizon moves in so many steps for the whole age ...
+pub const AGE_STEPS: i64 = 64;
+/// ... each of at most so many seconds.
+pub const AGE_STEP_SECONDS_MAX: i64 = 60;
+/// Time that retention works on one piece, milliseconds, its commit aside.
+pub const RETENTION_WORK_MS_MAX: u64 = 20;
+/// Time that one piece of retention may hold back a commit, milliseconds: pieces that take longer become smaller.
+pub const RETENTION_PIECE_MS_MAX: u64 = 40;
+/// Rows that one piece of retention reads or drops, at least.
+pub const RETENTION_ROWS_MIN: usize = 64;
+/// Rows that one piece of retention reads or drops, at most.
+pub const RETENTION_ROWS_MAX: usize = 4_096;
+/// Share of the writer's time that retention may take, percent.
+pub const RETENTION_SHARE_PERCENT: u32 = 20;
+/// The same while the file is about to reach its limit, percent.
+pub const RETENTION_SHARE_PERCENT_PRESSED: u32 = 80;
+/// How often a store is measured and cut until it fits into a size given by hand.
+pub const SIZE_ROUNDS_MAX: u32 = 16;
+/// Time whose unused share retention may take later, milliseconds.
+pub const SHARE_MEMORY_MS: i64 = 1_000;
+/// How often retention looks whether there is something to do, milliseconds.
+pub const RETENTION_IDLE_MS: u64 = 1_000;
+/// Unused lifecycles and owners are looked for when this part of all changes has been dropped since ...
+pub const SWEEP_PARTS: u64 = 16;
+/// ... and so many changes at least, or when the horizon has moved by this part of what is kept, and by so many seconds at
+/// least.
+pub const SWEEP_CHANGES_MIN: u64 = 4_096;
+/// See [`SWEEP_CHANGES_MIN`].
+pub const SWEEP_SECONDS_MIN: i64 = 60;
+
+const _: () = assert!(
+    RETENTION_WORK_MS_MAX < RETENTION_PIECE_MS_MAX && RETENTION_PIECE_MS_MAX <= BATCH_AGE_MS_MAX,
+    "retention must not hold back a commit for longer than a batch waits"
+);
 /// Payload of one chunk of headers, bytes: with key, seal and page header it fills a page of 4 KiB.
 pub const HEADER_CHUNK_BYTES: usize = 4_000;
 /// Versions of an object in one group; reading one decodes those before it in the group.

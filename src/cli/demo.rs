@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::Args;
 
-use super::export::{report, to_file};
+use super::export::{prepare, report, to_file};
 use super::info::print_store;
 use super::interrupt::Interrupt;
 use crate::export::{ExportFilters, ExportRequest};
@@ -80,7 +80,7 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<()> {
         window,
         filters: ExportFilters::default(),
     };
-    let summary = to_file(&reader, &request, &args.out, &interrupt)?;
+    let summary = to_file(prepare(&reader, &request, false)?, &args.out, &interrupt)?;
     println!("\n{}", args.out.display());
     std::io::stdout().flush()?;
     report(window, &summary);

@@ -10,7 +10,7 @@ use super::gaps;
 use super::interrupt::Interrupt;
 use super::window::WindowArgs;
 use crate::export::sink::FileSink;
-use crate::export::{ExportRequest, ExportSummary, export};
+use crate::export::{ExportError, ExportRequest, ExportSummary, PreparedExport};
 use crate::model::TimeRange;
 use crate::store::Reader;
 
@@ -28,6 +28,10 @@ pub(super) struct ExportArgs {
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
 
+    /// Where the window begins before what retention has kept, begin later instead of failing.
+    #[arg(long)]
+    clamp: bool,
+
     #[command(flatten)]
     filters: FilterArgs,
 }
@@ -39,27 +43,42 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<()> {
     let window = args.window.in_seconds(&reader.snapshot()?)?;
     let request = ExportRequest { window, filters };
     let interrupt = Interrupt::listen()?;
+    // Without a start, all that there is is meant.
+    let clamp = args.clamp || !args.window.has_start();
+    let prepared = prepare(&reader, &request, clamp)?;
     let summary = if args.output == Path::new("-") {
         let mut out = interrupt.guard(BufWriter::with_capacity(1 << 20, std::io::stdout().lock()));
-        let summary = export(&reader, &request, &mut out)?;
+        let summary = prepared.write(&mut out)?;
         out.flush()?;
         summary
     } else {
-        to_file(&reader, &request, &args.output, &interrupt)?
+        to_file(prepared, &args.output, &interrupt)?
     };
     report(window, &summary);
     Ok(())
 }
 
-/// Writes a trace file, whole or not at all.
-pub(super) fn to_file(
+/// Plans an export.
+pub(super) fn prepare(
     reader: &Reader,
     request: &ExportRequest,
+    clamp: bool,
+) -> Result<PreparedExport, ExportError> {
+    if clamp {
+        PreparedExport::prepare_clamped(reader, request)
+    } else {
+        PreparedExport::prepare(reader, request)
+    }
+}
+
+/// Writes a trace file, whole or not at all.
+pub(super) fn to_file(
+    prepared: PreparedExport,
     path: &Path,
     interrupt: &Interrupt,
 ) -> anyhow::Result<ExportSummary> {
     let mut out = interrupt.guard(FileSink::create(path)?);
-    let summary = export(reader, request, &mut out)?;
+    let summary = prepared.write_file(&mut out)?;
     interrupt.check()?;
     out.into_inner().commit()?;
     Ok(summary)
@@ -67,9 +86,10 @@ pub(super) fn to_file(
 
 /// Tells what was exported, and what its reader should know.
 pub(super) fn report(window: TimeRange, summary: &ExportSummary) {
+    let start = summary.clamped_to.unwrap_or(window.start);
     eprintln!(
         "exported {} to {}: {} objects at the start, {} applied, {} deleted, {} pod lifecycles, {} events",
-        window.start,
+        start,
         window.end,
         summary.start_objects,
         summary.applied,
@@ -77,6 +97,11 @@ pub(super) fn report(window: TimeRange, summary: &ExportSummary) {
         summary.lifecycles,
         summary.events
     );
+    if let Some(start) = summary.clamped_to {
+        eprintln!(
+            "warning: the window begins at {start}: what was recorded before has been dropped by retention"
+        );
+    }
     if let Some(start) = summary.record_starts {
         eprintln!("warning: the record begins at {start}; what existed before is unknown");
     }

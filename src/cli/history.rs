@@ -73,6 +73,12 @@ pub(super) fn run(args: &HistoryArgs) -> anyhow::Result<()> {
         Format::Table => print_table(&snapshot, &key, window, out)?,
         format => print_entries(&snapshot, &key, window, format, out)?,
     }
+    if !snapshot.horizon().allows(window.start) {
+        eprintln!(
+            "note: what was recorded before {} has been dropped by retention, except the versions that existed then",
+            snapshot.horizon()
+        );
+    }
     let of_kind = |gap: &Gap| {
         gap.kind
             .parse::<Gvk>()
@@ -192,7 +198,12 @@ fn each(
     window: TimeRange,
     mut print: impl FnMut(&HistoryEntry, Vec<Difference>, Option<&Value>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let before = snapshot.object_at(key, window.start.plus_micros(-1))?;
+    // Before the horizon, what a change was a change of is gone.
+    let before = if snapshot.horizon().allows(window.start) {
+        snapshot.object_at(key, window.start.plus_micros(-1))?
+    } else {
+        None
+    };
     let mut previous = before.map(|version| version.object()).transpose()?;
     for entry in snapshot.history(key, window)? {
         let entry = entry?;

@@ -66,6 +66,12 @@ fn print(out: &mut impl Write, Report { info, size }: &Report) -> anyhow::Result
     let time =
         |at: Option<crate::model::Timestamp>| at.map_or("none".to_owned(), |at| at.to_string());
     writeln!(out, "Record:   {} to {}", time(info.start), time(info.end))?;
+    if let Some(horizon) = info.horizon {
+        writeln!(
+            out,
+            "Horizon:  {horizon}; what was recorded before has been dropped by retention"
+        )?;
+    }
     writeln!(
         out,
         "Cluster:  {}",

@@ -5,11 +5,13 @@
 //! before the work was done (a recorder that is told to stop has done its work: 0).
 
 mod backup;
+mod compact;
 mod demo;
 mod exit;
 mod export;
 mod filters;
 mod gaps;
+mod gc;
 mod history;
 mod import;
 mod info;
@@ -19,6 +21,7 @@ mod migrate;
 mod output;
 mod progress;
 mod record;
+mod retention;
 mod salvage;
 mod state;
 mod table;
@@ -67,6 +70,10 @@ enum Command {
     Salvage(salvage::SalvageArgs),
     /// Bring a store to this release's schema version.
     Migrate(migrate::MigrateArgs),
+    /// Drop the oldest part of a record.
+    Gc(gc::GcArgs),
+    /// Give free room in a store's file back to the volume.
+    Compact(compact::CompactArgs),
     /// Record a synthetic cluster, restart in the middle, export, and show what was found. Needs no cluster.
     Demo(demo::DemoArgs),
 }
@@ -87,6 +94,8 @@ pub fn main() -> ExitCode {
         Some(Command::Verify(args)) => verify::run(&args),
         Some(Command::Salvage(args)) => salvage::run(&args),
         Some(Command::Migrate(args)) => migrate::run(&args),
+        Some(Command::Gc(args)) => gc::run(&args),
+        Some(Command::Compact(args)) => compact::run(&args),
         Some(Command::Demo(args)) => demo::run(&args),
     };
     exit::code(result)

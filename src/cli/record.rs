@@ -13,10 +13,12 @@ use url::Url;
 
 use super::exit::usage;
 use super::log;
+use super::retention::RetentionArgs;
 use crate::clock::{Clock, WallClock};
 use crate::config::TracerConfig;
+use crate::ingest::RetentionPolicy;
 use crate::limits::COPY_GRACE_SECONDS_MAX;
-use crate::recorder::{Recorder, Report, wait_for_cluster};
+use crate::recorder::{Recorder, RecorderStart, Report, wait_for_cluster};
 use crate::serve::{ServeOptions, Server};
 use crate::store::{CopyGraceOptions, Store};
 use crate::watch::{Client, WatchStatus, connect};
@@ -36,6 +38,9 @@ pub(super) struct RecordArgs {
         default_value = "trace.redb"
     )]
     db: PathBuf,
+
+    #[command(flatten)]
+    retention: RetentionArgs,
 
     /// Port of the HTTP server; 0: any that is free.
     #[arg(long, value_name = "PORT", default_value_t = 7777)]
@@ -135,6 +140,7 @@ async fn record(args: RecordArgs, config: TracerConfig) -> anyhow::Result<()> {
 
     // What can be wrong with the arguments is found before anything happens.
     let server = Server::bind(serve_options(&args)?).await?;
+    let retention = args.retention.policy(&args.db)?;
     let client = connect().await?;
     let store = Store::open(&args.db)?;
     tracing::info!(db = %args.db.display(), "opened the store");
@@ -147,7 +153,7 @@ async fn record(args: RecordArgs, config: TracerConfig) -> anyhow::Result<()> {
         grace: args.copy_grace,
         ..CopyGraceOptions::default()
     };
-    let outcome = watch_cluster(store, client, config, clock, report, grace, stop).await;
+    let outcome = watch_cluster(store, client, config, retention, clock, report, grace, stop).await;
     stop_sender.send_replace(true);
     serving.await.context("the HTTP server crashed")?;
     outcome
@@ -157,6 +163,7 @@ async fn watch_cluster(
     store: Store,
     client: Client,
     config: TracerConfig,
+    retention: RetentionPolicy,
     clock: Arc<dyn Clock>,
     report: Arc<Report>,
     grace: CopyGraceOptions,
@@ -166,8 +173,17 @@ async fn watch_cluster(
         return Ok(());
     };
     tracing::info!(%cluster, "recording");
-    let starting = Recorder::start(store, client, &cluster, config, clock, report, stop.clone());
-    let recorder = starting.await?.with_copy_grace(grace);
+    let recorder = Recorder::start(RecorderStart {
+        store,
+        client,
+        cluster,
+        config,
+        retention,
+        clock,
+        report,
+        stop: stop.clone(),
+    });
+    let recorder = recorder.await?.with_copy_grace(grace);
     recorder.run(stop).await?;
     tracing::info!("everything is committed");
     Ok(())

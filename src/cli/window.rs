@@ -23,6 +23,11 @@ pub(super) struct WindowArgs {
 }
 
 impl WindowArgs {
+    /// Whether a start was given.
+    pub(super) fn has_start(&self) -> bool {
+        self.start.is_some()
+    }
+
     /// The window in whole seconds, widened where it has to be: the unit of a trace.
     pub(super) fn in_seconds(&self, snapshot: &Snapshot) -> anyhow::Result<TimeRange> {
         let window = self.resolve(snapshot)?;

@@ -24,6 +24,28 @@ pub enum ExportError {
         /// Where the record begins.
         record_start: Timestamp,
     },
+    /// The window begins before what retention has kept.
+    #[error(
+        "the window starts at {start}, but what was recorded before {horizon} has been dropped by retention\nhint: \
+         start at {horizon} or later (--clamp does)"
+    )]
+    BeforeHorizon {
+        /// Start of the window.
+        start: Timestamp,
+        /// From where on the record is complete.
+        horizon: Timestamp,
+    },
+    /// Retention dropped what the export still needed.
+    #[error(
+        "while the window from {start} on was being exported, retention dropped what was recorded before {horizon}\n\
+         hint: export a later window, or from the recorder over HTTP, which keeps a window until it is exported"
+    )]
+    Dropped {
+        /// Start of the window.
+        start: Timestamp,
+        /// From where on the record is complete.
+        horizon: Timestamp,
+    },
     /// There is more than a trace file can hold (MessagePack counts to 2^32 - 1).
     #[error("the window holds more {what} than a trace file can\nhint: export a shorter window")]
     TooLarge {

@@ -7,9 +7,9 @@ use super::filter::ExportFilters;
 use super::plan::Plan;
 use super::stream::write_trace;
 use crate::limits::GAPS_REPORTED_MAX;
-use crate::model::{TimeRange, Timestamp};
+use crate::model::{Horizon, TimeRange, Timestamp};
 use crate::query::Gap;
-use crate::store::Reader;
+use crate::store::{Pin, Reader, Snapshot};
 
 /// What to export.
 #[derive(Clone, Debug)]
@@ -37,6 +37,8 @@ pub struct ExportSummary {
     pub cluster_scoped_left_out: u64,
     /// Where the record begins, when that is after the window's start: what existed before is unknown.
     pub record_starts: Option<Timestamp>,
+    /// Where the window begins instead, when what was asked for begins before what retention has kept.
+    pub clamped_to: Option<Timestamp>,
     /// Gaps that touch the window (R10); at most [`GAPS_REPORTED_MAX`] of them.
     pub gaps: Vec<Gap>,
 }
@@ -70,7 +72,8 @@ pub struct ExportSummary {
 /// ```
 ///
 /// # Errors
-/// [`ExportError`]: an empty store, a window before the record, a store that cannot be read, an output that fails.
+/// [`ExportError`]: an empty store, a window before the record or before what retention has kept, a store that cannot be
+/// read, an output that fails.
 pub fn export<W: Write>(
     reader: &Reader,
     request: &ExportRequest,
@@ -80,20 +83,73 @@ pub fn export<W: Write>(
 }
 
 /// An export that has been planned and not written: what it will hold is known, so that a caller can say so, or refuse
-/// it, before the first byte. It pins nothing in the store (X2).
+/// it, before the first byte.
+///
+/// It keeps no old pages of the store alive (X2), but while it lives, retention in this process keeps the rows of its
+/// window. Another process's retention cannot know of it: if that drops rows that are still needed, the export fails
+/// ([`ExportError::Dropped`]); see [`PreparedExport::write_file`].
 pub struct PreparedExport {
     reader: Reader,
     plan: Plan,
     summary: ExportSummary,
+    /// The snapshot of the plan, where another process may be writing.
+    held: Option<Snapshot>,
+    _pin: Option<Pin>,
 }
 
 impl PreparedExport {
     /// Plans the export of a window: reads headers, decides and counts.
     ///
     /// # Errors
-    /// [`ExportError`]: an empty store, a window before the record, too large a window, a store that cannot be read.
+    /// [`ExportError`]: an empty store, a window before the record or before what retention has kept, too large a window,
+    /// a store that cannot be read.
     pub fn prepare(reader: &Reader, request: &ExportRequest) -> Result<Self, ExportError> {
+        let start = request.window.start;
+        let refused = |horizon: Horizon| ExportError::BeforeHorizon {
+            start,
+            horizon: horizon.first_second(),
+        };
+        // First the pin, then the snapshot: what it shows is kept.
+        let pin = reader.pin(start).map_err(refused)?;
         let snapshot = reader.snapshot()?;
+        if !snapshot.horizon().allows(start) {
+            return Err(refused(snapshot.horizon()));
+        }
+        Self::plan(reader, request, snapshot, pin)
+    }
+
+    /// Plans the export of as much of a window as retention has kept: [`ExportSummary::clamped_to`] tells where it begins
+    /// if that is later than was asked for.
+    ///
+    /// # Errors
+    /// As [`PreparedExport::prepare`]; [`ExportError::BeforeHorizon`] only where nothing of the window is left.
+    pub fn prepare_clamped(reader: &Reader, request: &ExportRequest) -> Result<Self, ExportError> {
+        let mut request = request.clone();
+        let asked = request.window.start;
+        loop {
+            match Self::prepare(reader, &request) {
+                // The horizon may move on meanwhile; each turn begins later, and none after the window's end.
+                Err(ExportError::BeforeHorizon { horizon, .. })
+                    if horizon > request.window.start && horizon <= request.window.end =>
+                {
+                    request.window.start = horizon;
+                }
+                Ok(mut prepared) => {
+                    let start = request.window.start;
+                    prepared.summary.clamped_to = (start > asked).then_some(start);
+                    return Ok(prepared);
+                }
+                refused => return refused,
+            }
+        }
+    }
+
+    fn plan(
+        reader: &Reader,
+        request: &ExportRequest,
+        snapshot: Snapshot,
+        pin: Option<Pin>,
+    ) -> Result<Self, ExportError> {
         let plan = Plan::make(&snapshot, request, &std::env::temp_dir())?;
         let record_starts = snapshot
             .extent()
@@ -111,13 +167,17 @@ impl PreparedExport {
             lifecycles: plan.lifecycles.total,
             cluster_scoped_left_out: plan.cluster_scoped_left_out,
             record_starts,
+            clamped_to: None,
             gaps,
         };
-        // The plan knows all that the stream pass needs: the snapshot ends here, and no old page is kept alive.
+        // The plan knows all that the stream pass needs: the snapshot ends here, and no old page is kept alive. Only where
+        // no pin keeps the rows, the snapshot has to.
         Ok(Self {
             reader: reader.clone(),
             plan,
             summary,
+            held: reader.is_of_another_process().then_some(snapshot),
+            _pin: pin,
         })
     }
 
@@ -131,7 +191,19 @@ impl PreparedExport {
     /// # Errors
     /// [`ExportError`]: a store that cannot be read, an output that fails. What was written then is no trace.
     pub fn write<W: Write>(mut self, out: W) -> Result<ExportSummary, ExportError> {
-        write_trace(&self.reader, &mut self.plan, out)?;
+        self.held = None;
+        self.write_file(out)
+    }
+
+    /// Writes the trace to an output that never makes it wait, such as a file. Where another process may be writing the
+    /// store, the snapshot is kept for a while
+    /// ([`EXPORT_SNAPSHOT_SECONDS_MAX`](crate::limits::EXPORT_SNAPSHOT_SECONDS_MAX)), and with it the rows that the other's
+    /// retention drops.
+    ///
+    /// # Errors
+    /// As [`PreparedExport::write`].
+    pub fn write_file<W: Write>(mut self, out: W) -> Result<ExportSummary, ExportError> {
+        write_trace(&self.reader, self.held.take(), &mut self.plan, out)?;
         Ok(self.summary)
     }
 }

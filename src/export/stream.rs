@@ -11,8 +11,8 @@ use super::error::ExportError;
 use super::grouping::Grouping;
 use super::plan::Plan;
 use super::stage::Stage;
-use crate::limits::READ_TXN_MS_MAX;
-use crate::model::{EventKey, Gvk};
+use crate::limits::{EXPORT_SNAPSHOT_SECONDS_MAX, READ_TXN_MS_MAX};
+use crate::model::{EventKey, Gvk, Timestamp};
 use crate::store::headers::{self, Header};
 use crate::store::lookup::Lookup;
 use crate::store::{Reader, Snapshot, StoreError, keys};
@@ -20,12 +20,13 @@ use crate::store::{Reader, Snapshot, StoreError, keys};
 /// Writes the planned trace.
 pub(super) fn write_trace<W: Write>(
     reader: &Reader,
+    held: Option<Snapshot>,
     plan: &mut Plan,
     mut out: W,
 ) -> Result<(), ExportError> {
     let stage = Stage::default();
     let mut encoder = TraceEncoder::new(stage.clone());
-    let mut reading = Reading::new(reader, &stage, &mut out);
+    let mut reading = Reading::new(reader, held, plan.window.start, &stage, &mut out);
     encoder.header(&plan.config.to_simkube(), plan.events)?;
     write_start_state(&mut reading, plan, &mut encoder)?;
     write_events(&mut reading, plan, &mut encoder)?;
@@ -177,35 +178,60 @@ fn write_lifecycles<W: Write>(
 
 /// Longest life of one read transaction.
 const STRETCH: Duration = Duration::from_millis(READ_TXN_MS_MAX);
+/// The same of the plan's own, where nothing else keeps the rows: also while the output is waited for.
+const HELD: Duration = Duration::from_secs(EXPORT_SNAPSHOT_SECONDS_MAX);
 
 /// The store on one side and the output on the other, never held at once: a snapshot is given up before anything is
 /// written, and taken anew when something is read.
 struct Reading<'a, W> {
     reader: &'a Reader,
+    /// Start of the window: every snapshot must be complete from here on.
+    start: Timestamp,
     current: Option<(Snapshot, Instant)>,
+    /// How long a snapshot is used.
+    stretch: Duration,
     stage: &'a Stage,
     out: &'a mut W,
 }
 
 impl<'a, W: Write> Reading<'a, W> {
-    fn new(reader: &'a Reader, stage: &'a Stage, out: &'a mut W) -> Self {
+    fn new(
+        reader: &'a Reader,
+        held: Option<Snapshot>,
+        start: Timestamp,
+        stage: &'a Stage,
+        out: &'a mut W,
+    ) -> Self {
         Self {
             reader,
-            current: None,
+            start,
+            stretch: if held.is_some() { HELD } else { STRETCH },
+            current: held.map(|snapshot| (snapshot, Instant::now())),
             stage,
             out,
         }
     }
 
-    /// A snapshot that is not older than [`STRETCH`].
-    fn snapshot(&mut self) -> Result<&Snapshot, StoreError> {
+    /// A snapshot that is young enough.
+    fn snapshot(&mut self) -> Result<&Snapshot, ExportError> {
         let fresh = self
             .current
             .take()
-            .filter(|(_, taken)| taken.elapsed() < STRETCH);
+            .filter(|(_, taken)| taken.elapsed() < self.stretch);
         let current = match fresh {
             Some(current) => current,
-            None => (self.reader.snapshot()?, Instant::now()),
+            None => {
+                self.stretch = STRETCH;
+                let snapshot = self.reader.snapshot()?;
+                let horizon = snapshot.horizon();
+                if !horizon.allows(self.start) {
+                    return Err(ExportError::Dropped {
+                        start: self.start,
+                        horizon: horizon.first_second(),
+                    });
+                }
+                (snapshot, Instant::now())
+            }
         };
         Ok(&self.current.insert(current).0)
     }
@@ -219,7 +245,9 @@ impl<'a, W: Write> Reading<'a, W> {
     }
 
     fn write_staged(&mut self) -> Result<(), ExportError> {
-        self.current = None;
+        if self.stretch == STRETCH {
+            self.current = None;
+        }
         Ok(self
             .stage
             .empty_into(self.out)

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::apply::Sweep;
 use super::list_marks::ListMarks;
 use crate::config::TracerConfig;
 use crate::model::{EventKey, Gvk, RedactionKey, Timestamp, Uid, WatchId};
@@ -12,6 +13,9 @@ use crate::store::rows::{KindRow, WatchRow, WriterRow, identity_kind};
 use crate::store::versions::BodyWriter;
 use crate::store::{StoreError, Tables, read_kinds, read_watches, redaction_key};
 
+/// What a change weighs besides its object: its rows in the tables and indexes, bytes.
+const CHANGE_WEIGHT: u64 = 512;
+
 /// The writer's memory.
 #[derive(Debug)]
 pub(super) struct WriterState {
@@ -19,6 +23,8 @@ pub(super) struct WriterState {
     pub(super) kinds: Kinds,
     pub(super) watches: BTreeMap<WatchId, Watch>,
     pub(super) config: TracerConfig,
+    /// A search for lifecycles and owners that are not needed any more.
+    pub(super) sweep: Option<Sweep>,
     /// The store's; there is one from the first run on.
     pub(super) redaction_key: Option<RedactionKey>,
     pub(super) headers: HeaderLog,
@@ -71,6 +77,7 @@ impl WriterState {
             },
             watches: watches.collect(),
             config: TracerConfig::default(),
+            sweep: None,
             redaction_key: redaction_key(tables.meta())?,
             headers: HeaderLog::load(tables)?,
             bodies: BodyWriter::default(),
@@ -166,6 +173,16 @@ impl Kinds {
             update(row);
             self.dirty.insert(number);
         }
+    }
+
+    /// What the recorded changes weigh: bytes of their objects as MessagePack, and what a change costs besides.
+    pub(super) fn weight(&self) -> u64 {
+        let weigh = |row: &KindRow| {
+            let changes = row.applies.saturating_add(row.deletes);
+            row.body_bytes
+                .saturating_add(changes.saturating_mul(CHANGE_WEIGHT))
+        };
+        self.rows.values().map(weigh).fold(0, u64::saturating_add)
     }
 
     /// The rows that changed since the last call.

@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError};
 
+use super::RetentionStats;
 use crate::model::Timestamp;
 
 /// What the writer has done so far; read by metrics while it works.
@@ -20,6 +21,8 @@ pub struct WriterStats {
     pub slowest_us: AtomicU64,
     /// Time of the last commit, microseconds since the Unix epoch.
     pub last_commit_us: AtomicU64,
+    /// What retention has done.
+    pub retention: RetentionStats,
     /// Writes that the storage failed.
     pub write_failures: AtomicU64,
     /// Bytes of the reserve file beside the database; 0 once it is given up.

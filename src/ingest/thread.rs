@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::pause::{Patience, Pausing};
 use super::stats::WriterStats;
-use super::{Committed, Queued, Writer};
+use super::{Committed, Queued, Retention, Writer};
 use crate::clock::Clock;
 use crate::limits::{BATCH_AGE_MS_MAX, BATCH_BYTES_MAX, BATCH_OBSERVATIONS_MAX};
 use crate::store::StoreError;
@@ -39,7 +39,7 @@ impl WriterThread {
     }
 }
 
-/// Starts the thread. It counts in `stats`, which may be shared before and after. A failure of the storage ends it.
+/// Starts the thread on a store that keeps everything. It counts in `stats`, which may be shared before and after. A failure of the storage ends it.
 ///
 /// # Errors
 /// When the system gives no thread.
@@ -49,28 +49,44 @@ pub fn spawn(
     clock: Arc<dyn Clock>,
     stats: Arc<WriterStats>,
 ) -> std::io::Result<WriterThread> {
-    start(writer, receiver, clock, stats, None)
+    start(writer, Retention::default(), receiver, clock, stats, None)
 }
 
-/// Starts a thread that rides out failures of the storage: it pauses, keeps what it has in hand, leaves the rest in the
-/// queue, which is bounded, and tries again until it succeeds. Told to stop meanwhile, it tries once more and ends with
-/// [`StoreError::NotRecorded`].
+/// The same; between its batches, and while there are none, it drops what `retention` does not keep.
+///
+/// # Errors
+/// As [`spawn`].
+pub fn spawn_retaining(
+    writer: Writer,
+    retention: Retention,
+    receiver: mpsc::Receiver<Queued>,
+    clock: Arc<dyn Clock>,
+    stats: Arc<WriterStats>,
+) -> std::io::Result<WriterThread> {
+    start(writer, retention, receiver, clock, stats, None)
+}
+
+/// Starts a thread that rides out failures of the storage, too: it pauses, keeps what it has in hand, leaves the rest in
+/// the queue, which is bounded, and tries again until it succeeds. Told to stop meanwhile, it tries once more and ends
+/// with [`StoreError::NotRecorded`].
 ///
 /// # Errors
 /// As [`spawn`].
 pub fn spawn_patient(
     writer: Writer,
+    retention: Retention,
     receiver: mpsc::Receiver<Queued>,
     clock: Arc<dyn Clock>,
     stats: Arc<WriterStats>,
     patience: Patience,
 ) -> std::io::Result<WriterThread> {
     let pausing = Pausing::new(patience, writer.path(), &stats);
-    start(writer, receiver, clock, stats, Some(pausing))
+    start(writer, retention, receiver, clock, stats, Some(pausing))
 }
 
 fn start(
     writer: Writer,
+    retention: Retention,
     receiver: mpsc::Receiver<Queued>,
     clock: Arc<dyn Clock>,
     stats: Arc<WriterStats>,
@@ -81,6 +97,7 @@ fn start(
         .build()?;
     let work = Work {
         writer,
+        retention,
         receiver,
         clock,
         stats,
@@ -93,8 +110,18 @@ fn start(
     Ok(WriterThread { handle })
 }
 
+/// What the writer does next.
+enum Next {
+    Batch(Vec<Queued>),
+    /// Nothing came in time.
+    Nothing,
+    /// Nothing will come any more.
+    Closed,
+}
+
 struct Work {
     writer: Writer,
+    retention: Retention,
     receiver: mpsc::Receiver<Queued>,
     clock: Arc<dyn Clock>,
     stats: Arc<WriterStats>,
@@ -104,26 +131,69 @@ struct Work {
 
 impl Work {
     fn run(mut self) -> Result<Writer, StoreError> {
-        while let Some(batch) = self.next_batch() {
-            let mut took = Duration::ZERO;
+        let mut wait = Duration::ZERO;
+        loop {
+            match self.next_batch(wait) {
+                Next::Batch(batch) => self.append(batch)?,
+                Next::Nothing => {}
+                Next::Closed => break,
+            }
+            wait = self.retain()?;
+        }
+        let now = self.clock.now();
+        self.write(|writer| writer.end_run(now).map(|()| None))?;
+        Ok(self.writer)
+    }
+
+    fn append(&mut self, batch: Vec<Queued>) -> Result<(), StoreError> {
+        let mut retention = std::mem::take(&mut self.retention);
+        let mut took = Duration::ZERO;
+        let mut tries = 0;
+        let mut told = false;
+        let written = loop {
+            let stats = Arc::clone(&self.stats);
             let written = self.write(|writer| {
+                told = false;
+                tries += 1;
+                if tries > 1 {
+                    // The storage failed, most often for want of room, and some may have been given up for this.
+                    retention.make_room(writer, &stats.retention)?;
+                }
+                told = true;
                 let started = Instant::now();
                 let seen = batch.iter().map(|queued| (queued.at, &queued.observation));
                 let committed = writer.append(seen);
                 took = started.elapsed();
                 committed.map(Some)
             });
-            match written {
-                Ok(Some(committed)) => self.count(batch.len() as u64, &committed, took),
-                Ok(None) => {}
-                Err(error) => return Err(self.not_recorded(batch.len() as u64, error)),
+            // What turned out to be durable may have been the room that was made, and not the batch.
+            if told || written.is_err() {
+                break written;
             }
-            // Shares of the queue are given back when the batch is dropped: after the commit.
-            drop(batch);
+        };
+        self.retention = retention;
+        match written {
+            Ok(Some(committed)) => self.count(batch.len() as u64, &committed, took),
+            Ok(None) => {}
+            Err(error) => return Err(self.not_recorded(batch.len() as u64, error)),
         }
-        let now = self.clock.now();
-        self.write(|writer| writer.end_run(now).map(|()| None))?;
-        Ok(self.writer)
+        // Shares of the queue are given back when the batch is dropped: after the commit.
+        drop(batch);
+        Ok(())
+    }
+
+    /// Does one piece of retention, if it is due. Returns how long the next one can wait.
+    fn retain(&mut self) -> Result<Duration, StoreError> {
+        let mut retention = std::mem::take(&mut self.retention);
+        let (stats, now) = (Arc::clone(&self.stats), self.clock.now());
+        let mut wait = Duration::ZERO;
+        let done = self.write(|writer| {
+            wait = retention.step(writer, now, &stats.retention)?;
+            Ok(None)
+        });
+        self.retention = retention;
+        done?;
+        Ok(wait)
     }
 
     /// Runs one transaction, as patiently as this thread is.
@@ -159,13 +229,20 @@ impl Work {
         }
     }
 
-    /// Waits for the first observation, then for more of them until the batch is full or old enough. `None`: no more.
-    fn next_batch(&mut self) -> Option<Vec<Queued>> {
-        let first = self.receiver.blocking_recv()?;
+    /// Waits for the first observation for so long, then for more of them until the batch is full or old enough.
+    fn next_batch(&mut self, wait: Duration) -> Next {
+        let receiver = &mut self.receiver;
+        let first = self
+            .timer
+            .block_on(async { tokio::time::timeout(wait, receiver.recv()).await });
+        let first = match first {
+            Ok(Some(first)) => first,
+            Ok(None) => return Next::Closed,
+            Err(_) => return Next::Nothing,
+        };
         let mut bytes = first.observation.weight_bytes();
         let mut batch = vec![first];
         let deadline = tokio::time::Instant::now() + Duration::from_millis(BATCH_AGE_MS_MAX);
-        let receiver = &mut self.receiver;
         self.timer.block_on(async {
             while batch.len() < BATCH_OBSERVATIONS_MAX && bytes < BATCH_BYTES_MAX {
                 match tokio::time::timeout_at(deadline, receiver.recv()).await {
@@ -177,7 +254,7 @@ impl Work {
                 }
             }
         });
-        Some(batch)
+        Next::Batch(batch)
     }
 
     fn count(&self, observations: u64, committed: &Committed, took: Duration) {

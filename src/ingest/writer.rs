@@ -4,12 +4,13 @@ use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::apply::{Apply, Imported, RunStart};
+use super::apply::{Apply, Effort, Imported, Retained, RunStart, Sweep};
 use super::state::WriterState;
 use crate::config::TracerConfig;
-use crate::model::{EventKey, Observation, RedactionKey, Timestamp, WatchId};
+use crate::model::{EventKey, Horizon, Observation, RedactionKey, Timestamp, WatchId};
 use crate::store::rows::WriterRow;
-use crate::store::{Reader, Store, StoreError, WriteTables};
+use crate::store::tables::ReadableTableMetadata;
+use crate::store::{Reader, Store, StoreError, WriteTables, headers};
 
 /// Owns the write handle of a store and decides what observations mean.
 ///
@@ -44,6 +45,12 @@ pub struct Writer {
     /// A run has begun and not ended: only then anything is recorded.
     running: bool,
 }
+
+/// What a pod's lifecycle weighs in [`Writer::weight`], bytes: its row and its places in the lists of epochs. An object
+/// weighs its MessagePack, of which far less is stored, so this is more than the rows have.
+const POD_WEIGHT: u64 = 4_096;
+/// The same of what is known of an owner.
+const OWNER_WEIGHT: u64 = 1_024;
 
 /// A transaction that failed: the writer's row before it, and as it would have become.
 #[derive(Clone, Copy, Debug)]
@@ -164,6 +171,81 @@ impl Writer {
         Ok(())
     }
 
+    /// Drops a bounded piece of what lies before `target`, as one transaction; call it until it is done. Windows that
+    /// start at the horizon or later export as before. What is being exported in this process stays, and the horizon
+    /// stops in front of it, unless `force` is given.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn retain(
+        &mut self,
+        target: Horizon,
+        effort: Effort,
+        force: bool,
+    ) -> Result<Retained, StoreError> {
+        let target = self.store.pins().claim(target, force);
+        let mut retained = Retained::default();
+        let running = self.running;
+        self.transaction(running, |apply| {
+            retained = apply.retain(target, effort)?;
+            Ok(())
+        })?;
+        Ok(retained)
+    }
+
+    /// Has the next calls of [`Writer::retain`] look for lifecycles, owners and gaps that are not needed any more: a pass
+    /// over their tables.
+    pub fn begin_sweep(&mut self) {
+        self.state.sweep = Some(Sweep::new(self.state.row.horizon()));
+    }
+
+    /// Whether such a pass is under way.
+    pub fn is_sweeping(&self) -> bool {
+        self.state.sweep.is_some()
+    }
+
+    /// How far has been dropped.
+    pub fn horizon(&self) -> Horizon {
+        self.state.row.horizon()
+    }
+
+    /// The place behind the next `changes` changes that have not been dropped; `end` where there are fewer before that.
+    pub(super) fn horizon_behind(
+        &self,
+        changes: usize,
+        end: Timestamp,
+    ) -> Result<Horizon, StoreError> {
+        let horizon = self.state.row.horizon();
+        let tables = self.store.read_tables()?;
+        let end = EventKey { at: end, seq: 0 };
+        let nth = headers::range(&tables, horizon.event(), end)?.nth(changes.saturating_sub(1));
+        Ok(match nth.transpose()? {
+            Some((event, _)) => Horizon::behind(event),
+            None => horizon.max(Horizon::before(end)),
+        })
+    }
+
+    /// Changes in the record.
+    pub fn changes(&self) -> u64 {
+        self.state.row.changes
+    }
+
+    /// Size of what is recorded, in a unit of its own that grows and shrinks as what is stored does.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn weight(&self) -> Result<u64, StoreError> {
+        let tables = self.store.read_tables()?;
+        let pods = tables.pods.len()?.saturating_mul(POD_WEIGHT);
+        let owners = tables.owners.len()?.saturating_mul(OWNER_WEIGHT);
+        Ok(self
+            .state
+            .kinds
+            .weight()
+            .saturating_add(pods)
+            .saturating_add(owners))
+    }
+
     fn require_run(&self) -> Result<(), StoreError> {
         if self.running {
             Ok(())
@@ -192,6 +274,12 @@ impl Writer {
             .filter(|(_, watch)| watch.row.tracked && watch.row.listed)
             .filter_map(|(id, watch)| Some((id.clone(), watch.row.resource_version.clone()?)))
             .collect()
+    }
+
+    /// From when on the record is complete.
+    pub(super) fn first_time(&self) -> Timestamp {
+        let first = Timestamp::from_micros(self.state.row.first_us);
+        first.max(self.state.row.horizon().first_start())
     }
 
     /// The time of the last thing recorded.

@@ -177,7 +177,7 @@ impl FromStr for TimeSpec {
 }
 
 /// `1h30m` in microseconds; `None` when it is not a duration or does not fit.
-fn duration_micros(text: &str) -> Option<i64> {
+pub(super) fn duration_micros(text: &str) -> Option<i64> {
     let mut total = 0i64;
     let mut rest = text;
     if rest.is_empty() {

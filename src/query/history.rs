@@ -39,7 +39,8 @@ impl HistoryEntry {
 }
 
 impl Snapshot {
-    /// The changes of an object in a window, oldest first, over all incarnations of its name.
+    /// The changes of an object in a window, oldest first, over all incarnations of its name. What retention has dropped is
+    /// not among them: ask for [`Snapshot::horizon`].
     ///
     /// # Errors
     /// What the file system says; [`StoreError::Damaged`] for a damaged row.
@@ -52,7 +53,7 @@ impl Snapshot {
         let tables = self.tables();
         let incarnations = self.incarnations_of(key)?.into_iter();
         Ok(incarnations.flat_map(move |id| {
-            let from = EventKey { at: start, seq: 0 };
+            let from = EventKey { at: start, seq: 0 }.max(self.horizon().event());
             let to = EventKey { at: end, seq: 0 };
             let entries: Box<dyn Iterator<Item = Result<HistoryEntry, StoreError>> + '_> =
                 match versions::range(tables, id, from, to) {

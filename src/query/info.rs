@@ -17,8 +17,10 @@ pub struct Info {
     pub store_id: String,
     /// UID of the recorded cluster's kube-system namespace, where one was recorded.
     pub cluster_id: Option<String>,
-    /// When the record begins; `None` while nothing has been recorded.
+    /// When the record begins; `None` while nothing has been recorded. What retention has dropped is not part of it.
     pub start: Option<Timestamp>,
+    /// Where retention has ended the record's past: what was recorded before is gone. `None`: nothing was dropped.
+    pub horizon: Option<Timestamp>,
     /// Time of the last commit.
     pub end: Option<Timestamp>,
     /// Recorded changes.
@@ -74,19 +76,18 @@ impl Snapshot {
     /// What the file system says; [`StoreError::Damaged`] for a damaged row.
     pub fn info(&self) -> Result<Info, StoreError> {
         let tables = self.tables();
-        let writer = self.writer();
         let mut kinds: Vec<_> = self.kinds().values().collect();
         kinds.sort_by_key(|row| row.gvk());
-        let recorded = writer.run > 0;
         Ok(Info {
             schema_version: SCHEMA_VERSION,
             store_id: store_id(&tables.meta)?,
             cluster_id: cluster_id(&tables.meta)?,
-            start: recorded.then_some(Timestamp::from_micros(writer.first_us)),
-            end: recorded.then_some(Timestamp::from_micros(writer.last_us)),
-            changes: writer.changes,
+            start: self.extent().map(|(start, _)| start),
+            end: self.extent().map(|(_, end)| end),
+            horizon: (!self.horizon().is_none()).then_some(self.horizon().first_start()),
+            changes: self.writer().changes,
             raw_bytes: kinds.iter().map(|row| row.body_bytes).sum(),
-            pods: writer.pods,
+            pods: tables.pods.len()?,
             wanted_owners: tables.wanted.len()?,
             kinds: kinds
                 .iter()
@@ -123,11 +124,11 @@ impl Snapshot {
         Ok(runs)
     }
 
-    /// When the record begins and when it ends; `None` while nothing has been recorded.
+    /// When the record begins (where retention has dropped something: its horizon) and when it ends; `None` while nothing has been recorded.
     pub fn extent(&self) -> Option<(Timestamp, Timestamp)> {
         let writer = self.writer();
         (writer.run > 0).then_some((
-            Timestamp::from_micros(writer.first_us),
+            Timestamp::from_micros(writer.first_us).max(self.horizon().first_start()),
             Timestamp::from_micros(writer.last_us),
         ))
     }

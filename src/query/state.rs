@@ -55,7 +55,8 @@ impl Snapshot {
     /// The cost grows with the number of objects alive around that time, not with the age of the store (X3).
     ///
     /// # Errors
-    /// What the file system says; [`StoreError::Damaged`] for a damaged row.
+    /// [`StoreError::BeforeHorizon`] where retention has dropped what led there; what the file system says;
+    /// [`StoreError::Damaged`] for a damaged row.
     pub fn state_at(
         &self,
         at: Timestamp,
@@ -64,6 +65,7 @@ impl Snapshot {
             at: at.plus_micros(1),
             seq: 0,
         };
+        self.require_kept(at)?;
         // What is alive is listed by id: the order of the names has to be made.
         let mut by_name = Scratch::new(&std::env::temp_dir());
         for alive in self.alive_before(end)? {
@@ -95,6 +97,7 @@ impl Snapshot {
             at: at.plus_micros(1),
             seq: 0,
         };
+        self.require_kept(at)?;
         // Incarnations of a name follow each other, so the last one that had begun is the one to ask.
         for id in self.incarnations_of(key)?.into_iter().rev() {
             match self.tables().version_before(id, end)? {
@@ -106,6 +109,18 @@ impl Snapshot {
             }
         }
         Ok(None)
+    }
+
+    /// The state at `at` follows from what was recorded before the next microsecond.
+    fn require_kept(&self, at: Timestamp) -> Result<(), StoreError> {
+        let horizon = self.horizon();
+        if horizon.allows(at.plus_micros(1)) {
+            return Ok(());
+        }
+        Err(StoreError::BeforeHorizon {
+            at,
+            horizon: horizon.first_start(),
+        })
     }
 
     /// Every object whose last change before `end` is not a delete, ordered by kind number and id.

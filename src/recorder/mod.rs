@@ -14,7 +14,9 @@ use tokio::sync::watch::Receiver;
 
 use crate::clock::Clock;
 use crate::config::TracerConfig;
-use crate::ingest::{Patience, Queue, Writer, WriterThread, queue, spawn_patient};
+use crate::ingest::{
+    Patience, Queue, Retention, RetentionPolicy, Writer, WriterThread, queue, spawn_patient,
+};
 use crate::limits::{BACKOFF_MS_MAX, BACKOFF_MS_MIN};
 use crate::model::Uid;
 use crate::normalize::Redaction;
@@ -49,21 +51,43 @@ pub struct Recorder {
     copy_grace: CopyGraceOptions,
 }
 
+/// What a recorder begins with.
+pub struct RecorderStart {
+    /// Where it records.
+    pub store: Store,
+    /// What it watches through.
+    pub client: watch::Client,
+    /// UID of the cluster's kube-system namespace.
+    pub cluster: Uid,
+    /// What is recorded.
+    pub config: TracerConfig,
+    /// What is kept.
+    pub retention: RetentionPolicy,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What it says of itself.
+    pub report: Arc<Report>,
+    /// Becomes true when it shall stop.
+    pub stop: Receiver<bool>,
+}
+
 impl Recorder {
     /// Begins a run. Where the storage fails it waits, as recording does, until it succeeds or `stop` becomes true.
     ///
     /// # Errors
-    /// [`StoreError::OtherCluster`] when the store belongs to another cluster than `cluster` (R16); else what the store
+    /// [`StoreError::OtherCluster`] when the store belongs to another cluster (R16); else what the store
     /// says.
-    pub async fn start(
-        store: Store,
-        client: watch::Client,
-        cluster: &Uid,
-        config: TracerConfig,
-        clock: Arc<dyn Clock>,
-        report: Arc<Report>,
-        stop: Receiver<bool>,
-    ) -> Result<Self, RecorderError> {
+    pub async fn start(start: RecorderStart) -> Result<Self, RecorderError> {
+        let RecorderStart {
+            store,
+            client,
+            cluster,
+            config,
+            retention,
+            clock,
+            report,
+            stop,
+        } = start;
         let reader = store.reader();
         let mut writer = Writer::new(store)?;
         let (config, writer) = {
@@ -86,11 +110,19 @@ impl Recorder {
         };
         let redaction = Redaction::new(writer.redaction_key()?, &config);
         let resume = writer.resume_points();
+        let retention = Retention::new(retention, &writer)?;
         let (queue, receiver) = queue(Arc::clone(&clock));
         report.started(queue.depth_gauge());
         let stats = report.writer_stats();
-        let writer = spawn_patient(writer, receiver, clock, stats, Patience::default())
-            .map_err(RecorderError::Thread)?;
+        let writer = spawn_patient(
+            writer,
+            retention,
+            receiver,
+            clock,
+            stats,
+            Patience::default(),
+        )
+        .map_err(RecorderError::Thread)?;
         Ok(Self {
             client,
             plan: WatchPlan {

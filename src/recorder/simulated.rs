@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use crate::clock::ManualClock;
 use crate::config::{ConfigError, TracerConfig, TrackedKind};
-use crate::ingest::{Queue, QueueClosed, Writer, WriterThread, queue, spawn};
+use crate::ingest::{
+    Queue, QueueClosed, Retention, RetentionPolicy, Writer, WriterStats, WriterThread, queue,
+    spawn_retaining,
+};
 use crate::model::{Gvk, Item, Observation, OwnerRef};
 use crate::normalize::{NormalizeError, Redaction, normalize};
 use crate::store::{Store, StoreError};
@@ -37,13 +40,14 @@ pub struct SimulatedRecorder {
     clock: Arc<ManualClock>,
     queue: Queue,
     writer: WriterThread,
+    stats: Arc<WriterStats>,
     redaction: Redaction,
     /// What is watched: the tracked kinds, and pods.
     watches: BTreeMap<Gvk, Option<TrackedKind>>,
 }
 
 impl SimulatedRecorder {
-    /// Begins a run at the workload's present and lists everything that exists.
+    /// Begins a run at the workload's present and lists everything that exists. Everything is kept.
     ///
     /// # Errors
     /// [`SimulationError`].
@@ -52,14 +56,35 @@ impl SimulatedRecorder {
         workload: &Workload,
         cluster: &str,
     ) -> Result<Self, SimulationError> {
+        Self::start_retaining(store, workload, cluster, RetentionPolicy::default()).await
+    }
+
+    /// The same, keeping what `policy` says.
+    ///
+    /// # Errors
+    /// [`SimulationError`].
+    pub async fn start_retaining(
+        store: Store,
+        workload: &Workload,
+        cluster: &str,
+        policy: RetentionPolicy,
+    ) -> Result<Self, SimulationError> {
         let (config, _warnings) = TracerConfig::parse(workload.config())?;
         let clock = Arc::new(ManualClock::new(workload.now()));
         let mut writer = Writer::new(store)?;
         writer.begin_run(workload.now(), &config, "demo", Some(cluster))?;
         let redaction = Redaction::new(writer.redaction_key()?, &config);
         let (queue, receiver) = queue(clock.clone());
-        let writer = spawn(writer, receiver, clock.clone(), Arc::default())
-            .map_err(SimulationError::Thread)?;
+        let retention = Retention::new(policy, &writer)?;
+        let stats: Arc<WriterStats> = Arc::default();
+        let writer = spawn_retaining(
+            writer,
+            retention,
+            receiver,
+            clock.clone(),
+            Arc::clone(&stats),
+        )
+        .map_err(SimulationError::Thread)?;
         let mut watches: BTreeMap<_, _> = config
             .tracked
             .into_iter()
@@ -72,6 +97,7 @@ impl SimulatedRecorder {
             clock,
             queue,
             writer,
+            stats,
             redaction,
             watches,
         };
@@ -160,6 +186,11 @@ impl SimulatedRecorder {
                 .await?;
         }
         Ok(())
+    }
+
+    /// What the writer has done.
+    pub fn stats(&self) -> &WriterStats {
+        &self.stats
     }
 
     /// Commits what is queued, ends the run and gives the store back.

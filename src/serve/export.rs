@@ -148,7 +148,7 @@ impl Work {
             slot,
             to_client,
         } = self;
-        let prepared = match PreparedExport::prepare(reader, request) {
+        let prepared = match PreparedExport::prepare_clamped(reader, request) {
             Ok(prepared) => prepared,
             Err(error) => {
                 // Nobody left to tell is no further error.

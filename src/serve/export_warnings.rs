@@ -21,6 +21,11 @@ pub(super) fn headers(summary: &ExportSummary) -> HeaderMap {
 
 fn warnings(summary: &ExportSummary) -> Vec<String> {
     let mut warnings = Vec::new();
+    if let Some(start) = summary.clamped_to {
+        warnings.push(format!(
+            "the window begins at {start}: what was recorded before has been dropped by retention"
+        ));
+    }
     if let Some(start) = summary.record_starts {
         warnings.push(format!(
             "the record begins at {start}, after the window's start: what existed before is unknown"

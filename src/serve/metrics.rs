@@ -24,7 +24,7 @@ use super::export_slots::ExportCounts;
 use super::refusal::{Refusal, with_causes};
 use super::routes::App;
 use super::status::RecorderStatus;
-use crate::ingest::WriterStats;
+use crate::ingest::{RetentionStats, WriterStats};
 use crate::limits::QUEUE_OBSERVATIONS_MAX;
 use crate::model::WatchId;
 use crate::query::Info;
@@ -53,6 +53,7 @@ fn scrape(app: &App) -> Result<String, std::fmt::Error> {
     let mut scrape = Scrape(Registry::default());
     scrape.program();
     scrape.writer(app.recorder.writer());
+    scrape.retention(&app.recorder.writer().retention);
     scrape.recorder(&*app.recorder);
     scrape.copy_grace(app.recorder.copy_grace());
     scrape.watches(&app.recorder.watches());
@@ -137,6 +138,41 @@ impl Scrape {
             "Time of the last commit, Unix; 0 before the first",
             ConstGauge::new(seconds(&stats.last_commit_us)),
         );
+    }
+
+    fn retention(&mut self, stats: &RetentionStats) {
+        let seconds = |us: &AtomicU64| load(us) as f64 / 1e6;
+        self.add(
+            "retention_changes",
+            "Changes dropped by retention",
+            counter(&stats.changes),
+        );
+        self.add(
+            "retention_rows",
+            "Other rows dropped by retention",
+            counter(&stats.rows),
+        );
+        self.add_in(
+            Unit::Seconds,
+            "retention",
+            "Time spent by retention",
+            ConstCounter::new(seconds(&stats.busy_us)),
+        );
+        self.add_in(
+            Unit::Seconds,
+            "retention_slowest",
+            "The longest time that retention held back a commit since the start",
+            ConstGauge::new(seconds(&stats.slowest_us)),
+        );
+        let limit = load(&stats.size_limit_bytes);
+        if limit > 0 {
+            self.add_in(
+                Unit::Bytes,
+                "retention_size_limit",
+                "Bytes that the store's file may take",
+                ConstGauge::new(limit),
+            );
+        }
     }
 
     fn recorder(&mut self, recorder: &dyn RecorderStatus) {
@@ -386,6 +422,11 @@ impl Scrape {
                 "record_end_timestamp",
                 "When the record ends, Unix",
                 info.end,
+            ),
+            (
+                "horizon_timestamp",
+                "Where retention has ended the record's past, Unix",
+                info.horizon,
             ),
         ] {
             if let Some(at) = at {

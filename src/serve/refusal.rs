@@ -68,10 +68,13 @@ impl IntoResponse for Refusal {
 impl From<ExportError> for Refusal {
     fn from(error: ExportError) -> Self {
         match &error {
-            ExportError::BeforeRecord { .. } | ExportError::TooLarge { .. } => {
-                Self::bad_request(with_causes(&error))
-            }
+            ExportError::BeforeRecord { .. }
+            | ExportError::BeforeHorizon { .. }
+            | ExportError::TooLarge { .. } => Self::bad_request(with_causes(&error)),
             ExportError::Empty => {
+                Self::for_now(StatusCode::SERVICE_UNAVAILABLE, with_causes(&error))
+            }
+            ExportError::Dropped { .. } => {
                 Self::for_now(StatusCode::SERVICE_UNAVAILABLE, with_causes(&error))
             }
             ExportError::Store(_) | ExportError::Encode(_) => Self::internal(with_causes(&error)),

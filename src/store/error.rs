@@ -3,6 +3,8 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use crate::model::Timestamp;
+
 /// An error of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -89,6 +91,17 @@ pub enum StoreError {
         path: PathBuf,
         /// What redb says of it.
         reason: String,
+    },
+    /// A question about what retention has dropped.
+    #[error(
+        "what was recorded before {horizon} has been dropped by retention; {at} lies before that\nhint: ask for \
+         {horizon} or later, or look into a backup"
+    )]
+    BeforeHorizon {
+        /// The time that was asked for.
+        at: Timestamp,
+        /// From where on the record is complete.
+        horizon: Timestamp,
     },
     /// The system gave no random bytes.
     #[error("the system gives no random bytes for the key under which Secrets are digested")]

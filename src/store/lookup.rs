@@ -7,13 +7,18 @@ use super::rows::{EpochRow, IncarnationRow, ObjectRow, OwnerRow, PodRow, WriterR
 use super::tables::{Tables, get, row};
 use super::versions::{self, Version};
 use super::{StoreError, codec, keys, meta};
-use crate::model::{EventKey, ObjectKey, Timestamp, Uid};
+use crate::model::{EventKey, Horizon, ObjectKey, Timestamp, Uid};
 
 /// Point reads.
 pub(crate) trait Lookup: Tables + Sized {
     /// Where the writer stands. The default (nothing written yet) in a new store.
     fn writer_row(&self) -> Result<WriterRow, StoreError> {
         Ok(get(self.meta(), meta::WRITER)?.unwrap_or_default())
+    }
+
+    /// How far retention has dropped.
+    fn horizon(&self) -> Result<Horizon, StoreError> {
+        Ok(self.writer_row()?.horizon())
     }
 
     /// The newest incarnation of a name, with its id.

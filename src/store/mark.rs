@@ -160,6 +160,13 @@ impl OwnFile {
             .ok_or_else(|| StoreError::Refused("the store has been closed".to_owned()))
     }
 
+    /// The database, for what needs it alone.
+    pub(super) fn database_mut(&mut self) -> Result<&mut Database, StoreError> {
+        self.database
+            .as_mut()
+            .ok_or_else(|| StoreError::Refused("the store has been closed".to_owned()))
+    }
+
     /// Closes it now, and tells what goes wrong.
     pub(super) fn close(mut self) -> Result<(), StoreError> {
         self.close_once()

@@ -14,6 +14,7 @@ pub mod body;
 pub(crate) mod body;
 mod check;
 mod codec;
+mod copy_grace;
 mod create;
 mod error;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -39,19 +40,21 @@ mod snapshot;
 pub(crate) mod tables;
 mod verify;
 pub(crate) mod versions;
+mod volume;
 
 pub use backup::{Backup, BackupSummary, Provenance};
 pub use check::hush_guarded_panics;
+pub use copy_grace::{CopyGrace, CopyGraceOptions, CopyGraceStats};
 pub use error::{StorageFailure, StoreError};
 pub use meta::SCHEMA_VERSION;
 pub use open::{OpenOptions, Store};
-pub use pins::{CopyGrace, CopyGraceOptions, CopyGraceStats};
 pub use progress::Progress;
 pub use reader::Reader;
 pub use salvage::{Lost, Salvage, salvage};
 pub use size::{SizeOnDisk, TableSize};
 pub use snapshot::Snapshot;
 pub use verify::{Finding, Verification, verify};
+pub use volume::{Room, allocated_bytes};
 
 #[cfg(test)]
 pub(crate) use codec::seal;
@@ -60,6 +63,7 @@ pub(crate) use create::{folder_of, sync_folder_of};
 pub(crate) use meta::{
     WRITER, claim_cluster, cluster_id, ensure_redaction_key, redaction_key, set_schema, store_id,
 };
+pub(crate) use pins::{Pin, Pins};
 pub(crate) use reserve::Reserve;
 pub(crate) use snapshot::{read_kinds, read_watches};
 pub(crate) use tables::{ReadTables, Tables, WriteTables};

@@ -1,202 +1,123 @@
-//! Copy grace: what makes `cp` of the live file work.
+//! Which part of the record exports under way still need, and how far retention may go.
 //!
-//! A copy begins with the header, which names the pages of one commit. Those pages stay what they are as long as a read
-//! transaction at least as old as that commit lives, because redb reuses no page that it can see. So a read transaction
-//! is begun every few seconds and kept for the grace: a copy that takes less than that is a consistent one (quick repair
-//! makes it openable). The price is room: what is rewritten within the grace is not reused in it. When the file has grown
-//! too much, or the volume is nearly full, all pins are given up at once, and begun anew when there is room.
+//! Both sides decide under one lock: an export that has its pin keeps its rows, and retention says how far it is about to
+//! drop before it begins, so that nobody pins what is on its way out. An export in another process has no pin: it sees
+//! at each of its snapshots whether the horizon has passed its start, and fails then.
 
-use std::collections::VecDeque;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Reader, StoreError};
-use crate::limits::{
-    COPY_GRACE_FREE_BYTES_MIN, COPY_GRACE_FREE_PERCENT_MIN, COPY_GRACE_GROWTH_BYTES_MIN,
-    COPY_GRACE_GROWTH_MAX, COPY_GRACE_SECONDS, COPY_PIN_MS_MIN, COPY_PINS_MAX,
-};
+use crate::model::{Horizon, Timestamp};
 
-/// How long, and at what cost, pages are kept for copies.
-#[derive(Clone, Copy, Debug)]
-pub struct CopyGraceOptions {
-    /// How long a copy may take; zero: no pages are kept.
-    pub grace: Duration,
-    /// Bytes allocated for the file above which nothing is kept; `None`: any, as long as the file does not grow too much
-    /// within the grace.
-    pub allocated_bytes_max: Option<u64>,
-    /// Free bytes of the volume below which nothing is kept.
-    pub free_bytes_min: u64,
+/// The pins of one store.
+#[derive(Debug)]
+pub(crate) struct Pins(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    next: u64,
+    /// Starts of the windows that are being exported. As many as there are exports.
+    starts: BTreeMap<u64, Timestamp>,
+    /// How far retention has dropped, or is about to.
+    horizon: Horizon,
 }
 
-impl Default for CopyGraceOptions {
-    fn default() -> Self {
-        Self {
-            grace: Duration::from_secs(COPY_GRACE_SECONDS),
-            allocated_bytes_max: None,
-            free_bytes_min: COPY_GRACE_FREE_BYTES_MIN,
-        }
-    }
-}
-
-/// Counters, read by metrics.
-#[derive(Debug, Default)]
-pub struct CopyGraceStats {
-    /// Pins held now.
-    pub pins: AtomicU64,
-    /// How often pins were given up for want of room.
-    pub given_up: AtomicU64,
-}
-
-/// Read transactions that keep the pages of recent commits. Drop it to give them all up.
-pub struct CopyGrace {
-    /// Oldest first. Before `reader`: a transaction goes before its database.
-    pins: VecDeque<Pin>,
-    reader: Reader,
-    options: CopyGraceOptions,
-    stats: Arc<CopyGraceStats>,
-    /// When pins were given up last, if there have been none since.
-    given_up: Option<Duration>,
-}
-
-/// One read transaction.
-struct Pin {
-    begun: Duration,
-    /// Bytes allocated for the file then.
-    allocated: u64,
-    _txn: redb::ReadTransaction,
-}
-
-impl CopyGrace {
-    /// Keeps nothing yet.
-    pub fn new(reader: Reader, options: CopyGraceOptions, stats: Arc<CopyGraceStats>) -> Self {
-        Self {
-            pins: VecDeque::new(),
-            reader,
-            options,
-            stats,
-            given_up: None,
-        }
+impl Pins {
+    /// Nothing is pinned; `horizon` is what the store says.
+    pub(crate) fn new(horizon: Horizon) -> Self {
+        Self(Mutex::new(State {
+            next: 0,
+            starts: BTreeMap::new(),
+            horizon,
+        }))
     }
 
-    /// How often [`CopyGrace::tick`] wants to be called; `None`: never.
-    pub fn interval(&self) -> Option<Duration> {
-        let pins = u32::try_from(COPY_PINS_MAX.saturating_sub(1)).unwrap_or(u32::MAX);
-        let interval = self.options.grace.checked_div(pins)?;
-        (!self.options.grace.is_zero())
-            .then(|| interval.max(Duration::from_millis(COPY_PIN_MS_MIN)))
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a new pin and lets go of those that are older than the grace. `now` is any clock that never goes back.
+    /// Keeps everything that a window from `start` on needs, until the pin is dropped.
     ///
     /// # Errors
-    /// What the store says; the pins are given up then.
-    pub fn tick(&mut self, now: Duration) -> Result<(), StoreError> {
-        let Some(interval) = self.interval() else {
-            return Ok(());
-        };
-        let result = self.renew(now, interval);
-        if result.is_err() {
-            self.pins.clear();
+    /// The horizon, where it lies behind `start`.
+    pub(crate) fn pin(self: &Arc<Self>, start: Timestamp) -> Result<Pin, Horizon> {
+        let mut state = self.state();
+        if !state.horizon.allows(start) {
+            return Err(state.horizon);
         }
-        let pins = u64::try_from(self.pins.len()).unwrap_or(u64::MAX);
-        self.stats.pins.store(pins, Ordering::Relaxed);
-        result
+        let number = state.next;
+        state.next += 1;
+        state.starts.insert(number, start);
+        Ok(Pin {
+            pins: Arc::clone(self),
+            number,
+        })
     }
 
-    fn renew(&mut self, now: Duration, interval: Duration) -> Result<(), StoreError> {
-        let path = self.reader.path();
-        let allocated = std::fs::metadata(path)
-            .map_err(StoreError::io(path, "cannot be measured"))?
-            .blocks()
-            .saturating_mul(512);
-        if let Some(reason) = self.want_of_room(allocated)? {
-            if self.given_up.is_none() {
-                self.stats.given_up.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(
-                    reason,
-                    "plain copies of the live file may be torn now: its pages are no longer kept for them; \
-                     `sk-tracedb backup` works all the same"
-                );
-            }
-            self.given_up = Some(now);
-            self.pins.clear();
-            return Ok(());
-        }
-        // What the pins held is used again now; the file needs a while to settle.
-        if self
-            .given_up
-            .is_some_and(|since| now.saturating_sub(since) < self.options.grace)
-        {
-            return Ok(());
-        }
-        if self.given_up.take().is_some() {
-            tracing::info!("pages are kept for plain copies of the live file again");
-        }
-        // A commit may be made just before the next pin, and a copy begin just after that commit; and ticks may be late.
-        let kept = self.options.grace + interval * 2;
-        while self
-            .pins
-            .front()
-            .is_some_and(|pin| now.saturating_sub(pin.begun) > kept)
-        {
-            self.pins.pop_front();
-        }
-        let due = self
-            .pins
-            .back()
-            .is_none_or(|pin| now.saturating_sub(pin.begun) >= interval / 2);
-        if due {
-            self.pins.push_back(Pin {
-                begun: now,
-                allocated,
-                _txn: self.reader.begin_read()?,
-            });
-        }
-        Ok(())
+    /// How far retention may drop, at most to `target`. From now on nothing before that is pinned.
+    ///
+    /// `force` passes over pins, whose exports will fail: for when the disk is full otherwise.
+    pub(crate) fn claim(&self, target: Horizon, force: bool) -> Horizon {
+        let mut state = self.state();
+        let pinned = state.starts.values().min().filter(|_| !force);
+        let allowed = pinned.map_or(target, |start| target.min(Horizon::at(*start)));
+        state.horizon = state.horizon.max(allowed);
+        allowed
     }
 
-    /// Why nothing can be kept, if so.
-    fn want_of_room(&self, allocated: u64) -> Result<Option<String>, StoreError> {
-        if let Some(limit) = self.options.allocated_bytes_max
-            && allocated > limit
-        {
-            return Ok(Some(format!(
-                "the file takes {allocated} bytes, {limit} are allowed"
-            )));
-        }
-        if let Some(oldest) = self.pins.front() {
-            let growth = allocated.saturating_sub(oldest.allocated);
-            let limit = oldest
-                .allocated
-                .saturating_mul(COPY_GRACE_GROWTH_MAX)
-                .max(COPY_GRACE_GROWTH_BYTES_MIN);
-            if growth > limit {
-                return Ok(Some(format!(
-                    "the file has grown by {growth} bytes within the grace, {limit} are allowed"
-                )));
-            }
-        }
-        let (free, total) = volume(self.reader.path())?;
-        // Half of a small volume is enough.
-        let needed = self
-            .options
-            .free_bytes_min
-            .max(total / 100 * COPY_GRACE_FREE_PERCENT_MIN)
-            .min(total / 2);
-        Ok((free < needed)
-            .then(|| format!("the volume has {free} bytes left, {needed} are wanted")))
+    /// Windows pinned at this moment.
+    #[cfg(test)]
+    fn count(&self) -> usize {
+        self.state().starts.len()
     }
 }
 
-/// Free and total bytes of the volume that a file is on.
-fn volume(path: &Path) -> Result<(u64, u64), StoreError> {
-    let stat = rustix::fs::statvfs(path)
-        .map_err(|error| StoreError::io(path, "cannot measure the volume")(error.into()))?;
-    Ok((
-        stat.f_bavail.saturating_mul(stat.f_frsize),
-        stat.f_blocks.saturating_mul(stat.f_frsize),
-    ))
+/// Keeps the rows of one window.
+#[derive(Debug)]
+pub(crate) struct Pin {
+    pins: Arc<Pins>,
+    number: u64,
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        self.pins.state().starts.remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    //! Guards against an export whose rows are dropped under it, and against a pin on rows that are on their way out.
+
+    use super::*;
+
+    fn s(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
+    #[test]
+    fn retention_stops_at_the_first_pinned_window() {
+        let pins = Arc::new(Pins::new(Horizon::NONE));
+        let late = pins.pin(s(20)).unwrap();
+        let early = pins.pin(s(10)).unwrap();
+        assert_eq!(pins.claim(Horizon::at(s(15)), false), Horizon::at(s(10)));
+        drop(early);
+        assert_eq!(pins.claim(Horizon::at(s(15)), false), Horizon::at(s(15)));
+        assert_eq!(pins.claim(Horizon::at(s(30)), false), Horizon::at(s(20)));
+        assert_eq!(pins.claim(Horizon::at(s(30)), true), Horizon::at(s(30)));
+        drop(late);
+        assert_eq!(pins.count(), 0);
+    }
+
+    #[test]
+    fn what_is_about_to_be_dropped_cannot_be_pinned() {
+        let pins = Arc::new(Pins::new(Horizon::NONE));
+        pins.claim(Horizon::at(s(15)), false);
+        assert_eq!(pins.pin(s(14)).unwrap_err(), Horizon::at(s(15)));
+        assert!(pins.pin(s(15)).is_ok());
+        // The horizon never goes back.
+        pins.claim(Horizon::at(s(5)), false);
+        assert!(pins.pin(s(14)).is_err());
+    }
 }

@@ -11,13 +11,16 @@ use super::check::{self, Found};
 use super::mark::Origin;
 use super::open::{check_magic, schema_of};
 use super::read_handle::ReadHandle;
-use super::{SCHEMA_VERSION, Snapshot, StoreError};
+use super::{Pin, Pins, SCHEMA_VERSION, Snapshot, StoreError};
 use crate::limits::OPEN_TRIES_MAX;
+use crate::model::{Horizon, Timestamp};
 
 /// A handle for reading a store. Cheap to clone. It never changes the file.
 #[derive(Clone)]
 pub struct Reader {
     source: Source,
+    /// Where this process may drop rows: what is being exported of them.
+    pins: Option<Arc<Pins>>,
     path: PathBuf,
     /// Its dictionaries, once loaded: they never change.
     decompressor: Arc<Decompressor>,
@@ -50,14 +53,16 @@ impl Reader {
         require_schema(schema, path)?;
         Ok(Self {
             source,
+            pins: None,
             path: path.to_owned(),
             decompressor: Arc::default(),
         })
     }
 
-    pub(super) fn beside_writer(handle: ReadHandle, path: &Path) -> Self {
+    pub(super) fn beside_writer(handle: ReadHandle, pins: Arc<Pins>, path: &Path) -> Self {
         Self {
             source: Source::BesideWriter(Arc::new(handle)),
+            pins: Some(pins),
             path: path.to_owned(),
             decompressor: Arc::default(),
         }
@@ -89,6 +94,7 @@ impl Reader {
         require_schema(schema, path)?;
         Ok(Self {
             source,
+            pins: None,
             path: path.to_owned(),
             decompressor: Arc::default(),
         })
@@ -97,6 +103,20 @@ impl Reader {
     /// Where the file is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Keeps retention in this process from dropping what a window from `start` on needs. `None`: nothing in this
+    /// process drops anything of this store.
+    ///
+    /// # Errors
+    /// The horizon, where it lies behind `start`.
+    pub(crate) fn pin(&self, start: Timestamp) -> Result<Option<Pin>, Horizon> {
+        self.pins.as_ref().map(|pins| pins.pin(start)).transpose()
+    }
+
+    /// Whether another process may be writing the store, and drop rows without asking.
+    pub(crate) fn is_of_another_process(&self) -> bool {
+        matches!(self.source, Source::ReadOnly(_))
     }
 
     /// A consistent view of everything that has been committed so far. Holding it keeps pages from being reused, so

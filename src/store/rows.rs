@@ -5,7 +5,7 @@ use bincode::{Decode, Encode};
 
 use super::codec::Row;
 use super::keys;
-use crate::model::{Gvk, ObjectKey, OwnerFacts, OwnerRef, Uid};
+use crate::model::{EventKey, Gvk, Horizon, ObjectKey, OwnerFacts, OwnerRef, Timestamp, Uid};
 
 macro_rules! row_of {
     ($($row:ident in $table:literal;)*) => {$(
@@ -356,14 +356,39 @@ pub(crate) struct WriterRow {
     pub first_us: i64,
     /// Changes in the record: given sequence numbers less what retention dropped.
     pub changes: u64,
-    /// Time of the last change that retention dropped; meaningful where `horizon_seq` is not 0.
+    /// Time of the last place in the record that retention dropped, whether or not there was a change at it; meaningful
+    /// where `horizon_seq` is not 0.
     pub horizon_us: i64,
-    /// Sequence number of the last change that retention dropped; 0 while it dropped none.
+    /// Sequence number of that place; the greatest there is: all of that microsecond; 0 while nothing was dropped.
     pub horizon_seq: u64,
     /// Last base number given.
     pub last_base: u64,
     /// Last dictionary number given.
     pub last_dictionary: u64,
+}
+
+/// In `horizon_seq`: everything up to the end of a microsecond.
+const WHOLE_MICROSECOND: u64 = u64::MAX;
+
+impl WriterRow {
+    /// How far retention has dropped.
+    pub(crate) fn horizon(&self) -> Horizon {
+        let at = Timestamp::from_micros(self.horizon_us);
+        match self.horizon_seq {
+            0 => Horizon::NONE,
+            WHOLE_MICROSECOND => Horizon::at(at.plus_micros(1)),
+            seq => Horizon::behind(EventKey { at, seq }),
+        }
+    }
+
+    /// Notes how far retention has dropped.
+    pub(crate) fn set_horizon(&mut self, horizon: Horizon) {
+        let EventKey { at, seq } = horizon.event();
+        (self.horizon_us, self.horizon_seq) = match seq {
+            0 => (at.plus_micros(-1).as_micros(), WHOLE_MICROSECOND),
+            seq => (at.as_micros(), seq - 1),
+        };
+    }
 }
 
 /// Which file the store lies in (see `store::mark`).

@@ -28,6 +28,14 @@ pub struct SizeOnDisk {
     pub tables: Vec<TableSize>,
 }
 
+impl SizeOnDisk {
+    /// Bytes of all tables. What the file has allocated beyond them is free for what comes, or belongs to the database.
+    pub fn used_bytes(&self) -> u64 {
+        let bytes = |table: &TableSize| table.stored_bytes.saturating_add(table.overhead_bytes);
+        self.tables.iter().map(bytes).fold(0, u64::saturating_add)
+    }
+}
+
 impl Snapshot {
     /// Measures the store. Reads every table's index pages: about 10 ms for each 100 MB.
     ///

@@ -12,7 +12,7 @@ use super::reader::Source;
 use super::rows::{KindRow, WatchRow, WriterRow};
 use super::tables::{ReadTables, row};
 use super::{StoreError, codec, versions};
-use crate::model::{EventKey, Gvk};
+use crate::model::{EventKey, Gvk, Horizon};
 
 /// Everything that had been committed at one moment. Later commits do not change it.
 ///
@@ -22,6 +22,7 @@ pub struct Snapshot {
     txn: redb::ReadTransaction,
     writer: WriterRow,
     kinds: BTreeMap<u64, KindRow>,
+    horizon: Horizon,
     path: PathBuf,
     decompressor: Arc<Decompressor>,
     /// Last: what is read goes before what it is read from.
@@ -38,11 +39,13 @@ impl Snapshot {
         let tables = ReadTables::open(&txn)?;
         let writer = tables.writer_row()?;
         let kinds = read_kinds(&tables.kinds)?;
+        let horizon = tables.horizon()?;
         Ok(Self {
             tables,
             txn,
             writer,
             kinds,
+            horizon,
             path,
             decompressor,
             _source: source,
@@ -60,6 +63,11 @@ impl Snapshot {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// How far retention has dropped: what lies before cannot be asked for.
+    pub fn horizon(&self) -> Horizon {
+        self.horizon
     }
 
     pub(crate) fn tables(&self) -> &ReadTables {

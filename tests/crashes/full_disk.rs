@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use sk_tracedb::clock::ManualClock;
 use sk_tracedb::ingest::{
-    Patience, Pause, Queue, Writer, WriterStats, WriterThread, queue, spawn_patient,
+    Patience, Pause, Queue, Retention, Writer, WriterStats, WriterThread, queue, spawn_patient,
 };
 use sk_tracedb::model::Observation;
 use sk_tracedb::{Reader, StoreError};
@@ -87,7 +87,15 @@ impl Recording {
             retry_max: Duration::from_millis(5),
             reserve_bytes: 0,
         };
-        let thread = spawn_patient(writer, receiver, clock, Arc::clone(&stats), patience).unwrap();
+        let thread = spawn_patient(
+            writer,
+            Retention::default(),
+            receiver,
+            clock,
+            Arc::clone(&stats),
+            patience,
+        )
+        .unwrap();
         Self {
             storage,
             queue,

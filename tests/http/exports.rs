@@ -259,3 +259,47 @@ async fn too_many_exports_are_sent_away_until_one_is_done() {
     server.wait_for(IN_PROGRESS, 0.0).await;
     assert_eq!(server.export(&everything("x")).await.status(), 200);
 }
+
+#[tokio::test]
+async fn a_window_that_begins_before_the_horizon_begins_there_and_says_so() {
+    let record = Record::of_config_maps(20, 100);
+    let (start, end) = (START + 12, START + 30);
+    let expected = record.trace(start, end, ExportFilters::default());
+    record.drop_before(start);
+    let server = run(record).await;
+    // As skctl asks: for the last half hour, whatever there is.
+    let response = server
+        .export(
+            &json!({"start_ts": START - 1_800, "end_ts": end, "export_path": "x", "filters": {}}),
+        )
+        .await;
+    assert_eq!(response.status(), 200);
+    let warnings: Vec<_> = response
+        .headers()
+        .get_all("x-sk-tracedb-warning")
+        .iter()
+        .map(|value| value.to_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        warnings,
+        [
+            "the window begins at 1970-01-01T00:16:52Z: what was recorded before has been dropped by retention"
+        ]
+    );
+    assert!(response.bytes().await.unwrap() == expected);
+
+    let nothing_left =
+        json!({"start_ts": START, "end_ts": START + 5, "export_path": "x", "filters": {}});
+    let response = server.export(&nothing_left).await;
+    assert_eq!(response.status(), 400);
+    let text = response.text().await.unwrap();
+    assert!(
+        text.contains("before 1970-01-01T00:16:52Z has been dropped"),
+        "{text}"
+    );
+    let metrics = server.metrics().await;
+    assert_eq!(
+        metrics["sk_tracedb_horizon_timestamp_seconds"],
+        start as f64
+    );
+}

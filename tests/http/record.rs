@@ -6,8 +6,8 @@ use redb::{Database, ReadableTable, TableDefinition};
 use serde_json::json;
 use sk_tracedb::config::TracerConfig;
 use sk_tracedb::export::{ExportFilters, ExportRequest, export};
-use sk_tracedb::ingest::Writer;
-use sk_tracedb::model::{Gvk, Observation, TimeRange, Timestamp};
+use sk_tracedb::ingest::{Effort, Writer};
+use sk_tracedb::model::{Gvk, Horizon, Observation, TimeRange, Timestamp};
 use sk_tracedb::normalize::{Redaction, normalize};
 use sk_tracedb::{Reader, Store};
 
@@ -104,6 +104,17 @@ impl Record {
     /// The window of everything.
     pub fn window(&self) -> (i64, i64) {
         (START, START + 1_000)
+    }
+
+    /// Retention drops what lies before a second.
+    pub fn drop_before(&self, second: i64) {
+        let mut writer = Writer::new(Store::open(self.path()).unwrap()).unwrap();
+        let effort = Effort {
+            rows: 1_000,
+            time: std::time::Duration::from_secs(10),
+        };
+        let horizon = Horizon::at(Timestamp::from_seconds(second));
+        while !writer.retain(horizon, effort, false).unwrap().done {}
     }
 
     /// A second run, begun and in contact with the pods only: a gap.

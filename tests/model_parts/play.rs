@@ -143,6 +143,16 @@ enum Contact {
     Lost,
 }
 
+/// What the recorder was made to do: played to another store, it makes the same record.
+#[allow(dead_code)] // not every test plays it again
+#[derive(Clone, Debug)]
+pub enum Act {
+    Batch(Vec<(Timestamp, Observation)>),
+    Stop(Timestamp),
+    Crash,
+    Run(Timestamp, sk_tracedb::config::TracerConfig),
+}
+
 /// The cluster, the recorder, and the model of what the recorder should have.
 pub struct Play {
     recorder: Recorder,
@@ -154,6 +164,7 @@ pub struct Play {
     undelivered: BTreeMap<usize, VecDeque<Observation>>,
     contact: BTreeMap<usize, Contact>,
     batch: Vec<(Timestamp, Observation)>,
+    script: Vec<Act>,
     now_us: i64,
     uids: u64,
 }
@@ -187,6 +198,7 @@ impl Play {
             undelivered: BTreeMap::new(),
             contact: BTreeMap::new(),
             batch: Vec::new(),
+            script: Vec::new(),
             now_us: 100_000_000,
             uids: 0,
         }
@@ -248,6 +260,18 @@ impl Play {
         }
     }
 
+    /// What the recorder did behind its start, and what is known of every owner.
+    #[allow(dead_code)] // not every test plays it again
+    pub fn into_script(mut self) -> (Vec<Act>, BTreeMap<Uid, sk_tracedb::model::OwnerFacts>) {
+        self.commit();
+        (self.script, self.record.owners)
+    }
+
+    #[allow(dead_code)] // not every test plays it again
+    pub fn config(&self) -> sk_tracedb::config::TracerConfig {
+        self.recorder.config.clone()
+    }
+
     fn now(&self) -> Timestamp {
         us(self.now_us)
     }
@@ -267,6 +291,7 @@ impl Play {
 
     fn commit(&mut self) {
         if !self.batch.is_empty() {
+            self.script.push(Act::Batch(self.batch.clone()));
             self.recorder.batch(std::mem::take(&mut self.batch));
         }
     }
@@ -471,14 +496,18 @@ impl Play {
     fn restart(&mut self, clean: bool, config: usize) {
         self.commit();
         if clean {
+            self.script.push(Act::Stop(self.now()));
             self.recorder.stop(self.now());
             self.record.end_run(self.now());
         } else {
+            self.script.push(Act::Crash);
             self.recorder.crash();
             self.record.crash();
         }
         self.now_us += 5_000_000;
         self.recorder.config = config_of(config);
+        self.script
+            .push(Act::Run(self.now(), self.recorder.config.clone()));
         self.recorder.run_from(self.now());
         self.record.begin_run(self.now(), &self.recorder.config);
         self.contact.clear();

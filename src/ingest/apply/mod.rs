@@ -8,6 +8,7 @@ mod imported;
 mod objects;
 mod owners;
 mod pods;
+mod retention;
 mod runs;
 mod watches;
 
@@ -17,6 +18,8 @@ use crate::store::tables::put;
 use crate::store::{StoreError, WRITER, WriteTables};
 
 pub use imported::Imported;
+pub(super) use retention::Sweep;
+pub use retention::{Effort, Retained};
 pub(super) use runs::RunStart;
 
 /// One write transaction's tables, and the writer's memory.

@@ -21,6 +21,9 @@ impl Apply<'_, '_> {
         mut row: OwnerRow,
         owners: &[OwnerRef],
     ) -> Result<(), StoreError> {
+        if let Some(sweep) = &mut self.state.sweep {
+            sweep.touch(uid);
+        }
         let known = self.tables.owner(uid)?;
         // An object id, once known, stays: the look-up of the same object does not know it.
         row.object = row.object.or(known.as_ref().and_then(|known| known.object));
@@ -44,6 +47,9 @@ impl Apply<'_, '_> {
         for owner in owners {
             let gvk = owner.gvk();
             let uid = owner.uid.0.as_str();
+            if let Some(sweep) = &mut self.state.sweep {
+                sweep.touch(&owner.uid);
+            }
             if self.state.is_tracked(&gvk.group, &gvk.kind)
                 || self
                     .tables

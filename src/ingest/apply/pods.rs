@@ -89,6 +89,10 @@ impl Apply<'_, '_> {
             return Ok(());
         }
         put(&mut self.tables.pods, keys::uid(&pod.uid).as_slice(), row)?;
+        if let Some(sweep) = &mut self.state.sweep {
+            // It may be back after it was over.
+            pod.owners.iter().for_each(|owner| sweep.touch(&owner.uid));
+        }
         if before.is_none() {
             self.state.row.pods += 1;
         }

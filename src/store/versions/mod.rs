@@ -8,16 +8,13 @@
 //! [`group`] has the bytes, [`read`] what readers ask, [`write`] how the writer adds a version, [`drop`] how retention
 //! removes them, [`base`] bases and siblings.
 
-#[allow(dead_code, reason = "retention is being built on it")]
+#[allow(dead_code, reason = "tests and statistics ask for the uses of a base")]
 pub(crate) mod base;
-#[allow(dead_code, reason = "retention is being built on it")]
 mod drop;
-#[allow(dead_code, reason = "retention is being built on it")]
 pub(crate) mod group;
 mod read;
 mod write;
 
-#[allow(unused_imports, reason = "retention is being built on it")]
 pub(crate) use drop::{Remains, drop_superseded};
 pub(crate) use group::Version;
 pub(crate) use read::{bodies, body, range, version_before, version_from};

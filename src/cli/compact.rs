@@ -1,0 +1,45 @@
+//! `sk-tracedb compact`.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Args;
+
+use crate::model::ByteSize;
+use crate::store::{OpenOptions, Store, allocated_bytes};
+
+/// Arguments of `compact`.
+#[derive(Args, Debug)]
+pub(super) struct CompactArgs {
+    /// The store. Nobody may have it open, neither a recorder nor a reader.
+    #[arg(long, value_name = "FILE", env = "SK_TRACEDB_DB")]
+    db: PathBuf,
+}
+
+/// Runs `compact`.
+pub(super) fn run(args: &CompactArgs) -> anyhow::Result<()> {
+    let mut store = Store::open_with(
+        &args.db,
+        OpenOptions {
+            create: false,
+            ..OpenOptions::default()
+        },
+    )?;
+    let before = allocated_bytes(&args.db)?;
+    eprintln!(
+        "compacting {} ({}); do not stop it: the next open would have to check the whole file",
+        args.db.display(),
+        ByteSize(before)
+    );
+    let began = Instant::now();
+    store.compact()?;
+    store.close()?;
+    let after = allocated_bytes(&args.db)?;
+    eprintln!(
+        "{} before, {} after, {:.1} s",
+        ByteSize(before),
+        ByteSize(after),
+        began.elapsed().as_secs_f64()
+    );
+    Ok(())
+}

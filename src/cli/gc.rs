@@ -1,0 +1,82 @@
+//! `sk-tracedb gc`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::exit::usage;
+use super::interrupt::Interrupt;
+use super::retention::checked;
+use crate::clock::{Clock, WallClock};
+use crate::ingest::{RetentionPolicy, Writer, collect};
+use crate::model::timestamp::TimeSpec;
+use crate::model::{Age, ByteSize};
+use crate::store::{OpenOptions, Store};
+
+/// Arguments of `gc`.
+#[derive(Args, Debug)]
+pub(super) struct GcArgs {
+    /// The store. No recorder may have it open: a running one has retention of its own.
+    #[arg(long, value_name = "FILE", env = "SK_TRACEDB_DB")]
+    db: PathBuf,
+
+    /// Drop what is older than this: 30d, 12h.
+    #[arg(long, value_name = "AGE")]
+    retention_age: Option<Age>,
+
+    /// Drop the oldest changes until the tables take no more than this: 10GiB, 500MB, 10Gi.
+    #[arg(long, value_name = "SIZE")]
+    retention_size: Option<ByteSize>,
+
+    /// Drop what was recorded before this time: RFC 3339, Unix seconds, or a duration before now (-30d).
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    before: Option<TimeSpec>,
+}
+
+/// Runs `gc`.
+pub(super) fn run(args: &GcArgs) -> anyhow::Result<()> {
+    let now = WallClock.now();
+    let policy = RetentionPolicy {
+        age_us: args.retention_age.and_then(Age::micros),
+        size_bytes: args.retention_size.map(checked).transpose()?,
+    };
+    let before = args.before.map(|before| before.resolve(now, now));
+    if policy == RetentionPolicy::default() && before.is_none() {
+        return Err(usage(
+            "nothing says what to drop\nhint: give --retention-age, --retention-size or --before",
+        ));
+    }
+    let interrupt = Interrupt::listen()?;
+    let store = Store::open_with(
+        &args.db,
+        OpenOptions {
+            create: false,
+            ..OpenOptions::default()
+        },
+    )?;
+    let mut writer = Writer::new(store)?;
+    let collected = collect(&mut writer, policy, before, now, |_| {
+        interrupt.check().is_ok()
+    })?;
+    let horizon = writer.horizon();
+    let used = writer.reader().snapshot()?.size_on_disk()?;
+    writer.into_store().close()?;
+    if collected.changes + collected.rows == 0 {
+        eprintln!("nothing to drop");
+    } else {
+        eprintln!(
+            "dropped {} changes and {} other rows; the record begins at {horizon}",
+            collected.changes, collected.rows
+        );
+    }
+    eprintln!(
+        "{} of tables in a file of {}\nhint: `sk-tracedb compact` gives free room in the file back to the volume",
+        ByteSize(used.used_bytes()),
+        ByteSize(used.allocated_bytes)
+    );
+    if collected.too_large {
+        eprintln!("warning: what exists at the end of the record needs more than that size");
+    }
+    interrupt.check()?;
+    Ok(())
+}

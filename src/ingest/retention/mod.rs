@@ -1,0 +1,281 @@
+//! Retention beside recording: when to drop how much, a bounded piece at a time, between the writer's batches.
+//!
+//! [`RetentionPolicy`] says what shall be kept; `size` weighs the store against its limit; `share` bounds the time; what
+//! a piece drops is decided in `ingest::apply::retention`.
+
+mod by_hand;
+mod policy;
+mod share;
+mod size;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use self::share::Share;
+use self::size::{Measured, SizeGovernor};
+use super::{Effort, Retained, Writer};
+use crate::limits::{
+    RETENTION_IDLE_MS, RETENTION_PIECE_MS_MAX, RETENTION_ROWS_MAX, RETENTION_ROWS_MIN,
+    RETENTION_SHARE_PERCENT, RETENTION_SHARE_PERCENT_PRESSED, RETENTION_WORK_MS_MAX,
+    ROOM_PIECES_MAX, SIZE_KEEPS_SECONDS_MIN, SIZE_STRIDES, SWEEP_CHANGES_MIN, SWEEP_PARTS,
+    SWEEP_SECONDS_MIN,
+};
+use crate::model::{ByteSize, Horizon, MICROS_PER_SECOND, Timestamp};
+use crate::store::{StoreError, allocated_bytes};
+
+pub use by_hand::{Collected, collect};
+pub use policy::RetentionPolicy;
+
+/// What retention has done so far; read by metrics while it works.
+#[derive(Debug, Default)]
+pub struct RetentionStats {
+    /// Changes dropped.
+    pub changes: AtomicU64,
+    /// Other rows dropped.
+    pub rows: AtomicU64,
+    /// Time spent, microseconds.
+    pub busy_us: AtomicU64,
+    /// The longest piece with its commit, microseconds.
+    pub slowest_us: AtomicU64,
+    /// Bytes that the file may take; 0: no limit.
+    pub size_limit_bytes: AtomicU64,
+}
+
+/// Drops what the policy does not keep.
+#[derive(Debug)]
+pub struct Retention {
+    policy: RetentionPolicy,
+    size: Option<SizeGovernor>,
+    share: Share,
+    /// Rows of one piece: as many as fit into its time.
+    rows: usize,
+    /// How far it wanted to drop last. The horizon may lie before it: where nothing happened between, or an export needs
+    /// its rows.
+    target: Horizon,
+    /// What follows from the last target has not all been done.
+    unfinished: bool,
+    /// Changes dropped since unused lifecycles and owners were last looked for.
+    unswept: u64,
+    /// The horizon at that time.
+    swept: Timestamp,
+    /// The last piece was for the sake of size.
+    dropped_for_size: bool,
+    /// Nothing more can be dropped, and the file is too large: said once.
+    warned: bool,
+}
+
+/// What there is to do.
+struct Task {
+    target: Horizon,
+    force: bool,
+}
+
+impl Default for Retention {
+    /// Everything is kept.
+    fn default() -> Self {
+        Self {
+            policy: RetentionPolicy::default(),
+            size: None,
+            share: Share::new(RETENTION_SHARE_PERCENT, Instant::now()),
+            rows: RETENTION_ROWS_MIN,
+            target: Horizon::NONE,
+            unfinished: false,
+            unswept: 0,
+            swept: Timestamp::MIN,
+            dropped_for_size: false,
+            warned: false,
+        }
+    }
+}
+
+impl Retention {
+    /// Takes up a policy. A file that is beyond its limit is measured first: all of it is read.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn new(policy: RetentionPolicy, writer: &Writer) -> Result<Self, StoreError> {
+        let mut size = policy.size_bytes.map(SizeGovernor::new);
+        let allocated = allocated_bytes(writer.path())?;
+        if let Some(governor) = size.as_mut().filter(|size| size.is_beyond(allocated)) {
+            let measured = Measured {
+                used_bytes: writer.reader().snapshot()?.size_on_disk()?.used_bytes(),
+                weight: writer.weight()?,
+            };
+            tracing::warn!(
+                allocated = %ByteSize(allocated),
+                used = %ByteSize(measured.used_bytes),
+                limit = %ByteSize(policy.size_bytes.unwrap_or_default()),
+                "the file is larger than it may be, and only `sk-tracedb compact` makes it smaller"
+            );
+            governor.set_measured(measured);
+        }
+        Ok(Self {
+            policy,
+            size,
+            // A crash may have left something.
+            unfinished: !writer.horizon().is_none(),
+            target: writer.horizon(),
+            ..Self::default()
+        })
+    }
+
+    /// Does one bounded piece, if there is something to do and time for it. Returns how long the next one can wait.
+    ///
+    /// # Errors
+    /// What the store says: as for [`Writer::append`].
+    pub fn step(
+        &mut self,
+        writer: &mut Writer,
+        now: Timestamp,
+        stats: &RetentionStats,
+    ) -> Result<Duration, StoreError> {
+        let idle = Duration::from_millis(RETENTION_IDLE_MS);
+        let limit = self.policy.size_bytes.unwrap_or(0);
+        stats.size_limit_bytes.store(limit, Ordering::Relaxed);
+        if self.policy == RetentionPolicy::default() {
+            return Ok(idle);
+        }
+        let started = Instant::now();
+        let allocated = allocated_bytes(writer.path())?;
+        let pressed = self.size.is_some_and(|size| size.is_pressing(allocated));
+        let percent = if pressed {
+            RETENTION_SHARE_PERCENT_PRESSED
+        } else {
+            RETENTION_SHARE_PERCENT
+        };
+        let wait = self.share.wait(percent, started);
+        if !wait.is_zero() {
+            return Ok(wait.min(idle));
+        }
+        let Some(task) = self.task(writer, now, allocated)? else {
+            return Ok(idle);
+        };
+        let effort = Effort {
+            rows: self.rows,
+            time: Duration::from_millis(RETENTION_WORK_MS_MAX),
+        };
+        let retained = writer.retain(task.target, effort, task.force)?;
+        let took = started.elapsed();
+        self.learn(writer, retained, took);
+        count(stats, retained, took);
+        if retained.done && retained.changes + retained.rows == 0 {
+            // What is to be dropped is being exported, or there is nothing.
+            return Ok(idle);
+        }
+        Ok(self.share.wait(percent, Instant::now()).min(idle))
+    }
+
+    /// The disk is full, perhaps with something else: drops some of what is oldest, at once, so that recording can go on in
+    /// the room that the file has. Nothing where no size is given.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(super) fn make_room(
+        &mut self,
+        writer: &mut Writer,
+        stats: &RetentionStats,
+    ) -> Result<(), StoreError> {
+        let Some(size) = &mut self.size else {
+            return Ok(());
+        };
+        size.set_full(allocated_bytes(writer.path())?, writer.weight()?);
+        let effort = Effort {
+            rows: RETENTION_ROWS_MIN,
+            time: Duration::from_millis(RETENTION_WORK_MS_MAX),
+        };
+        for _ in 0..ROOM_PIECES_MAX {
+            let started = Instant::now();
+            let next = self.next_by_size(writer)?;
+            if next <= writer.horizon() {
+                break;
+            }
+            let retained = writer.retain(next, effort, true)?;
+            self.unswept = self.unswept.saturating_add(retained.changes);
+            count(stats, retained, started.elapsed());
+        }
+        tracing::warn!(horizon = %writer.horizon(), "the volume is full: the oldest changes were dropped");
+        Ok(())
+    }
+
+    /// The next horizon for the sake of size: no further than a piece goes, because what lies behind can still be asked
+    /// for.
+    fn next_by_size(&self, writer: &Writer) -> Result<Horizon, StoreError> {
+        let keep_us = SIZE_KEEPS_SECONDS_MIN * MICROS_PER_SECOND;
+        let latest = writer.last_time().plus_micros(-keep_us);
+        let first = writer.first_time();
+        let span = latest.as_micros().saturating_sub(first.as_micros());
+        let stride = (span / SIZE_STRIDES).max(MICROS_PER_SECOND);
+        let end = first.plus_micros(stride).min(latest);
+        writer.horizon_behind(self.rows, end)
+    }
+
+    fn task(
+        &mut self,
+        writer: &Writer,
+        now: Timestamp,
+        allocated: u64,
+    ) -> Result<Option<Task>, StoreError> {
+        let reached = writer.horizon();
+        let force = self.size.is_some_and(|size| size.is_beyond(allocated));
+        let to = |target| Some(Task { target, force });
+        self.target = self.target.max(reached);
+        if let Some(target) = self.policy.aged(now, self.target) {
+            self.target = target;
+            return Ok(to(target));
+        }
+        // What lifecycles and owners weigh is gone only when they have been swept: in turns.
+        let sweep_now = writer.is_sweeping() && std::mem::take(&mut self.dropped_for_size);
+        if let Some(size) = self.size.as_mut().filter(|_| !sweep_now)
+            && size.look(allocated, writer.weight()?).is_some()
+        {
+            let next = self.next_by_size(writer)?;
+            if next > reached {
+                self.warned = false;
+                self.target = self.target.max(next);
+                self.dropped_for_size = true;
+                return Ok(to(next));
+            }
+            if !std::mem::replace(&mut self.warned, true) {
+                tracing::warn!(
+                    limit = %ByteSize(self.policy.size_bytes.unwrap_or_default()),
+                    "the file is full with what exists now, and nothing older is left to drop: give it more room"
+                );
+            }
+        }
+        Ok(if self.unfinished || writer.is_sweeping() {
+            to(self.target)
+        } else {
+            None
+        })
+    }
+
+    fn learn(&mut self, writer: &mut Writer, retained: Retained, took: Duration) {
+        self.share.spend(took);
+        if took > Duration::from_millis(RETENTION_PIECE_MS_MAX) {
+            self.rows = (self.rows / 2).max(RETENTION_ROWS_MIN);
+        } else if took < Duration::from_millis(RETENTION_PIECE_MS_MAX / 2) {
+            self.rows = (self.rows * 2).min(RETENTION_ROWS_MAX);
+        }
+        self.unfinished = !retained.done;
+        self.unswept = self.unswept.saturating_add(retained.changes);
+        let due = (writer.changes() / SWEEP_PARTS).max(SWEEP_CHANGES_MIN);
+        let reached = writer.horizon().first_start().as_micros();
+        let span = writer.last_time().as_micros().saturating_sub(reached);
+        let parts = i64::try_from(SWEEP_PARTS).unwrap_or(i64::MAX);
+        let late = (span / parts).max(SWEEP_SECONDS_MIN * MICROS_PER_SECOND);
+        let moved = reached.saturating_sub(self.swept.as_micros());
+        if (self.unswept >= due || moved >= late) && !writer.is_sweeping() {
+            writer.begin_sweep();
+            self.unswept = 0;
+            self.swept = writer.horizon().first_start();
+        }
+    }
+}
+
+fn count(stats: &RetentionStats, retained: Retained, took: Duration) {
+    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    stats.changes.fetch_add(retained.changes, Ordering::Relaxed);
+    stats.rows.fetch_add(retained.rows, Ordering::Relaxed);
+    stats.busy_us.fetch_add(took_us, Ordering::Relaxed);
+    stats.slowest_us.fetch_max(took_us, Ordering::Relaxed);
+}

@@ -1,0 +1,202 @@
+//! Copy grace: what makes `cp` of the live file work.
+//!
+//! A copy begins with the header, which names the pages of one commit. Those pages stay what they are as long as a read
+//! transaction at least as old as that commit lives, because redb reuses no page that it can see. So a read transaction
+//! is begun every few seconds and kept for the grace: a copy that takes less than that is a consistent one (quick repair
+//! makes it openable). The price is room: what is rewritten within the grace is not reused in it. When the file has grown
+//! too much, or the volume is nearly full, all pins are given up at once, and begun anew when there is room.
+
+use std::collections::VecDeque;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::{Reader, StoreError};
+use crate::limits::{
+    COPY_GRACE_FREE_BYTES_MIN, COPY_GRACE_FREE_PERCENT_MIN, COPY_GRACE_GROWTH_BYTES_MIN,
+    COPY_GRACE_GROWTH_MAX, COPY_GRACE_SECONDS, COPY_PIN_MS_MIN, COPY_PINS_MAX,
+};
+
+/// How long, and at what cost, pages are kept for copies.
+#[derive(Clone, Copy, Debug)]
+pub struct CopyGraceOptions {
+    /// How long a copy may take; zero: no pages are kept.
+    pub grace: Duration,
+    /// Bytes allocated for the file above which nothing is kept; `None`: any, as long as the file does not grow too much
+    /// within the grace.
+    pub allocated_bytes_max: Option<u64>,
+    /// Free bytes of the volume below which nothing is kept.
+    pub free_bytes_min: u64,
+}
+
+impl Default for CopyGraceOptions {
+    fn default() -> Self {
+        Self {
+            grace: Duration::from_secs(COPY_GRACE_SECONDS),
+            allocated_bytes_max: None,
+            free_bytes_min: COPY_GRACE_FREE_BYTES_MIN,
+        }
+    }
+}
+
+/// Counters, read by metrics.
+#[derive(Debug, Default)]
+pub struct CopyGraceStats {
+    /// Pins held now.
+    pub pins: AtomicU64,
+    /// How often pins were given up for want of room.
+    pub given_up: AtomicU64,
+}
+
+/// Read transactions that keep the pages of recent commits. Drop it to give them all up.
+pub struct CopyGrace {
+    /// Oldest first. Before `reader`: a transaction goes before its database.
+    pins: VecDeque<Pin>,
+    reader: Reader,
+    options: CopyGraceOptions,
+    stats: Arc<CopyGraceStats>,
+    /// When pins were given up last, if there have been none since.
+    given_up: Option<Duration>,
+}
+
+/// One read transaction.
+struct Pin {
+    begun: Duration,
+    /// Bytes allocated for the file then.
+    allocated: u64,
+    _txn: redb::ReadTransaction,
+}
+
+impl CopyGrace {
+    /// Keeps nothing yet.
+    pub fn new(reader: Reader, options: CopyGraceOptions, stats: Arc<CopyGraceStats>) -> Self {
+        Self {
+            pins: VecDeque::new(),
+            reader,
+            options,
+            stats,
+            given_up: None,
+        }
+    }
+
+    /// How often [`CopyGrace::tick`] wants to be called; `None`: never.
+    pub fn interval(&self) -> Option<Duration> {
+        let pins = u32::try_from(COPY_PINS_MAX.saturating_sub(1)).unwrap_or(u32::MAX);
+        let interval = self.options.grace.checked_div(pins)?;
+        (!self.options.grace.is_zero())
+            .then(|| interval.max(Duration::from_millis(COPY_PIN_MS_MIN)))
+    }
+
+    /// Takes a new pin and lets go of those that are older than the grace. `now` is any clock that never goes back.
+    ///
+    /// # Errors
+    /// What the store says; the pins are given up then.
+    pub fn tick(&mut self, now: Duration) -> Result<(), StoreError> {
+        let Some(interval) = self.interval() else {
+            return Ok(());
+        };
+        let result = self.renew(now, interval);
+        if result.is_err() {
+            self.pins.clear();
+        }
+        let pins = u64::try_from(self.pins.len()).unwrap_or(u64::MAX);
+        self.stats.pins.store(pins, Ordering::Relaxed);
+        result
+    }
+
+    fn renew(&mut self, now: Duration, interval: Duration) -> Result<(), StoreError> {
+        let path = self.reader.path();
+        let allocated = std::fs::metadata(path)
+            .map_err(StoreError::io(path, "cannot be measured"))?
+            .blocks()
+            .saturating_mul(512);
+        if let Some(reason) = self.want_of_room(allocated)? {
+            if self.given_up.is_none() {
+                self.stats.given_up.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(
+                    reason,
+                    "plain copies of the live file may be torn now: its pages are no longer kept for them; \
+                     `sk-tracedb backup` works all the same"
+                );
+            }
+            self.given_up = Some(now);
+            self.pins.clear();
+            return Ok(());
+        }
+        // What the pins held is used again now; the file needs a while to settle.
+        if self
+            .given_up
+            .is_some_and(|since| now.saturating_sub(since) < self.options.grace)
+        {
+            return Ok(());
+        }
+        if self.given_up.take().is_some() {
+            tracing::info!("pages are kept for plain copies of the live file again");
+        }
+        // A commit may be made just before the next pin, and a copy begin just after that commit; and ticks may be late.
+        let kept = self.options.grace + interval * 2;
+        while self
+            .pins
+            .front()
+            .is_some_and(|pin| now.saturating_sub(pin.begun) > kept)
+        {
+            self.pins.pop_front();
+        }
+        let due = self
+            .pins
+            .back()
+            .is_none_or(|pin| now.saturating_sub(pin.begun) >= interval / 2);
+        if due {
+            self.pins.push_back(Pin {
+                begun: now,
+                allocated,
+                _txn: self.reader.begin_read()?,
+            });
+        }
+        Ok(())
+    }
+
+    /// Why nothing can be kept, if so.
+    fn want_of_room(&self, allocated: u64) -> Result<Option<String>, StoreError> {
+        if let Some(limit) = self.options.allocated_bytes_max
+            && allocated > limit
+        {
+            return Ok(Some(format!(
+                "the file takes {allocated} bytes, {limit} are allowed"
+            )));
+        }
+        if let Some(oldest) = self.pins.front() {
+            let growth = allocated.saturating_sub(oldest.allocated);
+            let limit = oldest
+                .allocated
+                .saturating_mul(COPY_GRACE_GROWTH_MAX)
+                .max(COPY_GRACE_GROWTH_BYTES_MIN);
+            if growth > limit {
+                return Ok(Some(format!(
+                    "the file has grown by {growth} bytes within the grace, {limit} are allowed"
+                )));
+            }
+        }
+        let (free, total) = volume(self.reader.path())?;
+        // Half of a small volume is enough.
+        let needed = self
+            .options
+            .free_bytes_min
+            .max(total / 100 * COPY_GRACE_FREE_PERCENT_MIN)
+            .min(total / 2);
+        Ok((free < needed)
+            .then(|| format!("the volume has {free} bytes left, {needed} are wanted")))
+    }
+}
+
+/// Free and total bytes of the volume that a file is on.
+fn volume(path: &Path) -> Result<(u64, u64), StoreError> {
+    let stat = rustix::fs::statvfs(path)
+        .map_err(|error| StoreError::io(path, "cannot measure the volume")(error.into()))?;
+    Ok((
+        stat.f_bavail.saturating_mul(stat.f_frsize),
+        stat.f_blocks.saturating_mul(stat.f_frsize),
+    ))
+}
