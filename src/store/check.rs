@@ -13,7 +13,7 @@ use redb::{Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase};
 use super::StoreError;
 use super::mark::{self, Origin};
 use super::open::open_error;
-use super::overlay::Overlay;
+use super::overlay::{Changed, Overlay};
 use super::place::Place;
 use super::tables::META;
 use crate::limits::READER_CACHE_BYTES;
@@ -93,6 +93,12 @@ pub(super) fn header(path: &Path) -> Result<Vec<u8>, StoreError> {
         .and_then(|file| file.take(HEADER_BYTES).read_to_end(&mut header))
         .map_err(StoreError::io(path, "cannot be read"))?;
     Ok(header)
+}
+
+/// When a file was changed last.
+pub(super) fn last_change(path: &Path) -> Result<Changed, StoreError> {
+    let metadata = std::fs::metadata(path).map_err(StoreError::io(path, "cannot be read"))?;
+    Ok(Changed::of(&metadata))
 }
 
 fn is_closed(path: &Path) -> Result<bool, StoreError> {

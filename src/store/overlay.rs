@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::{Mutex, PoisonError};
 
 use redb::StorageBackend;
@@ -20,6 +20,8 @@ pub(super) struct Overlay {
     file: File,
     /// Length of the file below: bytes behind it read as zero.
     file_len: u64,
+    /// When the file below was changed last, as it was when this began.
+    changed: Changed,
     state: Mutex<State>,
 }
 
@@ -30,12 +32,30 @@ struct State {
     blocks: BTreeMap<u64, Box<[u8]>>,
 }
 
+/// The last change of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Changed {
+    len: u64,
+    at: (i64, i64),
+}
+
+impl Changed {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        Self {
+            len: metadata.len(),
+            at: (metadata.mtime(), metadata.mtime_nsec()),
+        }
+    }
+}
+
 impl Overlay {
     pub(super) fn new(file: File) -> io::Result<Self> {
-        let len = file.metadata()?.len();
+        let metadata = file.metadata()?;
+        let len = metadata.len();
         Ok(Self {
             file,
             file_len: len,
+            changed: Changed::of(&metadata),
             state: Mutex::new(State {
                 len,
                 blocks: BTreeMap::new(),
@@ -48,6 +68,12 @@ impl Overlay {
         let inside = self.file_len.saturating_sub(offset).min(out.len() as u64) as usize;
         let (below, behind) = out.split_at_mut(inside);
         self.file.read_exact_at(below, offset)?;
+        // A recorder that starts on the file knows nothing of this reader: what was checked is no longer there.
+        if Changed::of(&self.file.metadata()?) != self.changed {
+            return Err(io::Error::other(
+                "somebody began to write the file while it was read; open it again",
+            ));
+        }
         behind.fill(0);
         Ok(())
     }
@@ -142,6 +168,18 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::io::Write;
+
+    #[test]
+    fn a_file_that_is_changed_meanwhile_is_not_read_on() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&[7; 10_000]).unwrap();
+        let overlay = Overlay::new(file.try_clone().unwrap()).unwrap();
+        overlay.read(5_000, &mut [0; 10]).unwrap();
+        let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
+        file.set_modified(later).unwrap();
+        let error = overlay.read(5_000, &mut [0; 10]).unwrap_err();
+        assert!(error.to_string().contains("began to write the file"));
+    }
 
     proptest! {
         /// Whatever is written reads back as from a plain file, and the file below keeps its bytes.

@@ -193,7 +193,7 @@ pub(super) fn peek(path: &Path) -> Result<Peeked, StoreError> {
 /// that opens its file again after a full disk, or is restarted), what was read is of two states and counts for nothing.
 fn open_source(path: &Path) -> Result<(Source, u32), StoreError> {
     for _ in 1..READ_OPEN_TRIES_MAX {
-        let before = check::header(path)?;
+        let before = (check::header(path)?, check::last_change(path)?);
         let result = open_source_once(path);
         if !matches!(
             result,
@@ -202,7 +202,7 @@ fn open_source(path: &Path) -> Result<(Source, u32), StoreError> {
             return result;
         }
         let written = matches!(check::open_read_only(path), Ok(Found::BeingWritten(_)));
-        if !written && check::header(path)? == before {
+        if !written && (check::header(path)?, check::last_change(path)?) == before {
             return result;
         }
     }
