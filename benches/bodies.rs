@@ -16,7 +16,8 @@ use std::time::Instant;
 
 use sk_tracedb::Store;
 use sk_tracedb::config::TracerConfig;
-use sk_tracedb::normalize::normalize;
+use sk_tracedb::model::RedactionKey;
+use sk_tracedb::normalize::{Redaction, normalize};
 use sk_tracedb::recorder::SimulatedRecorder;
 use sk_tracedb::store::body::bench::Codec;
 use sk_tracedb::workload::{Mix, Verb, Workload, WorkloadOptions};
@@ -82,6 +83,7 @@ fn whole_file(options: &WorkloadOptions) {
 fn versions(options: &WorkloadOptions) -> Vec<(u64, Vec<Vec<u8>>)> {
     let workload = Workload::new(options.clone());
     let (config, _) = TracerConfig::parse(workload.config()).unwrap();
+    let redaction = Redaction::new(RedactionKey::from_bytes([7; 32]), &config);
     let kinds: BTreeMap<_, u64> = config.tracked.keys().cloned().zip(0..).collect();
     let mut objects: BTreeMap<(u64, String), (Vec<Vec<u8>>, [u8; 32])> = BTreeMap::new();
     for step in workload {
@@ -92,7 +94,7 @@ fn versions(options: &WorkloadOptions) -> Vec<(u64, Vec<Vec<u8>>)> {
         else {
             continue;
         };
-        let item = normalize(&step.kind, Some(tracked), step.object).unwrap();
+        let item = normalize(&step.kind, Some(tracked), &redaction, step.object).unwrap();
         let Some(object) = item.object else { continue };
         let (versions, hash) = objects
             .entry((kinds[&step.kind], object.uid.0))

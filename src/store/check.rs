@@ -33,6 +33,9 @@ pub(super) enum Found {
     NotClosed,
 }
 
+/// Length of redb's header, with both of its commit slots, bytes.
+const HEADER_BYTES: u64 = 512;
+
 /// Opens a file as far as it can be without believing or changing it.
 pub(super) fn open_read_only(path: &Path) -> Result<Found, StoreError> {
     // Before it is opened: a writer that closes it in between leaves a file that is checked once too often.
@@ -81,6 +84,15 @@ pub(super) fn origin_of(
         // Another program's, or too damaged to tell: the check says.
         Err(_) => Ok(Origin::Copy),
     }
+}
+
+/// The first bytes of a file, which change with every commit and whenever a recorder opens or closes it.
+pub(super) fn header(path: &Path) -> Result<Vec<u8>, StoreError> {
+    let mut header = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(HEADER_BYTES).read_to_end(&mut header))
+        .map_err(StoreError::io(path, "cannot be read"))?;
+    Ok(header)
 }
 
 fn is_closed(path: &Path) -> Result<bool, StoreError> {

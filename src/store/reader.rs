@@ -12,6 +12,7 @@ use super::mark::Origin;
 use super::open::{check_magic, schema_of};
 use super::read_handle::ReadHandle;
 use super::{Pin, Pins, SCHEMA_VERSION, Snapshot, StoreError};
+use crate::limits::READ_OPEN_TRIES_MAX;
 use crate::model::{Horizon, Timestamp};
 
 /// A handle for reading a store. Cheap to clone. It never changes the file.
@@ -188,7 +189,27 @@ pub(super) fn peek(path: &Path) -> Result<Peeked, StoreError> {
     })
 }
 
+/// Opens a file for reading. A file that nobody writes is read as it stands; where a recorder turns up meanwhile (one
+/// that opens its file again after a full disk, or is restarted), what was read is of two states and counts for nothing.
 fn open_source(path: &Path) -> Result<(Source, u32), StoreError> {
+    for _ in 1..READ_OPEN_TRIES_MAX {
+        let before = check::header(path)?;
+        let result = open_source_once(path);
+        if !matches!(
+            result,
+            Ok((Source::Overlay(_), _)) | Err(StoreError::DamagedFile { .. })
+        ) {
+            return result;
+        }
+        let written = matches!(check::open_read_only(path), Ok(Found::BeingWritten(_)));
+        if !written && check::header(path)? == before {
+            return result;
+        }
+    }
+    open_source_once(path)
+}
+
+fn open_source_once(path: &Path) -> Result<(Source, u32), StoreError> {
     check::guarded(path, || match check::open_read_only(path)? {
         Found::BeingWritten(database) | Found::Closed(database, Origin::AsLeft) => {
             let schema = schema_of(&*database, path)?;

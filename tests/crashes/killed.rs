@@ -30,8 +30,8 @@ const BODY_BYTES: u64 = 4_000;
 const DEADLINE: Duration = Duration::from_secs(60);
 /// How often the parent looks itself: every page of the file is checked then, which takes longer and longer.
 const CHECK_EVERY: u64 = 10;
-/// Generous, because the machine does other things: the figures are printed.
-const OPEN_MAX: Duration = Duration::from_secs(1);
+/// Half of the opens take less; the figures are printed. Not asked of a debug build: redb's walks every page then.
+const OPEN_MAX: Duration = Duration::from_millis(200);
 
 fn object(set: u64, k: u64, batch: u64, bytes: usize) -> Obj {
     let text = Rng(batch * OBJECTS + k).text(bytes);
@@ -169,7 +169,7 @@ fn killed_at_any_moment_it_has_everything_that_it_acknowledged() {
          batches, {ahead} of them durable and not acknowledged; {} bytes; opened in {median:?}, {slowest:?} at most",
         std::fs::metadata(&path).unwrap().len()
     );
-    assert!(median < OPEN_MAX, "{median:?}");
+    assert!(cfg!(debug_assertions) || median < OPEN_MAX, "{median:?}");
 }
 
 /// Everything acknowledged is recorded, and at most one batch more; whether that is so.
