@@ -60,7 +60,11 @@ fn unit_bytes(unit: &str) -> Option<u128> {
         None => (prefix, 1000),
     };
     let mut letters = prefix.chars();
-    let letter = letters.next()?.to_ascii_uppercase();
+    // A small m would be a thousandth.
+    let letter = match letters.next()? {
+        'k' => 'K',
+        letter => letter,
+    };
     let power = PREFIXES.find(letter)? + 1;
     if letters.next().is_some() {
         return None;

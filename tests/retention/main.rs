@@ -15,6 +15,7 @@ mod support;
 
 mod epochs;
 mod flat;
+mod owners;
 mod pins;
 mod program;
 mod windows;
