@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::export::encode::sktrace::reference::Trace;
-use crate::store::fuzzing::{packed_rows, packed_tables, read_packed, recoders, rows_of};
+use crate::store::fuzzing::{
+    meta_rows, packed_rows, packed_tables, read_packed, recoders, rows_of,
+};
 
 type Target = fn(&[u8]);
 
@@ -202,7 +204,7 @@ fn make_seeds() {
     let rows = rows
         .into_iter()
         .filter(|(table, key, _)| *table != "meta" || key == b"writer");
-    for (n, (table, key, payload)) in rows.chain(packed_rows()).enumerate() {
+    for (n, (table, key, payload)) in rows.chain(meta_rows()).chain(packed_rows()).enumerate() {
         if payload.len() + key.len() + table.len() + 2 <= SEED_BYTES_MAX {
             let length = u8::try_from(key.len()).unwrap();
             let seed = [table.as_bytes(), &[0, length], &key, &payload].concat();

@@ -213,11 +213,41 @@ pub(crate) fn packed_tables() -> [&'static str; 4] {
     PACKED
 }
 
+/// Rows of `meta` that not every store has, or that differ from machine to machine.
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub(crate) fn meta_rows() -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
+    use super::codec::encode;
+    use super::rows::{BackupRow, MarkRow};
+    let mark = MarkRow {
+        inode: 1,
+        born_ns: 2,
+        closed_us: Some(3),
+    };
+    let backup = BackupRow {
+        store_id: "00112233445566778899aabbccddeeff".to_owned(),
+        at_us: 4,
+        first_us: 1,
+        last_us: 3,
+        last_seq: 2,
+        program: "0.1.0".to_owned(),
+    };
+    [
+        (b"mark".to_vec(), encode(b"mark", &mark).unwrap()),
+        (b"backup".to_vec(), encode(b"backup", &backup).unwrap()),
+    ]
+    .map(|(key, row)| {
+        let payload = unseal("meta", &key, &row).unwrap().to_vec();
+        ("meta", key, payload)
+    })
+    .into()
+}
+
 /// Table, key and payload of some rows of every table.
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 pub(crate) fn rows_of(store: &super::Store) -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
-    const ROWS_OF_A_TABLE: usize = 6;
+    const ROWS_OF_A_TABLE: usize = 8;
     let rows = store
         .read_tables()
         .unwrap()
