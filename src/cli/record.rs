@@ -155,7 +155,15 @@ async fn record(args: RecordArgs, config: TracerConfig) -> anyhow::Result<()> {
         allocated_bytes_max: retention.size_bytes.map(|bytes| bytes - bytes / 16),
         ..CopyGraceOptions::default()
     };
-    let outcome = watch_cluster(store, client, config, retention, clock, report, grace, stop).await;
+    let outcome = watch_cluster(
+        store,
+        client,
+        (config, retention, grace),
+        clock,
+        report,
+        stop,
+    )
+    .await;
     stop_sender.send_replace(true);
     serving.await.context("the HTTP server crashed")?;
     outcome
@@ -164,11 +172,9 @@ async fn record(args: RecordArgs, config: TracerConfig) -> anyhow::Result<()> {
 async fn watch_cluster(
     store: Store,
     client: Client,
-    config: TracerConfig,
-    retention: RetentionPolicy,
+    (config, retention, grace): (TracerConfig, RetentionPolicy, CopyGraceOptions),
     clock: Arc<dyn Clock>,
     report: Arc<Report>,
-    grace: CopyGraceOptions,
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let Some(cluster) = wait_for_cluster(&client, stop.clone()).await else {
