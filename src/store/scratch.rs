@@ -129,6 +129,10 @@ impl Scratch {
 }
 
 /// See [`Scratch::into_entries`].
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one for each pass over a map"
+)]
 pub(crate) enum Entries {
     /// Nothing was spilled.
     Memory(std::collections::btree_map::IntoIter<Vec<u8>, Vec<u8>>),
