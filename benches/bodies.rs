@@ -169,6 +169,7 @@ fn codec(options: &WorkloadOptions) {
         "  codec:      1/{:<5.1} encode {encode:6.0} MB/s  decode {decode:6.0} MB/s",
         raw as f64 / small as f64
     );
+    let (mut compressor, mut decompressor) = (zstd_safe::CCtx::create(), zstd_safe::DCtx::create());
     let mut rows = Vec::new();
     let (zstd_encode, zstd_len) = rate(raw, || {
         rows = objects
@@ -176,19 +177,19 @@ fn codec(options: &WorkloadOptions) {
             .flat_map(|(_, versions)| versions)
             .map(|body| {
                 let mut out = Vec::with_capacity(zstd_safe::compress_bound(body.len()));
-                zstd_safe::compress(&mut out, body, 3).unwrap();
+                compressor.compress(&mut out, body, 3).unwrap();
                 (body.len(), out)
             })
             .collect();
         rows.iter().map(|(_, row)| row.len()).sum()
     });
     let (zstd_decode, _) = rate(raw, || {
-        let decode = |(len, row): &(usize, Vec<u8>)| {
+        let mut decode = |(len, row): &(usize, Vec<u8>)| {
             let mut out = Vec::with_capacity(*len);
-            zstd_safe::decompress(&mut out, row).unwrap();
+            decompressor.decompress(&mut out, row).unwrap();
             out.len()
         };
-        rows.iter().map(decode).sum()
+        rows.iter().map(&mut decode).sum()
     });
     println!(
         "  zstd -3:    1/{:<5.1} encode {zstd_encode:6.0} MB/s  decode {zstd_decode:6.0} MB/s",

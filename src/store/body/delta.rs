@@ -189,9 +189,10 @@ fn extend(
 }
 
 fn common_prefix(a: &[u8], b: &[u8]) -> usize {
-    let words = a
-        .chunks_exact(8)
-        .zip(b.chunks_exact(8))
+    let (a_words, b_words) = (a.as_chunks::<8>().0, b.as_chunks::<8>().0);
+    let words = a_words
+        .iter()
+        .zip(b_words)
         .take_while(|(a, b)| a == b)
         .count()
         * 8;
@@ -203,9 +204,11 @@ fn common_prefix(a: &[u8], b: &[u8]) -> usize {
 }
 
 fn common_suffix(a: &[u8], b: &[u8]) -> usize {
-    let words = a
-        .rchunks_exact(8)
-        .zip(b.rchunks_exact(8))
+    let (a_words, b_words) = (a.as_rchunks::<8>().1, b.as_rchunks::<8>().1);
+    let words = a_words
+        .iter()
+        .rev()
+        .zip(b_words.iter().rev())
         .take_while(|(a, b)| a == b)
         .count()
         * 8;
