@@ -20,7 +20,7 @@ pub(super) struct GcArgs {
     #[arg(long, value_name = "FILE", env = "SK_TRACEDB_DB")]
     db: PathBuf,
 
-    /// Drop what is older than this: 30d, 12h.
+    /// Drop what is older than this at the end of the record: 30d, 12h. (Not now: all of an old file would be.)
     #[arg(long, value_name = "AGE")]
     retention_age: Option<Age>,
 
@@ -55,7 +55,8 @@ pub(super) fn run(args: &GcArgs) -> anyhow::Result<()> {
         },
     )?;
     let mut writer = Writer::new(store)?;
-    let collected = collect(&mut writer, policy, before, now, |_| {
+    let end = writer.last_time().min(now);
+    let collected = collect(&mut writer, policy, before, end, |_| {
         interrupt.check().is_ok()
     })?;
     let horizon = writer.horizon();

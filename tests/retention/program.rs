@@ -151,6 +151,17 @@ fn collecting_and_compacting_give_room_back_and_keep_the_rest() {
 }
 
 #[test]
+fn an_age_by_hand_counts_from_the_end_of_the_record() {
+    let recorder = recorded();
+    let (code, _, err) = told(&recorder, "gc --db trace.redb --retention-age 150s");
+    assert_eq!(code, 0, "{err}");
+    assert!(err.contains("dropped 147 changes"), "{err}");
+    let (code, _, err) = told(&recorder, "gc --db trace.redb --retention-age 150s");
+    assert_eq!(code, 0, "{err}");
+    assert!(err.contains("nothing to drop"), "{err}");
+}
+
+#[test]
 fn nobody_collects_or_compacts_under_a_recorder() {
     let mut recorder = recorded();
     recorder.run_from(s(400));
