@@ -201,7 +201,10 @@ fn open_source(path: &Path) -> Result<(Source, u32), StoreError> {
         ) {
             return result;
         }
-        let written = matches!(check::open_read_only(path), Ok(Found::BeingWritten(_)));
+        let written = matches!(
+            check::guarded(path, || check::open_read_only(path)),
+            Ok(Found::BeingWritten(_))
+        );
         if !written && (check::header(path)?, check::last_change(path)?) == before {
             return result;
         }
