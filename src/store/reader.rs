@@ -195,10 +195,7 @@ fn open_source(path: &Path) -> Result<(Source, u32), StoreError> {
     for _ in 1..READ_OPEN_TRIES_MAX {
         let before = (check::header(path)?, check::last_change(path)?);
         let result = open_source_once(path);
-        if !matches!(
-            result,
-            Ok((Source::Overlay(_), _)) | Err(StoreError::DamagedFile { .. })
-        ) {
+        if matches!(result, Ok((Source::ReadOnly(_), _))) {
             return result;
         }
         let written = matches!(

@@ -83,7 +83,7 @@ impl Rebuild<'_, '_> {
             let mut kind: KindRow = row::<u64, _>(number.value(), value.value())?;
             (kind.applies, kind.deletes, kind.body_bytes, kind.live) = (0, 0, 0, 0);
             // A new one is trained where it is missing.
-            if kind.dictionary != 0 && tables.dictionaries.get(kind.dictionary)?.is_none() {
+            if kind.dictionary != 0 && base::dictionary(&tables, kind.dictionary).is_err() {
                 self.salvage.notes.push(format!(
                     "the dictionary of {} is lost, and with it every version that was compressed with it",
                     kind.gvk()
@@ -267,10 +267,14 @@ impl Rebuild<'_, '_> {
         for entry in tables.bases.iter()? {
             numbers.push(entry?.0.value());
         }
-        let last_dictionary = match tables.dictionaries.last()? {
-            Some((number, _)) => number.value(),
-            None => 0,
-        };
+        let mut dictionaries = BTreeMap::new();
+        for entry in tables.dictionaries.iter()? {
+            let number = base::dictionary_number(entry?.0.value());
+            if let Ok(bytes) = base::dictionary(&tables, number) {
+                dictionaries.insert(number, bytes);
+            }
+        }
+        let last_dictionary = dictionaries.keys().next_back().copied().unwrap_or(0);
         drop(tables);
         self.writer.last_base = numbers
             .last()
@@ -279,6 +283,10 @@ impl Rebuild<'_, '_> {
             .max(self.writer.last_base);
         self.writer.last_dictionary = last_dictionary.max(self.writer.last_dictionary);
         self.write(|tables| {
+            // One copy may be all that was left.
+            for (number, bytes) in dictionaries {
+                base::insert_dictionary(tables, number, &bytes)?;
+            }
             for number in numbers {
                 base::set_uses(tables, number, uses.get(&number).copied().unwrap_or(0))?;
             }

@@ -25,8 +25,35 @@ fn damaged(base: u64, reason: &str) -> StoreError {
     }
 }
 
-/// A dictionary's bytes.
+/// Added to a dictionary's number: the key of its second copy. So many bodies depend on one row that a single flipped bit
+/// must not take it away.
+const SECOND_COPY: u64 = 1 << 63;
+
+/// The number of the dictionary at a key of the table.
+pub(crate) fn dictionary_number(key: u64) -> u64 {
+    key & !SECOND_COPY
+}
+
+/// Stores a dictionary, twice.
+pub(crate) fn insert_dictionary(
+    tables: &mut WriteTables<'_>,
+    number: u64,
+    dictionary: &[u8],
+) -> Result<(), StoreError> {
+    for key in [number, number | SECOND_COPY] {
+        let row = codec::seal(DICTIONARY_TABLE, &key.to_be_bytes(), dictionary);
+        tables.dictionaries.insert(key, row.as_slice())?;
+    }
+    Ok(())
+}
+
+/// A dictionary's bytes, from either copy.
 pub(crate) fn dictionary(tables: &impl Tables, number: u64) -> Result<Vec<u8>, StoreError> {
+    dictionary_at(tables, number)
+        .or_else(|error| dictionary_at(tables, number | SECOND_COPY).map_err(|_| error))
+}
+
+fn dictionary_at(tables: &impl Tables, number: u64) -> Result<Vec<u8>, StoreError> {
     let key = number.to_be_bytes();
     match tables.dictionaries().get(number)? {
         Some(row) => Ok(codec::unseal(DICTIONARY_TABLE, &key, row.value())?.to_vec()),
@@ -172,5 +199,46 @@ fn change_uses(
             Ok(())
         }
         uses => write(tables, base, uses, len, keyframe),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+
+    #[test]
+    fn a_dictionary_outlives_the_damage_or_loss_of_one_copy() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::create(folder.path().join("trace.redb")).unwrap();
+        let damages: [fn(&mut WriteTables<'_>); 4] = [
+            |tables| drop(tables.dictionaries.remove(5).unwrap()),
+            |tables| drop(tables.dictionaries.remove(5 | SECOND_COPY).unwrap()),
+            |tables| drop(tables.dictionaries.insert(5, [1u8].as_slice()).unwrap()),
+            |tables| {
+                drop(
+                    tables
+                        .dictionaries
+                        .insert(5 | SECOND_COPY, [1u8].as_slice())
+                        .unwrap(),
+                )
+            },
+        ];
+        for damage in damages {
+            let txn = store.begin_write().unwrap();
+            let mut tables = WriteTables::open(&txn).unwrap();
+            insert_dictionary(&mut tables, 5, b"words").unwrap();
+            damage(&mut tables);
+            assert_eq!(dictionary(&tables, 5).unwrap(), b"words");
+        }
+        let txn = store.begin_write().unwrap();
+        let mut tables = WriteTables::open(&txn).unwrap();
+        insert_dictionary(&mut tables, 5, b"words").unwrap();
+        for key in [5, 5 | SECOND_COPY] {
+            tables.dictionaries.insert(key, [1u8].as_slice()).unwrap();
+        }
+        assert!(dictionary(&tables, 5).is_err());
+        assert!(dictionary(&tables, 6).is_err());
     }
 }

@@ -291,8 +291,7 @@ impl BodyWriter {
         self.samples.remove(&kind);
         writer.last_dictionary += 1;
         let number = writer.last_dictionary;
-        let row = codec::seal(base::DICTIONARY_TABLE, &number.to_be_bytes(), &dictionary);
-        tables.dictionaries.insert(number, row.as_slice())?;
+        base::insert_dictionary(tables, number, &dictionary)?;
         Ok(Some(number))
     }
 }
