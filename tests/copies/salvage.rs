@@ -148,24 +148,27 @@ fn of_damaged_stores_everything_is_saved_but_what_the_damage_hit() {
 
 #[test]
 fn of_a_torn_copy_a_store_without_fault_is_made() {
-    let load = Load::start(40, None);
-    let copy = load.recorder_folder.join("copy.redb");
-    let rescued = load.recorder_folder.join("rescued.redb");
     let mut torn = 0;
-    for n in 0..copies(6, 60) {
-        load.copy_slowly(&copy, 2 + n % 6);
-        if Reader::open(&copy).is_ok() {
-            continue;
+    for round in 0..copies(1, 8) {
+        // The file grows at full rate meanwhile: a new one for every few copies.
+        let load = Load::start(40, None);
+        let copy = load.recorder_folder.join("copy.redb");
+        let rescued = load.recorder_folder.join("rescued.redb");
+        for n in 0..6 {
+            load.copy_slowly(&copy, 2 + n);
+            if Reader::open(&copy).is_ok() {
+                continue;
+            }
+            torn += 1;
+            let saved = saved(&copy, &rescued, &format!("copy {n} of {round}"));
+            println!(
+                "{} changes saved, {} lost",
+                saved.changes, saved.changes_lost
+            );
+            std::fs::remove_file(&rescued).unwrap();
         }
-        torn += 1;
-        let saved = saved(&copy, &rescued, &format!("copy {n}"));
-        println!(
-            "{} changes saved, {} lost",
-            saved.changes, saved.changes_lost
-        );
-        std::fs::remove_file(&rescued).unwrap();
+        load.stop();
     }
-    load.stop();
     assert!(torn > 0);
 }
 
