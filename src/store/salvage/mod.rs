@@ -7,6 +7,7 @@
 //! numbers that are missing afterwards are exactly the changes that were lost.
 
 mod collect;
+mod names;
 mod pages;
 mod rebuild;
 

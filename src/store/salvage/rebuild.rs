@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 
-use super::{Lost, Salvage};
+use super::{Lost, Salvage, names};
 use crate::limits::{SALVAGE_LOST_MAX, SALVAGE_ROWS_PER_COMMIT};
 use crate::model::{EventKey, Gvk, ObjectKey, Timestamp, Uid};
 use crate::store::body::compress::Decompressor;
@@ -43,6 +43,7 @@ pub(super) fn rebuild(
         writer: WriterRow::default(),
     };
     state.load()?;
+    names::remake(database)?;
     let uses = state.versions()?;
     state.bases(&uses)?;
     state.events()?;
