@@ -147,16 +147,15 @@ fn read_row(
     };
     match table {
         headers::TABLE => {
-            tables
-                .events
-                .insert(<&[u8; 16]>::try_from(key).map_err(|_| no_key())?, row)?;
+            let key = <&[u8; 16]>::try_from(key).map_err(|_| no_key())?;
+            tables.events.insert(key, row)?;
             let loaded = HeaderLog::load(tables);
             let read = headers::range(tables, FIRST, LAST)?
                 .collect::<Result<Vec<_>, _>>()
                 .map(|headers| assert!(headers.len() <= row.len()));
-            assert_eq!(
-                loaded.is_ok(),
-                read.is_ok(),
+            // What stands at the very end of time is in no range.
+            assert!(
+                loaded.is_ok() == read.is_ok() || keys::event_of(key) >= LAST,
                 "the writer reads what readers do not"
             );
             read
