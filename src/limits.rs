@@ -261,6 +261,11 @@ pub const RETENTION_PIECE_MS_MAX: u64 = 40;
 pub const RETENTION_ROWS_MIN: usize = 64;
 /// Rows that one piece of retention reads or drops, at most.
 pub const RETENTION_ROWS_MAX: usize = 4_096;
+/// Changes or rows that retention drops before it looks at the time.
+pub const RETENTION_STRIDE_ROWS: usize = 64;
+/// Memory of the marks of a sweep before they go to a temporary file, bytes: what is written to it at once takes a few
+/// milliseconds.
+pub const SWEEP_MARKS_BYTES_MAX: usize = 256 << 10;
 /// Share of the writer's time that retention may take, percent.
 pub const RETENTION_SHARE_PERCENT: u32 = 20;
 /// The same while the file is about to reach its limit, percent.

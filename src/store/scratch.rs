@@ -30,7 +30,8 @@ impl Scratch {
         Self::with_limit(folder, SCRATCH_BYTES_MAX)
     }
 
-    fn with_limit(folder: &Path, limit_bytes: usize) -> Self {
+    /// An empty map that goes to its file at another size than usual: moving it there takes time, all at once.
+    pub(crate) fn with_limit(folder: &Path, limit_bytes: usize) -> Self {
         Self {
             recent: BTreeMap::new(),
             recent_bytes: 0,

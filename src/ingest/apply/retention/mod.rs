@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::Apply;
+use crate::limits::RETENTION_STRIDE_ROWS;
 use crate::model::{EventKey, Horizon};
 use crate::store::lookup::Lookup;
 use crate::store::tables::ReadableTable;
@@ -98,13 +99,27 @@ impl Apply<'_, '_> {
         Ok(retained)
     }
 
-    /// Returns how many changes were dropped, and whether the target was reached.
+    /// Returns how many changes were dropped, and whether the target was reached. Finding what to drop is quick, dropping
+    /// it is not: so both are done by strides, and the time is looked at after each.
     fn advance_horizon(
         &mut self,
         target: Horizon,
         remaining: &mut Remaining,
     ) -> Result<(u64, bool), StoreError> {
         self.state.headers.flush(self.tables)?;
+        let mut changes = 0;
+        loop {
+            let stride = remaining.rows.clamp(1, RETENTION_STRIDE_ROWS);
+            let (dropped, reached) = self.advance_stride(target, stride)?;
+            changes += dropped;
+            if reached || !remaining.spend(stride) {
+                return Ok((changes, reached));
+            }
+        }
+    }
+
+    /// Drops at most so many changes.
+    fn advance_stride(&mut self, target: Horizon, rows: usize) -> Result<(u64, bool), StoreError> {
         let from = self.state.row.horizon().event();
         let (mut last, mut changes, mut reached) = (None, 0, true);
         let mut objects = BTreeSet::new();
@@ -114,7 +129,7 @@ impl Apply<'_, '_> {
                 objects.insert(header.object);
                 last = Some(event);
                 changes += 1;
-                if !remaining.spend(1) {
+                if changes >= rows as u64 {
                     reached = false;
                     break;
                 }

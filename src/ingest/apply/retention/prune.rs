@@ -1,6 +1,7 @@
 //! What goes with the horizon at once: epochs that no window can ask for, and runs whose config none is under.
 
 use super::{Apply, Remaining};
+use crate::limits::RETENTION_STRIDE_ROWS;
 use crate::store::StoreError;
 use crate::store::rows::{EpochRow, RunRow};
 use crate::store::tables::{ReadableTable, row};
@@ -19,7 +20,7 @@ impl Apply<'_, '_> {
         // The lists' keys begin with the epoch. Those of epochs that are gone; also those that a crash left behind.
         let end = first.epoch.to_be_bytes();
         while !remaining.is_spent() {
-            let chunk = self.listed_before(&end, remaining.rows)?;
+            let chunk = self.listed_before(&end, remaining.rows.min(RETENTION_STRIDE_ROWS))?;
             if chunk.is_empty() {
                 return Ok(Pruned { rows, done: true });
             }

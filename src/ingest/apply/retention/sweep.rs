@@ -63,7 +63,7 @@ impl Sweep {
         Self {
             horizon,
             phase: Phase::MarkPods(Bound::Unbounded),
-            marks: Scratch::new(&std::env::temp_dir()),
+            marks: Scratch::with_limit(&std::env::temp_dir(), SWEEP_MARKS_BYTES_MAX),
             touched: BTreeSet::new(),
             broken: false,
         }
@@ -115,8 +115,15 @@ impl Apply<'_, '_> {
                 tracing::warn!("too much changed while unused owners were looked for; later again");
                 return Ok(Swept { rows, done: true });
             }
-            for uid in std::mem::take(&mut pass.touched) {
+            // All of them before anything is dropped: a piece that has no time left goes on with them in the next one.
+            while let Some(uid) = pass.touched.pop_first() {
                 self.mark(&mut pass, uid, remaining)?;
+                if remaining.is_spent() {
+                    break;
+                }
+            }
+            if !pass.touched.is_empty() {
+                break;
             }
             let phase = std::mem::replace(&mut pass.phase, Phase::Done);
             let (next, dropped) = match phase {
