@@ -5,8 +5,10 @@
 //! and synced: so whatever happens on the way, the file is the old one or the new one, and a full disk leaves the old
 //! one working.
 
+mod from_v1;
+mod from_v2;
 mod v1;
-mod v1_to_v2;
+mod v2;
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -21,7 +23,7 @@ use crate::store::{StoreError, set_schema, sync_folder_of};
 type Convert = fn(from: &Database, to: &Database) -> Result<(), StoreError>;
 
 /// Every older version, and how to bring it to the one in force.
-const CONVERSIONS: &[(u32, Convert)] = &[(1, v1_to_v2::convert)];
+const CONVERSIONS: &[(u32, Convert)] = &[(1, from_v1::convert), (2, from_v2::convert)];
 
 /// Brings the store at `path` from schema version `found` to `wanted`. `old` is that file, open for writing, which
 /// keeps every other process from writing it meanwhile.

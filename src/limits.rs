@@ -301,7 +301,7 @@ pub const DICTIONARY_SAMPLES: usize = 64;
 /// How much of one body is a sample, bytes.
 pub const DICTIONARY_SAMPLE_BYTES_MAX: usize = 8 << 10;
 /// Size of a dictionary, bytes.
-pub const DICTIONARY_BYTES: usize = 16 << 10;
+pub const DICTIONARY_BYTES: usize = (16 << 10) - 64;
 /// Kinds for which samples are kept at once.
 pub const DICTIONARY_KINDS_MAX: usize = 64;
 /// Dictionaries held ready at once, for each direction.
@@ -310,3 +310,24 @@ pub const BODY_COMPRESSORS_MAX: usize = 64;
 pub const CLOSE_COMPACT_BYTES_MAX: u64 = 256 << 20;
 /// Rows that a migration writes in one transaction.
 pub const MIGRATION_BATCH_ROWS: usize = 4_096;
+
+/// Size of the page that a chunk of packed rows fills, bytes: two of redb's.
+pub const PACKED_PAGE_BYTES: usize = 8 << 10;
+/// Rows of one chunk before compression, bytes: it bounds what reading one row costs.
+pub const PACKED_CHUNK_ROWS_BYTES_MAX: usize = 64 << 10;
+/// Longest row that is packed, bytes.
+pub const PACKED_ROW_BYTES_MAX: usize = 32 << 10;
+/// Chunks that a transaction keeps decompressed for each table.
+pub const PACKED_CHUNKS_CACHED_MAX: usize = 16;
+/// Rows that packing moves before it looks at the time, bytes.
+pub const PACKED_PIECE_BYTES_MAX: usize = 256 << 10;
+/// Rows that packing looks at before it looks at the time.
+pub const PACKING_STRIDE_ROWS: usize = 512;
+/// Rows that one piece of packing looks at, at most.
+pub const PACKING_ROWS_MAX: usize = 16_384;
+/// Share of the writer's time that packing may take, percent.
+pub const PACKING_SHARE_PERCENT: u32 = 20;
+/// Changes after which it is seen what can be packed, at least.
+pub const PACK_CHANGES_MIN: u64 = 8_192;
+/// Longest time that what can be packed is packed before a store is closed, seconds.
+pub const PACKING_AT_CLOSE_SECONDS_MAX: u64 = 5;

@@ -1,10 +1,11 @@
 //! `sk-tracedb compact`.
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use crate::ingest::Writer;
 use crate::model::ByteSize;
 use crate::store::{OpenOptions, Store, allocated_bytes};
 
@@ -18,7 +19,7 @@ pub(super) struct CompactArgs {
 
 /// Runs `compact`.
 pub(super) fn run(args: &CompactArgs) -> anyhow::Result<()> {
-    let mut store = Store::open_with(
+    let store = Store::open_with(
         &args.db,
         OpenOptions {
             create: false,
@@ -32,6 +33,10 @@ pub(super) fn run(args: &CompactArgs) -> anyhow::Result<()> {
         ByteSize(before)
     );
     let began = Instant::now();
+    // Without a run nothing is recorded; what is over is packed.
+    let mut writer = Writer::new(store)?;
+    writer.pack_all(Duration::MAX)?;
+    let mut store = writer.into_store();
     store.compact()?;
     store.close()?;
     let after = allocated_bytes(&args.db)?;

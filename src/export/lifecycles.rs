@@ -13,6 +13,7 @@ use crate::query::Ownership;
 use crate::store::lookup::{Lookup, as_slice};
 use crate::store::rows::{OwnerRow, PodRow};
 use crate::store::scratch::Scratch;
+use crate::store::tables::Rows;
 use crate::store::{Snapshot, StoreError, keys};
 
 /// The lifecycles, in the order in which they are written: owner kind, owner name, pod-spec hash, start, pod.
@@ -191,15 +192,9 @@ pub(super) fn plan_lifecycles(snapshot: &Snapshot, plan: &mut Plan) -> Result<()
     // Pods that the kubelet started are listed in every epoch that their run overlaps; each counts once, as keys do.
     for epoch in tables.epochs_over(plan.window.start, plan.window.end)? {
         let (from, to) = keys::prefix_range(&epoch.to_be_bytes());
-        let range = tables
-            .alive_pods
-            .range::<&[u8]>((as_slice(&from), as_slice(&to)))
-            .map_err(StoreError::from)?;
+        let range = tables.alive_pods.range((as_slice(&from), as_slice(&to)))?;
         for entry in range {
-            let uid = keys::epoch_pod_of(
-                "epoch_and_pod_to_unit",
-                entry.map_err(StoreError::from)?.0.value(),
-            )?;
+            let uid = keys::epoch_pod_of("epoch_and_pod_to_unit", entry?.0.value())?;
             let Some(pod) = tables.pod(&uid)? else {
                 continue;
             };

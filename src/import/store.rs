@@ -5,13 +5,14 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::sktrace::{TraceError, TraceSummary, TraceVisitor, check, read};
 use crate::config::{ConfigError, TracerConfig};
 use crate::ingest::{Imported, Writer};
-use crate::limits::{BATCH_BYTES_MAX, BATCH_OBSERVATIONS_MAX};
+use crate::limits::{BATCH_BYTES_MAX, BATCH_OBSERVATIONS_MAX, PACKING_AT_CLOSE_SECONDS_MAX};
 use crate::model::{Gvk, ObjectKey, Timestamp};
 use crate::normalize::{self, NormalizeError, Redaction};
 use crate::store::{Store, StoreError, folder_of, sync_folder_of};
@@ -167,6 +168,8 @@ impl Recording<'_> {
             .last_ts
             .map_or(self.event_at, Timestamp::from_seconds);
         self.writer.end_run(end.max(self.last_lifecycle))?;
+        let time_max = Duration::from_secs(PACKING_AT_CLOSE_SECONDS_MAX);
+        self.writer.pack_all(time_max)?;
         Ok(self.writer.into_store().close()?)
     }
 }

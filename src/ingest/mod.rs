@@ -7,6 +7,7 @@
 
 mod apply;
 mod list_marks;
+mod packing;
 mod pause;
 mod queue;
 mod retention;
@@ -15,7 +16,7 @@ mod stats;
 mod thread;
 mod writer;
 
-pub use apply::{Effort, Imported, Retained};
+pub use apply::{Effort, Imported, Packed, Retained};
 pub use pause::Patience;
 pub use queue::{DepthGauge, Queue, QueueClosed, Queued, queue};
 pub use retention::{Collected, Retention, RetentionPolicy, RetentionStats, collect};

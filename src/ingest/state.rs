@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::apply::Sweep;
+use super::apply::{Packing, Sweep};
 use super::list_marks::ListMarks;
 use crate::config::TracerConfig;
 use crate::model::{EventKey, Gvk, RedactionKey, Timestamp, Uid, WatchId};
@@ -25,6 +25,7 @@ pub(super) struct WriterState {
     pub(super) config: TracerConfig,
     /// A search for lifecycles and owners that are not needed any more.
     pub(super) sweep: Option<Sweep>,
+    pub(super) packing: Packing,
     /// The store's; there is one from the first run on.
     pub(super) redaction_key: Option<RedactionKey>,
     pub(super) headers: HeaderLog,
@@ -78,6 +79,7 @@ impl WriterState {
             watches: watches.collect(),
             config: TracerConfig::default(),
             sweep: None,
+            packing: Packing::default(),
             redaction_key: redaction_key(tables.meta())?,
             headers: HeaderLog::load(tables)?,
             bodies: BodyWriter::default(),

@@ -7,11 +7,14 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use super::packing::PackingSchedule;
 use super::pause::{Patience, Pausing};
 use super::stats::WriterStats;
 use super::{Committed, Queued, Retention, Writer};
 use crate::clock::Clock;
-use crate::limits::{BATCH_AGE_MS_MAX, BATCH_BYTES_MAX, BATCH_OBSERVATIONS_MAX};
+use crate::limits::{
+    BATCH_AGE_MS_MAX, BATCH_BYTES_MAX, BATCH_OBSERVATIONS_MAX, PACKING_AT_CLOSE_SECONDS_MAX,
+};
 use crate::store::StoreError;
 
 /// The running thread.
@@ -98,6 +101,7 @@ fn start(
     let work = Work {
         writer,
         retention,
+        packing: PackingSchedule::default(),
         receiver,
         clock,
         stats,
@@ -122,6 +126,7 @@ enum Next {
 struct Work {
     writer: Writer,
     retention: Retention,
+    packing: PackingSchedule,
     receiver: mpsc::Receiver<Queued>,
     clock: Arc<dyn Clock>,
     stats: Arc<WriterStats>,
@@ -138,10 +143,12 @@ impl Work {
                 Next::Nothing => {}
                 Next::Closed => break,
             }
-            wait = self.retain()?;
+            wait = self.retain()?.min(self.pack()?);
         }
         let now = self.clock.now();
         self.write(|writer| writer.end_run(now).map(|()| None))?;
+        let time_max = Duration::from_secs(PACKING_AT_CLOSE_SECONDS_MAX);
+        self.write(|writer| writer.pack_all(time_max).map(|()| None))?;
         Ok(self.writer)
     }
 
@@ -192,6 +199,19 @@ impl Work {
             Ok(None)
         });
         self.retention = retention;
+        done?;
+        Ok(wait)
+    }
+
+    /// Does one piece of packing, if it is due. Returns how long the next one can wait.
+    fn pack(&mut self) -> Result<Duration, StoreError> {
+        let mut packing = std::mem::take(&mut self.packing);
+        let mut wait = Duration::ZERO;
+        let done = self.write(|writer| {
+            wait = packing.step(writer)?;
+            Ok(None)
+        });
+        self.packing = packing;
         done?;
         Ok(wait)
     }

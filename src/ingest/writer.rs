@@ -3,8 +3,9 @@
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
-use super::apply::{Apply, Effort, Imported, Retained, RunStart, Sweep};
+use super::apply::{Apply, Effort, Imported, Packed, Retained, RunStart, Sweep, Which};
 use super::state::WriterState;
 use crate::config::TracerConfig;
 use crate::model::{EventKey, Horizon, Observation, RedactionKey, Timestamp, WatchId};
@@ -199,6 +200,43 @@ impl Writer {
         self.state.sweep = Some(Sweep::new(self.state.row.horizon()));
     }
 
+    /// Moves what will not change any more to the packed parts of its tables: a bounded piece of a pass over them, as one
+    /// transaction.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn pack(&mut self, effort: Effort) -> Result<Packed, StoreError> {
+        self.pack_which(effort, Which::Settled)
+    }
+
+    pub(super) fn pack_which(
+        &mut self,
+        effort: Effort,
+        which: Which,
+    ) -> Result<Packed, StoreError> {
+        let mut packed = Packed::default();
+        let running = self.running;
+        self.transaction(running, |apply| {
+            packed = apply.pack(effort, which)?;
+            Ok(())
+        })?;
+        Ok(packed)
+    }
+
+    /// Whether enough was recorded to be packed, or a pass is under way.
+    pub fn is_packing_due(&self) -> bool {
+        self.state.packing.is_due()
+    }
+
+    /// Packs everything, or as much as some time allows. Call it before the store is closed:
+    /// [`PACKING_AT_CLOSE_SECONDS_MAX`](crate::limits::PACKING_AT_CLOSE_SECONDS_MAX) is what a recorder allows itself then.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn pack_all(&mut self, time_max: Duration) -> Result<(), StoreError> {
+        super::packing::pack_all(self, time_max)
+    }
+
     /// Whether such a pass is under way.
     pub fn is_sweeping(&self) -> bool {
         self.state.sweep.is_some()
@@ -247,7 +285,7 @@ impl Writer {
     /// What the store says.
     pub fn weight(&self) -> Result<u64, StoreError> {
         let tables = self.store.read_tables()?;
-        let pods = tables.pods.len()?.saturating_mul(POD_WEIGHT);
+        let pods = self.state.row.pods.saturating_mul(POD_WEIGHT);
         let owners = tables.owners.len()?.saturating_mul(OWNER_WEIGHT);
         Ok(self
             .state

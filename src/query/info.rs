@@ -87,7 +87,7 @@ impl Snapshot {
             horizon: (!self.horizon().is_none()).then_some(self.horizon().first_start()),
             changes: self.writer().changes,
             raw_bytes: kinds.iter().map(|row| row.body_bytes).sum(),
-            pods: tables.pods.len()?,
+            pods: self.writer().pods,
             wanted_owners: tables.wanted.len()?,
             kinds: kinds
                 .iter()

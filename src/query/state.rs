@@ -3,6 +3,7 @@
 use crate::model::{EventKey, Gvk, ObjectKey, Timestamp, Uid};
 use crate::store::lookup::{Lookup, as_slice};
 use crate::store::scratch::Scratch;
+use crate::store::tables::Rows;
 use crate::store::versions::Version;
 use crate::store::{Snapshot, StoreError, keys};
 
@@ -131,9 +132,7 @@ impl Snapshot {
         let tables = self.tables();
         let epoch = *tables.epochs_over(end.at, end.at)?.start();
         let (from, to) = keys::prefix_range(&epoch.to_be_bytes());
-        let range = tables
-            .alive
-            .range::<&[u8]>((as_slice(&from), as_slice(&to)))?;
+        let range = tables.alive.range((as_slice(&from), as_slice(&to)))?;
         Ok(range.filter_map(move |entry| {
             let read = || -> Result<Option<Alive>, StoreError> {
                 let id = keys::epoch_object_of("epoch_and_object_to_unit", entry?.0.value())?;
@@ -168,7 +167,7 @@ impl Snapshot {
         for entry in self
             .tables()
             .objects
-            .range::<&[u8]>((as_slice(&from), as_slice(&to)))?
+            .range((as_slice(&from), as_slice(&to)))?
         {
             ids.push(keys::object_of("object_to_row", entry?.0.value())?.1);
         }

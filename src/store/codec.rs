@@ -9,7 +9,8 @@ use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use redb::TableHandle;
 
 use super::StoreError;
-use super::tables::{ALIVE, ALIVE_PODS, META};
+use super::packed::TOMBSTONE;
+use super::tables::{META, PACKED_TABLES};
 
 /// Version of the row layout.
 const ROW_VERSION: u8 = 1;
@@ -78,16 +79,16 @@ pub(crate) fn unseal<'a>(
 }
 
 /// Checks the bytes of any row: those of the two tables that are lists of keys are empty, a few cells of `meta` are
-/// older than seals, all others are sealed.
+/// older than seals, tables of two parts have tombstones, all others are sealed.
 ///
 /// # Errors
 /// [`StoreError::Damaged`].
 pub(crate) fn check(table: &'static str, key: &[u8], bytes: &[u8]) -> Result<(), StoreError> {
-    let is_list = table == ALIVE.name() || table == ALIVE_PODS.name();
-    if table == META.name() && super::meta::is_bare(key) {
+    let parts = PACKED_TABLES.iter().find(|parts| parts.hot == table);
+    if table == META.name() && super::meta::is_bare(key) || parts.is_some() && bytes == TOMBSTONE {
         return Ok(());
     }
-    if is_list {
+    if parts.is_some_and(|parts| !parts.sealed) {
         return if bytes.is_empty() {
             Ok(())
         } else {

@@ -4,7 +4,7 @@ use redb::ReadableTable;
 
 use super::headers::{self, Header};
 use super::rows::{EpochRow, IncarnationRow, ObjectRow, OwnerRow, PodRow, WriterRow};
-use super::tables::{Tables, get, row};
+use super::tables::{Rows, Tables, get, row};
 use super::versions::{self, Version};
 use super::{StoreError, codec, keys, meta};
 use crate::model::{EventKey, Horizon, ObjectKey, Timestamp, Uid};
@@ -24,13 +24,10 @@ pub(crate) trait Lookup: Tables + Sized {
     /// The newest incarnation of a name, with its id.
     fn newest_incarnation(&self, key: &ObjectKey) -> Result<Option<(u64, ObjectRow)>, StoreError> {
         let (start, end) = keys::prefix_range(&keys::object_prefix(key));
-        let mut range = self
-            .objects()
-            .range::<&[u8]>((as_slice(&start), as_slice(&end)))?;
-        let Some(entry) = range.next_back() else {
+        let range = (as_slice(&start), as_slice(&end));
+        let Some((bytes, value)) = self.objects().last_in(range)? else {
             return Ok(None);
         };
-        let (bytes, value) = entry?;
         let (_, id) = keys::object_of("object_to_row", bytes.value())?;
         Ok(Some((id, row::<&[u8], _>(bytes.value(), value.value())?)))
     }

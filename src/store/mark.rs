@@ -9,11 +9,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use redb::{Database, Durability, ReadableTable};
+use redb::{Database, Durability};
 
 use super::StoreError;
 use super::rows::MarkRow;
-use super::tables::{META, get, put};
+use super::tables::{META, StoredRows, get, put};
 
 /// Meta key: [`MarkRow`].
 pub(super) const MARK: &str = "mark";
@@ -53,7 +53,7 @@ fn metadata_of(path: &Path) -> Result<Metadata, StoreError> {
 
 /// What the mark in a file says of the file at `path`.
 pub(super) fn origin(
-    meta: &impl ReadableTable<&'static str, &'static [u8]>,
+    meta: &impl StoredRows<&'static str>,
     path: &Path,
 ) -> Result<Origin, StoreError> {
     let metadata = metadata_of(path)?;

@@ -26,6 +26,7 @@ mod mark;
 mod meta;
 mod open;
 mod overlay;
+pub(crate) mod packed;
 mod pins;
 mod place;
 mod progress;

@@ -264,6 +264,7 @@ impl Store {
             ))
         };
         let database = self.database.as_mut().ok_or_else(read)?.database_mut()?;
+        repack(database)?;
         database.compact().map_err(|error| match error {
             redb::CompactionError::TransactionInProgress => read(),
             other => StoreError::Database(Box::new(other.into())),
@@ -307,6 +308,14 @@ impl Store {
             None => Ok(()),
         }
     }
+}
+
+/// Fills the chunks of packed rows.
+fn repack(database: &Database) -> Result<(), StoreError> {
+    let mut txn = database.begin_write()?;
+    txn.set_quick_repair(true);
+    super::WriteTables::open(&txn)?.repack()?;
+    Ok(txn.commit()?)
 }
 
 /// The least free room that a file gives back when it is closed, bytes.

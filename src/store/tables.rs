@@ -9,46 +9,82 @@ pub(crate) use redb::{ReadableTable, ReadableTableMetadata};
 
 use super::StoreError;
 use super::codec::{self, Row};
+/// How tables of two parts are read.
+pub(crate) use super::packed::Rows;
+use super::packed::{PackedRead, PackedWrite, Packer, Parts, RowKey};
 
 macro_rules! tables {
-    ($($(#[$doc:meta])* $field:ident, $definition:ident, $name:literal, $key:ty;)*) => {
+    (
+        plain { $($(#[$doc:meta])* $field:ident, $definition:ident, $name:literal, $key:ty;)* }
+        packed { $($(#[$pdoc:meta])* $pfield:ident, $hot:ident, $packed:ident, $parts:ident,
+            $pname:literal, $packed_name:literal, $pkey:ty, $sealed:literal;)* }
+    ) => {
         $(
             $(#[$doc])*
             pub(crate) const $definition: TableDefinition<'static, $key, &'static [u8]> = TableDefinition::new($name);
         )*
+        $(
+            $(#[$pdoc])*
+            pub(crate) const $hot: TableDefinition<'static, $pkey, &'static [u8]> = TableDefinition::new($pname);
+            /// The packed part of that table.
+            pub(crate) const $packed: TableDefinition<'static, &'static [u8], &'static [u8]> =
+                TableDefinition::new($packed_name);
+            const $parts: &Parts = &Parts { hot: $pname, packed: $packed_name, sealed: $sealed };
+        )*
+
+        /// The tables of two parts.
+        pub(crate) const PACKED_TABLES: &[&Parts] = &[$($parts),*];
 
         /// All tables of one write transaction.
         pub(crate) struct WriteTables<'txn> {
             $($(#[$doc])* pub(crate) $field: Table<'txn, $key, &'static [u8]>,)*
+            $($(#[$pdoc])* pub(crate) $pfield: PackedWrite<'txn, $pkey>,)*
         }
 
         impl<'txn> WriteTables<'txn> {
             /// Opens every table, creating those that do not exist.
             pub(crate) fn open(txn: &'txn redb::WriteTransaction) -> Result<Self, StoreError> {
-                Ok(Self { $($field: txn.open_table($definition)?,)* })
+                Ok(Self {
+                    $($field: txn.open_table($definition)?,)*
+                    $($pfield: PackedWrite::new(txn.open_table($hot)?, txn.open_table($packed)?, $parts),)*
+                })
+            }
+
+            /// Fills the chunks of every packed table anew.
+            pub(crate) fn repack(&mut self) -> Result<(), StoreError> {
+                $(self.$pfield.repack(&mut Packer::default())?;)*
+                Ok(())
             }
         }
 
         /// All tables of one read transaction: one consistent snapshot.
         pub(crate) struct ReadTables {
             $($(#[$doc])* pub(crate) $field: ReadOnlyTable<$key, &'static [u8]>,)*
+            $($(#[$pdoc])* pub(crate) $pfield: PackedRead<$pkey>,)*
         }
 
         impl ReadTables {
             /// Opens every table of the snapshot.
             pub(crate) fn open(txn: &redb::ReadTransaction) -> Result<Self, StoreError> {
-                Ok(Self { $($field: txn.open_table($definition)?,)* })
+                Ok(Self {
+                    $($field: txn.open_table($definition)?,)*
+                    $($pfield: PackedRead::new(txn.open_table($hot)?, txn.open_table($packed)?, $parts),)*
+                })
             }
         }
 
         #[cfg(test)]
         impl ReadTables {
-            /// Table, key and value of the first rows of every table.
+            /// Table, key and value of the first rows of every table, wherever they lie.
             pub(crate) fn first_rows(&self, limit: usize) -> Result<Vec<(&'static str, Vec<u8>, Vec<u8>)>, StoreError> {
                 let mut rows = Vec::new();
                 $(for entry in self.$field.iter()?.take(limit) {
                     let (key, value) = entry?;
                     rows.push(($name, key.value().seal_bytes().into_owned(), value.value().to_vec()));
+                })*
+                $(for entry in Rows::iter(&self.$pfield)?.take(limit) {
+                    let (key, value) = entry?;
+                    rows.push(($pname, key.value().seal_bytes().into_owned(), value.value().to_vec()));
                 })*
                 Ok(rows)
             }
@@ -57,77 +93,113 @@ macro_rules! tables {
         /// The tables of a transaction, for reading.
         #[allow(dead_code, reason = "complete, whether or not code for both kinds of transaction reads a table")]
         pub(crate) trait Tables {
-            $($(#[$doc])* fn $field(&self) -> &impl ReadableTable<$key, &'static [u8]>;)*
+            $($(#[$doc])* fn $field(&self) -> &(impl ReadableTable<$key, &'static [u8]> + StoredRows<$key>);)*
+            $($(#[$pdoc])* fn $pfield(&self) -> &(impl Rows<$pkey> + StoredRows<$pkey>);)*
         }
 
         impl Tables for WriteTables<'_> {
-            $(fn $field(&self) -> &impl ReadableTable<$key, &'static [u8]> { &self.$field })*
+            $(fn $field(&self) -> &(impl ReadableTable<$key, &'static [u8]> + StoredRows<$key>) { &self.$field })*
+            $(fn $pfield(&self) -> &(impl Rows<$pkey> + StoredRows<$pkey>) { &self.$pfield })*
         }
 
         impl Tables for ReadTables {
-            $(fn $field(&self) -> &impl ReadableTable<$key, &'static [u8]> { &self.$field })*
+            $(fn $field(&self) -> &(impl ReadableTable<$key, &'static [u8]> + StoredRows<$key>) { &self.$field })*
+            $(fn $pfield(&self) -> &(impl Rows<$pkey> + StoredRows<$pkey>) { &self.$pfield })*
         }
 
-        /// Shows every table to a visitor, in the order in which they are listed.
+        /// Shows every table of redb's to a visitor, in the order in which they are listed.
         pub(crate) fn each_table(visitor: &mut impl TableVisitor) -> Result<(), StoreError> {
             $(visitor.table($name, $definition)?;)*
+            $(
+                visitor.table($pname, $hot)?;
+                visitor.table($packed_name, $packed)?;
+            )*
             Ok(())
         }
 
-        /// Names and stored sizes of every table.
+        /// Names and stored sizes of every table of redb's.
         pub(crate) fn sizes(txn: &redb::ReadTransaction) -> Result<Vec<super::TableSize>, StoreError> {
-            Ok(vec![$({
-                let table = txn.open_table($definition)?;
-                let stats = table.stats()?;
-                super::TableSize {
-                    name: $name,
-                    rows: table.len()?,
-                    stored_bytes: stats.stored_bytes(),
-                    overhead_bytes: stats.metadata_bytes() + stats.fragmented_bytes(),
-                }
-            }),*])
+            Ok(vec![
+                $(size($name, &txn.open_table($definition)?)?,)*
+                $(
+                    size($pname, &txn.open_table($hot)?)?,
+                    size($packed_name, &txn.open_table($packed)?)?,
+                )*
+            ])
         }
     };
 }
 
+fn size(
+    name: &'static str,
+    table: &impl ReadableTableMetadata,
+) -> Result<super::TableSize, StoreError> {
+    let stats = table.stats()?;
+    Ok(super::TableSize {
+        name,
+        rows: table.len()?,
+        stored_bytes: stats.stored_bytes(),
+        overhead_bytes: stats.metadata_bytes() + stats.fragmented_bytes(),
+    })
+}
+
 tables! {
-    /// What changed: time and sequence number of the first change -> a chunk of [`super::headers`].
-    events, EVENTS, "event_to_headers", &'static [u8; 16];
-    /// The versions of objects with their bodies: object id, time, sequence number of the first version -> a group of
-    /// [`super::versions`].
-    versions, VERSIONS, "object_and_event_to_versions", &'static [u8; 24];
-    /// Base number -> a body that keyframes refer to (see [`super::versions::base`]).
-    bases, BASES, "base_to_body", u64;
-    /// Owner UID, kind number -> [`super::rows::SiblingRow`]: what its next object of that kind is compared with.
-    siblings, SIBLINGS, "owner_and_kind_to_sibling", &'static [u8];
-    /// Dictionary number -> a zstd dictionary.
-    dictionaries, DICTIONARIES, "dictionary_to_bytes", u64;
-    /// The spec-hash index: object name, id -> [`super::rows::ObjectRow`], one row an incarnation.
-    objects, OBJECTS, "object_to_row", &'static [u8];
-    /// Object id -> [`super::rows::IncarnationRow`]: the way from an event to its object's name.
-    incarnations, INCARNATIONS, "id_to_incarnation", u64;
-    /// Epoch number -> [`super::rows::EpochRow`].
-    epochs, EPOCHS, "epoch_to_row", u64;
-    /// Every object that was alive at some time in an epoch: epoch, kind number, object id -> nothing.
-    alive, ALIVE, "epoch_and_object_to_unit", &'static [u8];
-    /// Every pod that had not ended at some time in an epoch: epoch, namespace, name, uid -> nothing.
-    alive_pods, ALIVE_PODS, "epoch_and_pod_to_unit", &'static [u8];
-    /// UID -> [`super::rows::OwnerRow`]: what owner chains are walked along.
-    owners, OWNERS, "uid_to_owner", &'static [u8];
-    /// UID -> [`super::rows::WantedRow`]: owners that are referred to, of kinds that are not tracked, and still unknown.
-    wanted, WANTED, "uid_to_wanted_owner", &'static str;
-    /// Pod UID -> [`super::rows::PodRow`]: its lifecycle.
-    pods, PODS, "uid_to_pod", &'static [u8];
-    /// Run number -> [`super::rows::RunRow`].
-    runs, RUNS, "run_to_row", u64;
-    /// Gap number -> [`super::rows::GapRow`].
-    gaps, GAPS, "gap_to_row", u64;
-    /// Watched kind -> [`super::rows::WatchRow`], written together with the rows it covers.
-    watches, WATCHES, "kind_to_watch", &'static str;
-    /// Kind number -> [`super::rows::KindRow`].
-    kinds, KINDS, "kind_id_to_kind", u64;
-    /// Name -> bytes: what the file is (see [`super::meta`]).
-    meta, META, "meta", &'static str;
+    plain {
+        /// What changed: time and sequence number of the first change -> a chunk of [`super::headers`].
+        events, EVENTS, "event_to_headers", &'static [u8; 16];
+        /// Dictionary number -> a zstd dictionary.
+        dictionaries, DICTIONARIES, "dictionary_to_bytes", u64;
+        /// Epoch number -> [`super::rows::EpochRow`].
+        epochs, EPOCHS, "epoch_to_row", u64;
+        /// UID -> [`super::rows::OwnerRow`]: what owner chains are walked along.
+        owners, OWNERS, "uid_to_owner", &'static [u8];
+        /// UID -> [`super::rows::WantedRow`]: owners that are referred to, of kinds that are not tracked, and still unknown.
+        wanted, WANTED, "uid_to_wanted_owner", &'static str;
+        /// Run number -> [`super::rows::RunRow`].
+        runs, RUNS, "run_to_row", u64;
+        /// Gap number -> [`super::rows::GapRow`].
+        gaps, GAPS, "gap_to_row", u64;
+        /// Watched kind -> [`super::rows::WatchRow`], written together with the rows it covers.
+        watches, WATCHES, "kind_to_watch", &'static str;
+        /// Kind number -> [`super::rows::KindRow`].
+        kinds, KINDS, "kind_id_to_kind", u64;
+        /// Name -> bytes: what the file is (see [`super::meta`]).
+        meta, META, "meta", &'static str;
+    }
+    packed {
+        /// The versions of objects with their bodies: object id, time, sequence number of the first version -> a group of
+        /// [`super::versions`].
+        versions, VERSIONS, VERSIONS_PACKED, VERSIONS_PARTS,
+            "object_and_event_to_versions", "object_and_event_to_versions_packed", &'static [u8; 24], true;
+        /// Base number -> a body that keyframes refer to (see [`super::versions::base`]).
+        bases, BASES, BASES_PACKED, BASES_PARTS, "base_to_body", "base_to_body_packed", u64, true;
+        /// Owner UID, kind number -> [`super::rows::SiblingRow`]: what its next object of that kind is compared with.
+        siblings, SIBLINGS, SIBLINGS_PACKED, SIBLINGS_PARTS,
+            "owner_and_kind_to_sibling", "owner_and_kind_to_sibling_packed", &'static [u8], true;
+        /// The spec-hash index: object name, id -> [`super::rows::ObjectRow`], one row an incarnation.
+        objects, OBJECTS, OBJECTS_PACKED, OBJECTS_PARTS,
+            "object_to_row", "object_to_row_packed", &'static [u8], true;
+        /// Object id -> [`super::rows::IncarnationRow`]: the way from an event to its object's name.
+        incarnations, INCARNATIONS, INCARNATIONS_PACKED, INCARNATIONS_PARTS,
+            "id_to_incarnation", "id_to_incarnation_packed", u64, true;
+        /// Every object that was alive at some time in an epoch: epoch, kind number, object id -> nothing.
+        alive, ALIVE, ALIVE_PACKED, ALIVE_PARTS,
+            "epoch_and_object_to_unit", "epoch_and_object_to_unit_packed", &'static [u8], false;
+        /// Every pod that had not ended at some time in an epoch: epoch, namespace, name, uid -> nothing.
+        alive_pods, ALIVE_PODS, ALIVE_PODS_PACKED, ALIVE_PODS_PARTS,
+            "epoch_and_pod_to_unit", "epoch_and_pod_to_unit_packed", &'static [u8], false;
+        /// Pod UID -> [`super::rows::PodRow`]: its lifecycle.
+        pods, PODS, PODS_PACKED, PODS_PARTS,
+            "uid_to_pod", "uid_to_pod_packed", &'static [u8], true;
+    }
+}
+
+/// The parts of the table whose packed part has this name.
+pub(crate) fn packed_parts(packed: &str) -> Option<&'static Parts> {
+    PACKED_TABLES
+        .iter()
+        .copied()
+        .find(|parts| parts.packed == packed)
 }
 
 /// What is done to every table, whatever its keys are.
@@ -173,9 +245,43 @@ impl SealedKey for u64 {
     }
 }
 
+/// Stored bytes by key, of a table of either form.
+pub(crate) trait StoredRows<K: Key + 'static> {
+    /// Hands the row at a key to `read`.
+    fn read_row<'k, R>(
+        &self,
+        key: K::SelfType<'k>,
+        read: impl FnOnce(&[u8]) -> Result<R, StoreError>,
+    ) -> Result<Option<R>, StoreError>;
+}
+
+macro_rules! stored_rows {
+    ($(($($generics:tt)*) $table:ty, $get:path;)*) => {$(
+        impl<$($generics)*> StoredRows<K> for $table {
+            fn read_row<'k, R>(
+                &self,
+                key: K::SelfType<'k>,
+                read: impl FnOnce(&[u8]) -> Result<R, StoreError>,
+            ) -> Result<Option<R>, StoreError> {
+                match $get(self, &key)? {
+                    None => Ok(None),
+                    Some(bytes) => read(bytes.value()).map(Some),
+                }
+            }
+        }
+    )*};
+}
+
+stored_rows! {
+    (K: Key + 'static) ReadOnlyTable<K, &'static [u8]>, ReadableTable::get;
+    (K: Key + 'static) Table<'_, K, &'static [u8]>, ReadableTable::get;
+    (K: RowKey) PackedRead<K>, Rows::get;
+    (K: RowKey) PackedWrite<'_, K>, Rows::get;
+}
+
 /// Reads the row at a key.
 pub(crate) fn get<'k, K, R>(
-    table: &impl ReadableTable<K, &'static [u8]>,
+    table: &impl StoredRows<K>,
     key: K::SelfType<'k>,
 ) -> Result<Option<R>, StoreError>
 where
@@ -183,15 +289,31 @@ where
     K::SelfType<'k>: SealedKey + Copy,
     R: Row,
 {
-    match table.get(key)? {
-        None => Ok(None),
-        Some(bytes) => codec::decode(&key.seal_bytes(), bytes.value()).map(Some),
+    table.read_row(key, |bytes| codec::decode(&key.seal_bytes(), bytes))
+}
+
+/// A table of either form that rows are written to.
+pub(crate) trait WriteRows<K: Key + 'static> {
+    /// Writes stored bytes at a key.
+    fn write_row(&mut self, key: K::SelfType<'_>, bytes: &[u8]) -> Result<(), StoreError>;
+}
+
+impl<K: Key + 'static> WriteRows<K> for Table<'_, K, &'static [u8]> {
+    fn write_row(&mut self, key: K::SelfType<'_>, bytes: &[u8]) -> Result<(), StoreError> {
+        self.insert(key, bytes)?;
+        Ok(())
+    }
+}
+
+impl<K: RowKey> WriteRows<K> for PackedWrite<'_, K> {
+    fn write_row(&mut self, key: K::SelfType<'_>, bytes: &[u8]) -> Result<(), StoreError> {
+        self.insert(key, bytes)
     }
 }
 
 /// Writes the row at a key, replacing what was there.
 pub(crate) fn put<'k, K, R>(
-    table: &mut Table<'_, K, &'static [u8]>,
+    table: &mut impl WriteRows<K>,
     key: K::SelfType<'k>,
     row: &R,
 ) -> Result<(), StoreError>
@@ -201,8 +323,7 @@ where
     R: Row,
 {
     let bytes = codec::encode(&key.seal_bytes(), row)?;
-    table.insert(key, bytes.as_slice())?;
-    Ok(())
+    table.write_row(key, &bytes)
 }
 
 /// The row of a range scan's entry.

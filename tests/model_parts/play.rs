@@ -1,9 +1,11 @@
 //! A small cluster, and a recorder whose watches see it late, in pieces, or not at all.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::json;
+use sk_tracedb::ingest::Effort;
 use sk_tracedb::model::{Gvk, Item, Observation, Timestamp, Uid, WatchId};
 
 use super::compare;
@@ -255,6 +257,14 @@ impl Play {
             Op::Clock { seconds } => self.now_us += seconds * 1_000_000,
             Op::Look(seed) => {
                 self.commit();
+                if seed % 2 == 0 {
+                    // Rows move; nothing else must.
+                    let effort = Effort {
+                        rows: usize::try_from(seed / 2 % 50).unwrap() + 1,
+                        time: Duration::from_secs(60),
+                    };
+                    self.recorder.writer().pack(effort).unwrap();
+                }
                 compare::everything(&self.recorder, &self.record, *seed);
             }
         }

@@ -1,6 +1,7 @@
 //! A recorder without a cluster: a writer on a store in a temporary folder.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sk_tracedb::config::TracerConfig;
 use sk_tracedb::export::{ExportFilters, ExportRequest, ExportSummary, export};
@@ -131,6 +132,8 @@ impl Recorder {
     pub fn stop(&mut self, at: Timestamp) {
         let mut writer = self.writer.take().unwrap();
         writer.end_run(at).unwrap();
+        // As a recorder's thread does: what is read and changed from here on is packed.
+        writer.pack_all(Duration::MAX).unwrap();
         writer.into_store().close().unwrap();
     }
 

@@ -13,7 +13,7 @@ use crate::limits::{EPOCH_GROWTH, EPOCH_ROWS_MIN};
 use crate::model::{Timestamp, Uid};
 use crate::store::lookup::{Lookup, as_slice};
 use crate::store::rows::EpochRow;
-use crate::store::tables::put;
+use crate::store::tables::{Rows, put};
 use crate::store::{StoreError, keys};
 
 impl Apply<'_, '_> {
@@ -26,12 +26,7 @@ impl Apply<'_, '_> {
     ) -> Result<(), StoreError> {
         let kind = self.state.kinds.identity(group, kind);
         let entry = keys::epoch_object(self.state.row.epoch, kind, id);
-        if self
-            .tables
-            .alive
-            .insert(entry.as_slice(), [].as_slice())?
-            .is_none()
-        {
+        if self.tables.alive.add(&entry)? {
             self.state.row.epoch_rows += 1;
         }
         Ok(())
@@ -45,12 +40,7 @@ impl Apply<'_, '_> {
         uid: &Uid,
     ) -> Result<(), StoreError> {
         let entry = keys::epoch_pod(self.state.row.epoch, namespace, name, uid);
-        if self
-            .tables
-            .alive_pods
-            .insert(entry.as_slice(), [].as_slice())?
-            .is_none()
-        {
+        if self.tables.alive_pods.add(&entry)? {
             self.state.row.epoch_rows += 1;
         }
         Ok(())
@@ -68,9 +58,7 @@ impl Apply<'_, '_> {
         for epoch in self.tables.epochs_over(start, now.max(start))? {
             if epoch < self.state.row.epoch {
                 let entry = keys::epoch_pod(epoch, namespace, name, uid);
-                self.tables
-                    .alive_pods
-                    .insert(entry.as_slice(), [].as_slice())?;
+                self.tables.alive_pods.add(&entry)?;
             }
         }
         Ok(())
@@ -124,7 +112,7 @@ impl Apply<'_, '_> {
                 Carried::Pods => &self.tables.alive_pods,
             };
             for entry in table
-                .range::<&[u8]>((as_slice(&start), as_slice(&end)))?
+                .range((as_slice(&start), as_slice(&end)))?
                 .take(CHUNK_ROWS)
             {
                 chunk.push(entry?.0.value().to_vec());
@@ -143,7 +131,7 @@ impl Apply<'_, '_> {
                     Carried::Objects => &mut self.tables.alive,
                     Carried::Pods => &mut self.tables.alive_pods,
                 };
-                table.insert(copy.as_slice(), [].as_slice())?;
+                table.insert(&copy, &[])?;
                 carried += 1;
             }
         }

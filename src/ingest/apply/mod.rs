@@ -7,6 +7,7 @@ mod epochs;
 mod imported;
 mod objects;
 mod owners;
+mod packing;
 mod pods;
 mod retention;
 mod runs;
@@ -18,6 +19,8 @@ use crate::store::tables::put;
 use crate::store::{StoreError, WRITER, WriteTables};
 
 pub use imported::Imported;
+pub use packing::Packed;
+pub(super) use packing::{Packing, Which};
 pub(super) use retention::Sweep;
 pub use retention::{Effort, Retained};
 pub(super) use runs::RunStart;

@@ -188,6 +188,7 @@ impl Apply<'_, '_> {
         let state = &mut *self.state;
         state.headers.append(self.tables, version.event, header)?;
         state.row.changes += 1;
+        state.packing.note(1);
         let dictionary = state.kinds.dictionary(version.kind);
         let made = state.bodies.append(
             self.tables,

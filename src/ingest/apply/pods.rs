@@ -1,12 +1,10 @@
 //! Pod lifecycles: one for each pod, by UID (R1, R14).
 
-use crate::store::tables::ReadableTable;
-
 use super::{Apply, Certainty};
 use crate::model::{ObservedPod, Timestamp};
 use crate::store::lookup::{Lookup, as_slice};
 use crate::store::rows::{OwnerRefRow, PodRow};
-use crate::store::tables::put;
+use crate::store::tables::{Rows, put};
 use crate::store::{StoreError, keys};
 
 impl Apply<'_, '_> {
@@ -61,7 +59,7 @@ impl Apply<'_, '_> {
         for entry in self
             .tables
             .alive_pods
-            .range::<&[u8]>((as_slice(&from), as_slice(&to)))?
+            .range((as_slice(&from), as_slice(&to)))?
         {
             let uid = keys::epoch_pod_of("epoch_and_pod_to_unit", entry?.0.value())?;
             let Some(mut row) = self.tables.pod(&uid)? else {
@@ -89,6 +87,7 @@ impl Apply<'_, '_> {
             return Ok(());
         }
         put(&mut self.tables.pods, keys::uid(&pod.uid).as_slice(), row)?;
+        self.state.packing.note(1);
         if let Some(sweep) = &mut self.state.sweep {
             // It may be back after it was over.
             pod.owners.iter().for_each(|owner| sweep.touch(&owner.uid));

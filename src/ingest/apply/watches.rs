@@ -3,14 +3,12 @@
 use std::collections::HashSet;
 use std::ops::Bound;
 
-use crate::store::tables::ReadableTable;
-
 use super::{Apply, Certainty};
 use crate::ingest::state::{Watch, uid_mark};
 use crate::model::{ObjectKey, Timestamp, Uid, WatchId};
 use crate::store::lookup::{Lookup, as_slice};
 use crate::store::rows::{GapRow, ObjectRow, WatchRow};
-use crate::store::tables::{get, put};
+use crate::store::tables::{Rows, get, put};
 use crate::store::{StoreError, keys};
 
 /// Longest reason stored with a gap, characters.
@@ -200,7 +198,7 @@ impl Apply<'_, '_> {
             for entry in self
                 .tables
                 .alive
-                .range::<&[u8]>((as_slice(&start), as_slice(&end)))?
+                .range((as_slice(&start), as_slice(&end)))?
                 .take(SWEEP_CHUNK_ROWS)
             {
                 let bytes = entry?.0.value().to_vec();
@@ -231,7 +229,7 @@ impl Apply<'_, '_> {
         for entry in self
             .tables
             .alive_pods
-            .range::<&[u8]>((as_slice(&start), as_slice(&end)))?
+            .range((as_slice(&start), as_slice(&end)))?
         {
             let uid = keys::epoch_pod_of("epoch_and_pod_to_unit", entry?.0.value())?;
             let Some(mut row) = self.tables.pod(&uid)? else {

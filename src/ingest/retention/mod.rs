@@ -11,7 +11,7 @@ mod size;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use self::share::Share;
+pub(super) use self::share::Share;
 use self::size::{Measured, SizeGovernor};
 use super::{Effort, Retained, Writer};
 use crate::limits::{

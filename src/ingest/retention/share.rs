@@ -6,7 +6,7 @@ use crate::limits::SHARE_MEMORY_MS;
 
 /// Time that may be spent, earned by waiting.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Share {
+pub(in super::super) struct Share {
     /// Percent of the time that may be spent.
     percent: u32,
     /// What may be spent now; below zero after a piece that took longer.
@@ -15,7 +15,7 @@ pub(super) struct Share {
 }
 
 impl Share {
-    pub(super) fn new(percent: u32, now: Instant) -> Self {
+    pub(in super::super) fn new(percent: u32, now: Instant) -> Self {
         Self {
             percent,
             credit_us: 0,
@@ -24,7 +24,7 @@ impl Share {
     }
 
     /// How long to wait before something may be spent; zero: now.
-    pub(super) fn wait(&mut self, percent: u32, now: Instant) -> Duration {
+    pub(in super::super) fn wait(&mut self, percent: u32, now: Instant) -> Duration {
         let passed = now.saturating_duration_since(self.at).as_micros();
         let passed = i64::try_from(passed).unwrap_or(i64::MAX);
         let share = i64::from(self.percent);
@@ -42,7 +42,7 @@ impl Share {
         Duration::from_micros(u64::try_from(wait).unwrap_or(0).max(1))
     }
 
-    pub(super) fn spend(&mut self, time: Duration) {
+    pub(in super::super) fn spend(&mut self, time: Duration) {
         let time = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
         self.credit_us = self.credit_us.saturating_sub(time);
     }

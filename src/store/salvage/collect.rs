@@ -4,17 +4,20 @@ use std::fs::File;
 use std::path::Path;
 
 use redb::{Database, Key, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition};
+use zstd_safe::DCtx;
 
 use super::Salvage;
 use super::pages::{self, Keys, PAGE_BYTES};
 use crate::limits::BACKUP_COMMIT_BYTES;
 use crate::store::codec::{self, Row};
+use crate::store::packed::{TOMBSTONE, chunk};
 use crate::store::progress::Counter;
 use crate::store::rows::{
     GapRow, KindRow, ObjectRow, OwnerRow, PodRow, RunRow, WatchRow, WriterRow,
 };
 use crate::store::tables::{
-    ALIVE, ALIVE_PODS, EPOCHS, SIBLINGS, SealedKey, TableVisitor, WriteTables, each_table,
+    ALIVE, ALIVE_PACKED, ALIVE_PODS, ALIVE_PODS_PACKED, EPOCHS, SIBLINGS, SIBLINGS_PACKED,
+    SealedKey, StoredRows, TableVisitor, WriteRows, WriteTables, each_table, packed_parts,
 };
 use crate::store::{StoreError, WRITER, check, meta};
 
@@ -52,9 +55,12 @@ fn is_derived(table: &str) -> bool {
     use redb::TableHandle;
     [
         ALIVE.name(),
+        ALIVE_PACKED.name(),
         ALIVE_PODS.name(),
+        ALIVE_PODS_PACKED.name(),
         EPOCHS.name(),
         SIBLINGS.name(),
+        SIBLINGS_PACKED.name(),
     ]
     .contains(&table)
 }
@@ -177,9 +183,14 @@ fn shapes() -> [(Keys, &'static [&'static str]); 4] {
             Keys::Variable,
             &[
                 "object_to_row",
+                "base_to_body_packed",
+                "object_to_row_packed",
+                "object_and_event_to_versions_packed",
+                "id_to_incarnation_packed",
                 "uid_to_owner",
                 "uid_to_wanted_owner",
                 "uid_to_pod",
+                "uid_to_pod_packed",
                 "kind_to_watch",
                 "meta",
             ],
@@ -193,6 +204,7 @@ struct Storing<'a> {
     /// Waiting to be written: table, key as sealed, value.
     rows: Vec<(&'static str, Vec<u8>, Vec<u8>)>,
     bytes: usize,
+    context: Option<DCtx<'static>>,
 }
 
 impl<'a> Storing<'a> {
@@ -201,10 +213,27 @@ impl<'a> Storing<'a> {
             to,
             rows: Vec::new(),
             bytes: 0,
+            context: None,
         }
     }
 
+    /// Takes a row that checks out; one of a packed table gives all the rows in it.
     fn row(&mut self, table: &'static str, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        if value == TOMBSTONE {
+            return Ok(());
+        }
+        if let Some(parts) = packed_parts(table) {
+            let context = self.context.get_or_insert_with(DCtx::create);
+            // A chunk that checks out and cannot be read was never written.
+            let Ok(chunk) = chunk::read(parts, key, value, context) else {
+                return Ok(());
+            };
+            for row in chunk.into_rows() {
+                let value = codec::seal(parts.hot, &row.key, &row.payload);
+                self.row(parts.hot, &row.key, &value)?;
+            }
+            return Ok(());
+        }
         self.bytes += key.len() + value.len();
         self.rows.push((table, key.to_vec(), value.to_vec()));
         if self.bytes >= BACKUP_COMMIT_BYTES / 4 {
@@ -272,7 +301,7 @@ fn put(
     value: &[u8],
 ) -> Result<(), StoreError> {
     fn into<K>(
-        target: &mut redb::Table<'_, K, &'static [u8]>,
+        target: &mut (impl StoredRows<K> + WriteRows<K>),
         name: &str,
         seal: &[u8],
         key: K::SelfType<'_>,
@@ -282,11 +311,9 @@ fn put(
         K: Key + 'static,
         for<'k> K::SelfType<'k>: Clone,
     {
-        let keep = target
-            .get(key.clone())?
-            .is_some_and(|old| !is_newer(name, seal, value, old.value()));
-        if !keep {
-            target.insert(key, value)?;
+        let newer = target.read_row(key.clone(), |old| Ok(is_newer(name, seal, value, old)))?;
+        if newer.unwrap_or(true) {
+            target.write_row(key, value)?;
         }
         Ok(())
     }

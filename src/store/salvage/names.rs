@@ -1,12 +1,12 @@
 //! Names of objects whose own row is lost: the row that finds an object by its name tells the same.
 
-use redb::{Database, ReadableDatabase, ReadableTable};
+use redb::{Database, ReadableDatabase};
 
 use crate::limits::SALVAGE_ROWS_PER_COMMIT;
 use crate::model::Uid;
 use crate::store::lookup::Lookup;
 use crate::store::rows::{IncarnationRow, ObjectRow};
-use crate::store::tables::{ReadTables, WriteTables, put, row};
+use crate::store::tables::{ReadTables, Rows, WriteTables, put, row};
 use crate::store::{StoreError, keys};
 
 /// Makes the missing rows of object ids anew. Without one, no version of the object can be told whose it is.

@@ -15,7 +15,7 @@ use crate::store::rows::{
     CHANGE_HASH_BYTES, EpochRow, IncarnationRow, KindRow, ObjectRow, PodRow, WatchRow, WriterRow,
     identity_kind,
 };
-use crate::store::tables::{ReadTables, WriteTables, get, put, row};
+use crate::store::tables::{ReadTables, Rows, WriteTables, get, put, row};
 use crate::store::versions::group::{Group, Keyframe, Version};
 use crate::store::versions::{self, base};
 use crate::store::{StoreError, WRITER, headers, keys};
@@ -101,7 +101,7 @@ impl Rebuild<'_, '_> {
     fn versions(&mut self) -> Result<BTreeMap<u64, u64>, StoreError> {
         let tables = self.read()?;
         self.counter
-            .begin("checking versions", tables.versions.len()?)?;
+            .begin("checking versions", tables.versions.about()?)?;
         let decompressor = Decompressor::default();
         let mut uses = BTreeMap::<u64, u64>::new();
         let (mut dropped, mut dropped_versions) = (Vec::new(), 0_u64);
@@ -372,12 +372,12 @@ impl Rebuild<'_, '_> {
     fn objects(&mut self) -> Result<(), StoreError> {
         let tables = self.read()?;
         self.counter
-            .begin("making objects", tables.incarnations.len()?)?;
+            .begin("making objects", tables.incarnations.about()?)?;
         let mut gone = Vec::new();
         let mut made: Vec<(u64, ObjectKey, ObjectRow)> = Vec::new();
         let (mut objects, mut last_object) = (0, 0);
         // Rows that were found under no known incarnation go with all others.
-        self.write(|tables| Ok(tables.objects.retain(|_, _| false)?))?;
+        self.write(|tables| tables.objects.clear())?;
         for entry in tables.incarnations.iter()? {
             let (id, value) = entry?;
             self.counter.row()?;
@@ -420,7 +420,7 @@ impl Rebuild<'_, '_> {
         self.salvage.objects = objects;
         self.write(|tables| {
             for id in &gone {
-                tables.incarnations.remove(id)?;
+                tables.incarnations.remove(*id)?;
             }
             let epoch = EpochRow {
                 start_us: i64::MIN,
@@ -441,7 +441,7 @@ impl Rebuild<'_, '_> {
                 // Every version has its kind, so the object's group and kind have their number.
                 let kind = identity_kind(&self.kinds, &key.group, &key.kind).unwrap_or_default();
                 let alive = keys::epoch_object(0, kind, id);
-                tables.alive.insert(alive.as_slice(), [].as_slice())?;
+                tables.alive.insert(&alive, &[])?;
             }
             Ok(())
         })
@@ -449,13 +449,13 @@ impl Rebuild<'_, '_> {
 
     fn pods(&mut self) -> Result<(), StoreError> {
         let tables = self.read()?;
-        self.counter.begin("listing pods", tables.pods.len()?)?;
+        self.counter.begin("listing pods", tables.pods.about()?)?;
         let mut entries = Vec::new();
         let mut pods = 0;
         let store = |entries: &mut Vec<Vec<u8>>| {
             self.write(|tables| {
                 for entry in entries.drain(..) {
-                    tables.alive_pods.insert(entry.as_slice(), [].as_slice())?;
+                    tables.alive_pods.insert(&entry, &[])?;
                 }
                 Ok(())
             })

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use redb::{ReadableTable, ReadableTableMetadata};
-
 use super::findings::Findings;
 use crate::model::{EventKey, Timestamp, Uid};
 use crate::store::body::compress::Decompressor;
@@ -13,7 +11,7 @@ use crate::store::progress::Counter;
 use crate::store::rows::{
     IncarnationRow, KindRow, ObjectRow, PodRow, SiblingRow, WriterRow, identity_kind,
 };
-use crate::store::tables::{ReadTables, SealedKey, row};
+use crate::store::tables::{ReadTables, Rows, SealedKey, row};
 use crate::store::versions::group::{Group, Keyframe};
 use crate::store::versions::{self, base};
 use crate::store::{Snapshot, StoreError, headers, keys};
@@ -31,14 +29,14 @@ pub(super) fn check(
 ) -> Result<(), StoreError> {
     let tables = snapshot.tables();
     let total = snapshot.writer().changes
-        + tables.versions.len()?
-        + tables.bases.len()?
-        + tables.siblings.len()?
-        + tables.objects.len()?
-        + tables.incarnations.len()?
-        + tables.alive.len()?
-        + tables.alive_pods.len()?
-        + tables.pods.len()?;
+        + tables.versions.about()?
+        + tables.bases.about()?
+        + tables.siblings.about()?
+        + tables.objects.about()?
+        + tables.incarnations.about()?
+        + tables.alive.about()?
+        + tables.alive_pods.about()?
+        + tables.pods.about()?;
     counter.begin("checking what tables promise each other", total)?;
     let mut checking = Checking {
         tables,

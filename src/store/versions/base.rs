@@ -7,10 +7,10 @@
 use redb::ReadableTable;
 
 use super::group::Keyframe;
-use crate::limits::OBJECT_BYTES_MAX;
+use crate::limits::{OBJECT_BYTES_MAX, PACKED_ROW_BYTES_MAX};
 use crate::store::body::compress::{Compressor, Decompressor};
 use crate::store::body::varint::{read_varint, write_varint};
-use crate::store::tables::{Tables, WriteTables};
+use crate::store::tables::{Rows, Tables, WriteTables};
 use crate::store::{StoreError, codec};
 
 /// Names of the tables, for seals and messages.
@@ -49,13 +49,23 @@ pub(crate) fn insert_dictionary(
 
 /// A dictionary's bytes, from either copy.
 pub(crate) fn dictionary(tables: &impl Tables, number: u64) -> Result<Vec<u8>, StoreError> {
-    dictionary_at(tables, number)
-        .or_else(|error| dictionary_at(tables, number | SECOND_COPY).map_err(|_| error))
+    dictionary_of(tables.dictionaries(), number)
 }
 
-fn dictionary_at(tables: &impl Tables, number: u64) -> Result<Vec<u8>, StoreError> {
+fn dictionary_of(
+    table: &impl ReadableTable<u64, &'static [u8]>,
+    number: u64,
+) -> Result<Vec<u8>, StoreError> {
+    dictionary_at(table, number)
+        .or_else(|error| dictionary_at(table, number | SECOND_COPY).map_err(|_| error))
+}
+
+fn dictionary_at(
+    table: &impl ReadableTable<u64, &'static [u8]>,
+    number: u64,
+) -> Result<Vec<u8>, StoreError> {
     let key = number.to_be_bytes();
-    match tables.dictionaries().get(number)? {
+    match table.get(number)? {
         Some(row) => Ok(codec::unseal(DICTIONARY_TABLE, &key, row.value())?.to_vec()),
         None => Err(StoreError::Damaged {
             table: DICTIONARY_TABLE,
@@ -120,6 +130,27 @@ pub(crate) fn body(
         .map_err(|reason| damaged(base, reason))
 }
 
+/// The payload of a base's row with its body as it is; `None`: it is so already, or too long.
+pub(crate) fn plain(
+    dictionaries: &impl ReadableTable<u64, &'static [u8]>,
+    decompressor: &Decompressor,
+    base: u64,
+    row: &[u8],
+) -> Result<Option<Vec<u8>>, StoreError> {
+    let (uses, len, keyframe) = read(base, row)?;
+    let Keyframe::Zstd { dictionary, bytes } = keyframe else {
+        return Ok(None);
+    };
+    if len > PACKED_ROW_BYTES_MAX {
+        return Ok(None);
+    }
+    let load = || dictionary_of(dictionaries, dictionary);
+    let body = decompressor
+        .decompress(bytes, len, dictionary, load)?
+        .map_err(|reason| damaged(base, reason))?;
+    Ok(Some(payload(uses, len, Keyframe::Raw(&body))))
+}
+
 /// How many groups refer to a base.
 pub(crate) fn uses(base: u64, row: &[u8]) -> Result<u64, StoreError> {
     Ok(read(base, row)?.0)
@@ -153,13 +184,17 @@ fn write(
     len: usize,
     keyframe: Keyframe<'_>,
 ) -> Result<(), StoreError> {
+    let payload = payload(uses, len, keyframe);
+    let row = codec::seal(TABLE, &base.to_be_bytes(), &payload);
+    tables.bases.insert(base, &row)
+}
+
+fn payload(uses: u64, len: usize, keyframe: Keyframe<'_>) -> Vec<u8> {
     let mut payload = Vec::new();
     write_varint(&mut payload, uses);
     write_varint(&mut payload, len as u64);
     payload.extend_from_slice(&keyframe.to_bytes());
-    let row = codec::seal(TABLE, &base.to_be_bytes(), &payload);
-    tables.bases.insert(base, row.as_slice())?;
-    Ok(())
+    payload
 }
 
 /// One more group refers to the base.

@@ -1,12 +1,10 @@
 //! Dropping versions that lie before the horizon of retention.
 
-use redb::ReadableTable;
-
 use super::base;
 use super::group::{Group, Keyframe};
 use crate::model::EventKey;
 use crate::store::lookup::FIRST;
-use crate::store::tables::WriteTables;
+use crate::store::tables::{Rows, WriteTables};
 use crate::store::{StoreError, keys};
 
 /// What [`drop_superseded`] left of an object.
@@ -32,7 +30,7 @@ pub(crate) fn drop_superseded(
     let (from, to) = (keys::history(object, FIRST), keys::history(object, after));
     let mut superseded: Vec<(keys::HistoryBytes, Option<u64>)> = Vec::new();
     let mut deleted = false;
-    for entry in tables.versions.range::<&[u8; 24]>(&from..&to)? {
+    for entry in tables.versions.range(&from..&to)? {
         let (key, row) = entry?;
         let group = Group::open(key.value(), row.value())?;
         let mut base = None;
@@ -52,7 +50,7 @@ pub(crate) fn drop_superseded(
     // The last of them is in force, unless it ends in a deletion and nothing follows.
     let follows = tables
         .versions
-        .range::<&[u8; 24]>(&to..&keys::history(object.saturating_add(1), FIRST))?
+        .range(&to..&keys::history(object.saturating_add(1), FIRST))?
         .next()
         .transpose()?
         .is_some();

@@ -65,6 +65,15 @@ impl<'a> Group<'a> {
         }
     }
 
+    /// Whether its last version is a deletion.
+    pub(crate) fn ends_in_deletion(&self) -> Result<bool, StoreError> {
+        let mut deleted = false;
+        for entry in self.entries() {
+            deleted = entry?.0.deleted;
+        }
+        Ok(deleted)
+    }
+
     /// The last version before `end`.
     pub(crate) fn last_before(&self, end: EventKey) -> Result<Option<Version>, StoreError> {
         let mut last = None;

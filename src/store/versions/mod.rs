@@ -16,7 +16,7 @@ mod read;
 mod write;
 
 pub(crate) use drop::{Remains, drop_superseded};
-pub(crate) use group::Version;
+pub(crate) use group::{Group, Version};
 pub(crate) use read::{bodies, body, range, version_before, version_from};
 #[cfg(feature = "bench")]
 pub(crate) use write::short_difference;

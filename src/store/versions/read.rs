@@ -1,14 +1,12 @@
 //! Reading versions: of one object, by event.
 
-use redb::ReadableTable;
-
 use super::base;
 use super::group::{Group, Keyframe, Version};
 use crate::model::EventKey;
 use crate::store::body::compress::Decompressor;
 use crate::store::body::delta;
 use crate::store::lookup::FIRST;
-use crate::store::tables::Tables;
+use crate::store::tables::{Rows, Tables};
 use crate::store::{StoreError, codec, keys};
 
 /// Calls `read` with the last group of an object that begins before `end`.
@@ -19,16 +17,9 @@ fn group_before<T: Tables, R>(
     read: impl FnOnce(&Group<'_>) -> Result<R, StoreError>,
 ) -> Result<Option<R>, StoreError> {
     let (from, to) = (keys::history(object, FIRST), keys::history(object, end));
-    match tables
-        .versions()
-        .range::<&[u8; 24]>(&from..&to)?
-        .next_back()
-    {
+    match tables.versions().last_in(&from..&to)? {
         None => Ok(None),
-        Some(entry) => {
-            let (key, row) = entry?;
-            read(&Group::open(key.value(), row.value())?).map(Some)
-        }
+        Some((key, row)) => read(&Group::open(key.value(), row.value())?).map(Some),
     }
 }
 
@@ -65,7 +56,7 @@ pub(crate) fn range<T: Tables>(
         keys::history(object, first),
         keys::history(object, to.max(first)),
     );
-    let mut groups = tables.versions().range::<&[u8; 24]>(&start..&end)?;
+    let mut groups = tables.versions().range(&start..&end)?;
     let mut versions: std::vec::IntoIter<Version> = Vec::new().into_iter();
     let mut next = move || -> Result<Option<Version>, StoreError> {
         loop {

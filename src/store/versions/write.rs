@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-use redb::ReadableTable;
-
 use super::base;
 use super::group::{Group, Keyframe, Version, push};
 use super::read::bodies;
@@ -15,7 +13,7 @@ use crate::store::body::compress::{Compressor, Decompressor, Samples};
 use crate::store::body::delta;
 use crate::store::lookup::FIRST;
 use crate::store::rows::{SiblingRow, WriterRow};
-use crate::store::tables::{WriteTables, get, put};
+use crate::store::tables::{Rows, WriteTables, get, put};
 use crate::store::{StoreError, codec, keys};
 
 /// A difference up to this length is always worth it, bytes.
@@ -103,11 +101,9 @@ impl BodyWriter {
             keys::history(object, FIRST),
             keys::history(object, version.event),
         );
-        let mut range = tables.versions.range::<&[u8; 24]>(&from..&to)?;
-        let Some(entry) = range.next_back() else {
+        let Some((key, row)) = tables.versions.last_in(&from..&to)? else {
             return Ok(None);
         };
-        let (key, row) = entry?;
         let group = Group::open(key.value(), row.value())?;
         let (mut last, mut versions, mut len) = (None, 0, 0);
         for entry in group.entries() {

@@ -34,13 +34,13 @@ pub struct Effort {
 }
 
 /// What is left of an [`Effort`].
-struct Remaining {
+pub(super) struct Remaining {
     rows: usize,
     deadline: Instant,
 }
 
 impl Remaining {
-    fn new(effort: Effort) -> Self {
+    pub(super) fn new(effort: Effort) -> Self {
         Self {
             rows: effort.rows.max(1),
             deadline: Instant::now() + effort.time,
@@ -48,7 +48,7 @@ impl Remaining {
     }
 
     /// Takes the share of some rows; false once nothing is left. The first row is always granted.
-    fn spend(&mut self, rows: usize) -> bool {
+    pub(super) fn spend(&mut self, rows: usize) -> bool {
         self.rows = self.rows.saturating_sub(rows);
         !self.is_spent()
     }
@@ -143,6 +143,7 @@ impl Apply<'_, '_> {
             Some(last) if !reached => Horizon::behind(last),
             _ => target,
         };
+        self.state.packing.note(changes);
         let row = &mut self.state.row;
         row.changes = row.changes.saturating_sub(changes);
         row.set_horizon(horizon);

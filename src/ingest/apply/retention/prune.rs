@@ -4,7 +4,7 @@ use super::{Apply, Remaining};
 use crate::limits::RETENTION_STRIDE_ROWS;
 use crate::store::StoreError;
 use crate::store::rows::{EpochRow, RunRow};
-use crate::store::tables::{ReadableTable, row};
+use crate::store::tables::{ReadableTable, Rows, row};
 
 /// What was dropped, and whether that was all.
 pub(super) struct Pruned {
@@ -28,8 +28,8 @@ impl Apply<'_, '_> {
             rows += chunk.len() as u64;
             for entry in chunk {
                 match entry {
-                    Listed::Object(key) => self.tables.alive.remove(key.as_slice())?.map(drop),
-                    Listed::Pod(key) => self.tables.alive_pods.remove(key.as_slice())?.map(drop),
+                    Listed::Object(key) => self.tables.alive.remove(&key)?,
+                    Listed::Pod(key) => self.tables.alive_pods.remove(&key)?,
                 };
             }
         }
@@ -88,11 +88,11 @@ impl Apply<'_, '_> {
 
     fn listed_before(&self, end: &[u8], limit: usize) -> Result<Vec<Listed>, StoreError> {
         let mut chunk = Vec::new();
-        for entry in self.tables.alive.range::<&[u8]>(..end)?.take(limit) {
+        for entry in self.tables.alive.range(..end)?.take(limit) {
             chunk.push(Listed::Object(entry?.0.value().to_vec()));
         }
         let limit = limit.saturating_sub(chunk.len());
-        for entry in self.tables.alive_pods.range::<&[u8]>(..end)?.take(limit) {
+        for entry in self.tables.alive_pods.range(..end)?.take(limit) {
             chunk.push(Listed::Pod(entry?.0.value().to_vec()));
         }
         Ok(chunk)

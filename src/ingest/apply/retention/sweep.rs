@@ -15,7 +15,7 @@ use crate::model::{EventKey, Horizon, Timestamp, Uid};
 use crate::store::lookup::{Lookup, as_slice};
 use crate::store::rows::{GapRow, IncarnationRow, PodRow, SiblingRow};
 use crate::store::scratch::Scratch;
-use crate::store::tables::{ReadableTable, row};
+use crate::store::tables::{ReadableTable, Rows, row};
 use crate::store::{StoreError, headers, keys};
 
 /// Rows read before some of them are dropped: a table cannot be read and written at once.
@@ -196,7 +196,7 @@ impl Apply<'_, '_> {
     fn pods_behind(&self, after: &Bound<Vec<u8>>) -> Result<Vec<(Vec<u8>, PodRow)>, StoreError> {
         let mut chunk = Vec::new();
         let behind = (as_slice(after), Bound::Unbounded);
-        for entry in self.tables.pods.range::<&[u8]>(behind)?.take(CHUNK_ROWS) {
+        for entry in self.tables.pods.range(behind)?.take(CHUNK_ROWS) {
             let (uid, value) = entry?;
             let pod = row::<&[u8], _>(uid.value(), value.value())?;
             chunk.push((uid.value().to_vec(), pod));
@@ -226,12 +226,7 @@ impl Apply<'_, '_> {
     ) -> Result<Phase, StoreError> {
         let mut last = None;
         let behind = (after, Bound::Unbounded);
-        for entry in self
-            .tables
-            .incarnations
-            .range::<u64>(behind)?
-            .take(CHUNK_ROWS)
-        {
+        for entry in self.tables.incarnations.range(behind)?.take(CHUNK_ROWS) {
             let (id, value) = entry?;
             let incarnation: IncarnationRow = row::<u64, _>(id.value(), value.value())?;
             self.mark(pass, keys::uid(&incarnation.uid()), remaining)?;
@@ -327,12 +322,7 @@ impl Apply<'_, '_> {
         let first_seq = self.first_seq_from(pass.horizon)?;
         let mut chunk = Vec::new();
         let behind = (as_slice(&after), Bound::Unbounded);
-        for entry in self
-            .tables
-            .siblings
-            .range::<&[u8]>(behind)?
-            .take(CHUNK_ROWS)
-        {
+        for entry in self.tables.siblings.range(behind)?.take(CHUNK_ROWS) {
             let (key, value) = entry?;
             let sibling: SiblingRow = row::<&[u8], _>(key.value(), value.value())?;
             chunk.push((key.value().to_vec(), sibling.last_seq < first_seq));

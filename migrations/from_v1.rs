@@ -1,4 +1,5 @@
-//! Version 2: headers in chunks, versions in groups with short bodies, UIDs in 16 bytes.
+//! From version 1: headers in chunks, versions in groups with short bodies, UIDs in 16 bytes. What can be packed is packed
+//! by the next recorder.
 
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 
@@ -123,7 +124,7 @@ fn convert_alive(txn: &ReadTransaction, to: &Database) -> Result<(), StoreError>
         reader.end()?;
         let kind = identity_kind(&kinds, &object.group, &object.kind).unwrap_or_default();
         let key = keys::epoch_object(epoch, kind, id);
-        tables.alive.insert(key.as_slice(), [].as_slice())?;
+        tables.alive.insert(&key, &[])?;
         Ok(())
     })
 }
@@ -320,7 +321,7 @@ fn convert_pods(txn: &ReadTransaction, to: &Database) -> Result<(), StoreError> 
             let uid = Uid(reader.text()?);
             reader.end()?;
             let key = keys::epoch_pod(epoch, &namespace, &name, &uid);
-            tables.alive_pods.insert(key.as_slice(), [].as_slice())?;
+            tables.alive_pods.insert(&key, &[])?;
             Ok(())
         },
     )

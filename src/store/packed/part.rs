@@ -1,0 +1,199 @@
+//! The packed part of a table: which chunk a key is in, and rows in their order.
+
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use redb::ReadableTable;
+use zstd_safe::DCtx;
+
+use super::Parts;
+use super::chunk::{self, Chunk};
+use crate::limits::PACKED_CHUNKS_CACHED_MAX;
+use crate::store::StoreError;
+
+/// Chunks that were read last, newest first. Chunks of one transaction never change under their keys, unless they are
+/// forgotten here.
+#[derive(Default)]
+struct Cache {
+    chunks: Vec<(Vec<u8>, Arc<Chunk>)>,
+    context: Option<DCtx<'static>>,
+}
+
+/// The packed part, in a transaction of either kind.
+pub(crate) struct Part<T> {
+    pub(super) table: T,
+    pub(super) parts: &'static Parts,
+    cache: Mutex<Cache>,
+}
+
+/// A chunk and the key that it stands at.
+type Found = (Vec<u8>, Arc<Chunk>);
+
+impl<T: ReadableTable<&'static [u8], &'static [u8]>> Part<T> {
+    pub(super) fn new(table: T, parts: &'static Parts) -> Self {
+        Self {
+            table,
+            parts,
+            cache: Mutex::default(),
+        }
+    }
+
+    /// Forgets what was read: chunks are about to change.
+    pub(super) fn forget(&self) {
+        self.lock().chunks.clear();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Cache> {
+        // What a panic left is a cache all the same.
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn load(&self, key: &[u8], stored: &[u8]) -> Result<Arc<Chunk>, StoreError> {
+        let mut cache = self.lock();
+        if let Some(at) = cache.chunks.iter().position(|(known, _)| known == key) {
+            if let Some(behind) = cache.chunks.get_mut(..=at) {
+                behind.rotate_right(1);
+            }
+            if let Some((_, chunk)) = cache.chunks.first() {
+                return Ok(Arc::clone(chunk));
+            }
+        }
+        let context = cache.context.get_or_insert_with(DCtx::create);
+        let chunk = Arc::new(chunk::read(self.parts, key, stored, context)?);
+        cache.chunks.truncate(PACKED_CHUNKS_CACHED_MAX - 1);
+        cache.chunks.insert(0, (key.to_vec(), Arc::clone(&chunk)));
+        Ok(chunk)
+    }
+
+    /// The chunk that has this key, if any has; it may have other keys only.
+    fn around(&self, key: &[u8]) -> Result<Option<Found>, StoreError> {
+        let Some(entry) = self.table.range::<&[u8]>(..=key)?.next_back() else {
+            return Ok(None);
+        };
+        let (first, stored) = entry?;
+        let (first, stored) = (first.value(), stored.value());
+        if chunk::last_key(self.parts, first, stored)? < key {
+            return Ok(None);
+        }
+        Ok(Some((first.to_vec(), self.load(first, stored)?)))
+    }
+
+    /// The payload at a key.
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self
+            .around(key)?
+            .and_then(|(_, chunk)| chunk.get(key).map(<[u8]>::to_vec)))
+    }
+
+    pub(super) fn contains(&self, key: &[u8]) -> Result<bool, StoreError> {
+        Ok(self
+            .around(key)?
+            .is_some_and(|(_, chunk)| chunk.get(key).is_some()))
+    }
+
+    fn next_chunk(&self, after: Bound<&[u8]>) -> Result<Option<Found>, StoreError> {
+        match self
+            .table
+            .range::<&[u8]>((after, Bound::Unbounded))?
+            .next()
+            .transpose()?
+        {
+            Some((key, stored)) => {
+                let chunk = self.load(key.value(), stored.value())?;
+                Ok(Some((key.value().to_vec(), chunk)))
+            }
+            None => Ok(None),
+        }
+    }
+
+    fn chunk_before(&self, end: Bound<&[u8]>) -> Result<Option<Found>, StoreError> {
+        match self
+            .table
+            .range::<&[u8]>((Bound::Unbounded, end))?
+            .next_back()
+            .transpose()?
+        {
+            Some((key, stored)) => {
+                let chunk = self.load(key.value(), stored.value())?;
+                Ok(Some((key.value().to_vec(), chunk)))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// The first row at or behind a bound.
+    pub(super) fn seek(&self, from: Bound<&[u8]>) -> Result<Option<Cursor>, StoreError> {
+        let start = match from {
+            Bound::Unbounded => None,
+            Bound::Included(key) | Bound::Excluded(key) => self.around(key)?.map(|found| {
+                let at = found.1.rank(key);
+                let skip = matches!(from, Bound::Excluded(_)) && found.1.get(key).is_some();
+                (found, at + usize::from(skip))
+            }),
+        };
+        match start {
+            Some(((key, chunk), at)) if at < chunk.len() => Ok(Some(Cursor { key, chunk, at })),
+            Some(((key, _), _)) => Ok(self
+                .next_chunk(Bound::Excluded(&key))?
+                .map(Cursor::at_first)),
+            // Included or excluded, no chunk that begins before it reaches it.
+            None => Ok(self.next_chunk(from)?.map(Cursor::at_first)),
+        }
+    }
+
+    /// The row behind the cursor's.
+    pub(super) fn advance(&self, mut cursor: Cursor) -> Result<Option<Cursor>, StoreError> {
+        cursor.at += 1;
+        if cursor.at < cursor.chunk.len() {
+            return Ok(Some(cursor));
+        }
+        Ok(self
+            .next_chunk(Bound::Excluded(&cursor.key))?
+            .map(Cursor::at_first))
+    }
+
+    /// The last row before a bound.
+    pub(super) fn seek_back(&self, to: Bound<&[u8]>) -> Result<Option<Cursor>, StoreError> {
+        let Some((key, chunk)) = self.chunk_before(to)? else {
+            return Ok(None);
+        };
+        let count = match to {
+            Bound::Unbounded => chunk.len(),
+            Bound::Excluded(end) => chunk.rank(end),
+            Bound::Included(end) => chunk.rank(end) + usize::from(chunk.get(end).is_some()),
+        };
+        // The chunk's first key lies before the bound, so there is one.
+        Ok(count.checked_sub(1).map(|at| Cursor { key, chunk, at }))
+    }
+
+    /// The row before the cursor's.
+    pub(super) fn retreat(&self, mut cursor: Cursor) -> Result<Option<Cursor>, StoreError> {
+        if let Some(at) = cursor.at.checked_sub(1) {
+            cursor.at = at;
+            return Ok(Some(cursor));
+        }
+        let before = self.chunk_before(Bound::Excluded(&cursor.key))?;
+        Ok(before.and_then(|(key, chunk)| {
+            let at = chunk.len().checked_sub(1)?;
+            Some(Cursor { key, chunk, at })
+        }))
+    }
+}
+
+/// A row of the packed part.
+pub(crate) struct Cursor {
+    /// Key of the chunk.
+    key: Vec<u8>,
+    chunk: Arc<Chunk>,
+    at: usize,
+}
+
+impl Cursor {
+    fn at_first((key, chunk): Found) -> Self {
+        Self { key, chunk, at: 0 }
+    }
+
+    pub(super) fn row(&self) -> (&[u8], &[u8]) {
+        self.chunk.row(self.at).unwrap_or_default()
+    }
+}

@@ -1,0 +1,231 @@
+//! Guards against a table of two parts that is not one table: a row that is lost, or found twice, while it moves.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use proptest::prelude::*;
+use redb::backends::InMemoryBackend;
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use zstd_safe::DCtx;
+
+use super::*;
+use crate::store::codec;
+
+const PARTS: &Parts = &Parts {
+    hot: "t",
+    packed: "t_packed",
+    sealed: true,
+};
+const HOT: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("t");
+const PACKED: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("t_packed");
+
+#[derive(Clone, Debug)]
+enum Step {
+    Insert(Vec<u8>, Vec<u8>),
+    Remove(Vec<u8>),
+    /// Packs keys whose last byte is even: looks at so many rows.
+    Pack(usize),
+    Repack,
+    /// Begins another transaction.
+    Commit,
+}
+
+fn key() -> impl Strategy<Value = Vec<u8>> {
+    proptest::collection::vec(0u8..6, 0..4)
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let value = proptest::collection::vec(any::<u8>(), 0..300);
+    prop_oneof![
+        6 => (key(), value).prop_map(|(key, value)| Step::Insert(key, value)),
+        3 => key().prop_map(Step::Remove),
+        2 => (1usize..80).prop_map(Step::Pack),
+        1 => Just(Step::Repack),
+        2 => Just(Step::Commit),
+    ]
+}
+
+fn bound() -> impl Strategy<Value = Bound<Vec<u8>>> {
+    prop_oneof![
+        key().prop_map(Bound::Included),
+        key().prop_map(Bound::Excluded),
+        Just(Bound::Unbounded),
+    ]
+}
+
+fn in_memory() -> Database {
+    redb::Builder::new()
+        .create_with_backend(InMemoryBackend::new())
+        .unwrap()
+}
+
+/// Chunks can be read, and do not overlap.
+fn chunks_are_whole(table: &impl ReadableTable<&'static [u8], &'static [u8]>) {
+    let mut before: Option<Vec<u8>> = None;
+    for entry in table.iter().unwrap() {
+        let (key, value) = entry.unwrap();
+        let chunk = chunk::read(PARTS, key.value(), value.value(), &mut DCtx::create()).unwrap();
+        assert!(before.is_none_or(|before| before.as_slice() < key.value()));
+        before = Some(chunk.last_key().to_vec());
+    }
+}
+
+type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// Whether BTreeMap would take the range; redb's tables take any.
+fn makes_sense(from: &Bound<Vec<u8>>, to: &Bound<Vec<u8>>) -> bool {
+    match (from, to) {
+        (Bound::Excluded(a), Bound::Excluded(b)) => a < b,
+        (Bound::Included(a) | Bound::Excluded(a), Bound::Included(b) | Bound::Excluded(b)) => {
+            a <= b
+        }
+        _ => true,
+    }
+}
+
+fn compare<T: Rows<&'static [u8]>>(
+    table: &T,
+    model: &Model,
+    probe: &[u8],
+    from: &Bound<Vec<u8>>,
+    to: &Bound<Vec<u8>>,
+) {
+    let stored = |key: &[u8], payload: &[u8]| codec::seal(PARTS.hot, key, payload);
+    let found = table.get(probe).unwrap().map(|row| row.value().to_vec());
+    assert_eq!(
+        found,
+        model.get(probe).map(|payload| stored(probe, payload))
+    );
+    let bounds = || {
+        (
+            from.as_ref().map(Vec::as_slice),
+            to.as_ref().map(Vec::as_slice),
+        )
+    };
+    if !makes_sense(from, to) {
+        return;
+    }
+    let rows: Vec<_> = table
+        .range(bounds())
+        .unwrap()
+        .map(|entry| {
+            let (key, value) = entry.unwrap();
+            (key.value().to_vec(), value.value().to_vec())
+        })
+        .collect();
+    let expected: Vec<_> = model
+        .range::<[u8], _>(bounds())
+        .map(|(key, payload)| (key.clone(), stored(key, payload)))
+        .collect();
+    assert_eq!(rows, expected);
+    let last = table.last_in(bounds()).unwrap();
+    let last = last.map(|(key, value)| (key.value().to_vec(), value.value().to_vec()));
+    assert_eq!(last.as_ref(), expected.last());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn it_answers_as_a_map_does(
+        steps in proptest::collection::vec(step(), 1..60),
+        probes in proptest::collection::vec((key(), bound(), bound()), 1..6),
+    ) {
+        let database = in_memory();
+        let mut model = Model::new();
+        let mut packer = Packer::default();
+        let mut steps = steps.into_iter().peekable();
+        while steps.peek().is_some() {
+            let txn = database.begin_write().unwrap();
+            {
+                let hot = txn.open_table(HOT).unwrap();
+                let packed = txn.open_table(PACKED).unwrap();
+                let mut table: PackedWrite<'_, &[u8]> = PackedWrite::new(hot, packed, PARTS);
+                for step in steps.by_ref() {
+                    match step {
+                        Step::Insert(key, payload) => {
+                            table.insert(&key, &codec::seal(PARTS.hot, &key, &payload)).unwrap();
+                            model.insert(key, payload);
+                        }
+                        Step::Remove(key) => {
+                            let removed = table.remove(&key).unwrap();
+                            prop_assert_eq!(removed, model.remove(&key).is_some());
+                        }
+                        Step::Pack(rows) => {
+                            let even = |key: &[u8], _: &[u8], _: Option<&[u8]>| {
+                                Ok(key.last().is_none_or(|last| last % 2 == 0).into())
+                            };
+                            let mut after = Bound::Unbounded;
+                            while let Some(last) = table.pack(&mut packer, &after, rows, even).unwrap().last {
+                                after = Bound::Excluded(last);
+                            }
+                            // What is settled has moved, and removals were carried out.
+                            for entry in table.hot.iter().unwrap() {
+                                let (key, value) = entry.unwrap();
+                                prop_assert!(key.value().last().is_some_and(|last| last % 2 == 1));
+                                prop_assert!(value.value() != TOMBSTONE);
+                            }
+                        }
+                        Step::Repack => table.repack(&mut packer).unwrap(),
+                        Step::Commit => break,
+                    }
+                    for (probe, from, to) in &probes {
+                        compare(&table, &model, probe, from, to);
+                    }
+                }
+            }
+            txn.commit().unwrap();
+            let txn = database.begin_read().unwrap();
+            chunks_are_whole(&txn.open_table(PACKED).unwrap());
+            let (hot, packed) = (txn.open_table(HOT).unwrap(), txn.open_table(PACKED).unwrap());
+            let table: PackedRead<&[u8]> = PackedRead::new(hot, packed, PARTS);
+            for (probe, from, to) in &probes {
+                compare(&table, &model, probe, from, to);
+            }
+        }
+    }
+}
+
+/// Chunks fill their pages: that is what they are for.
+#[test]
+fn chunks_fill_their_pages_once_they_are_repacked() {
+    let database = in_memory();
+    let txn = database.begin_write().unwrap();
+    let mut packer = Packer::default();
+    {
+        let hot = txn.open_table(HOT).unwrap();
+        let packed = txn.open_table(PACKED).unwrap();
+        let mut table: PackedWrite<'_, &[u8]> = PackedWrite::new(hot, packed, PARTS);
+        // In an order that splits chunks again and again.
+        for n in 0u32..20_000 {
+            let key = n.wrapping_mul(2_654_435_761).to_be_bytes();
+            let payload = blake3::hash(&key).as_bytes().repeat(2);
+            table
+                .insert(&key, &codec::seal(PARTS.hot, &key, &payload))
+                .unwrap();
+            if n % 1_000 == 999 {
+                let all = |_: &[u8], _: &[u8], _: Option<&[u8]>| Ok(Settled::AsItIs);
+                let moved = table
+                    .pack(&mut packer, &Bound::Unbounded, 2_000, all)
+                    .unwrap();
+                assert_eq!((moved.rows, moved.last), (1_000, None));
+            }
+        }
+        table.repack(&mut packer).unwrap();
+        let mut lengths: Vec<usize> = table
+            .packed
+            .table
+            .iter()
+            .unwrap()
+            .map(|entry| entry.unwrap().1.value().len())
+            .collect();
+        // The last one holds what is left.
+        lengths.pop();
+        let page = crate::limits::PACKED_PAGE_BYTES;
+        assert!(lengths.iter().all(|len| *len < page), "{lengths:?}");
+        let filled = lengths.iter().sum::<usize>() * 100 / (lengths.len() * page);
+        assert!(filled >= 93, "{filled} %");
+        assert_eq!(Rows::iter(&table).unwrap().count(), 20_000);
+    }
+    txn.commit().unwrap();
+}
