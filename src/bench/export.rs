@@ -204,6 +204,13 @@ pub(super) fn export(
         of(|report| report.planned_seconds - report.opened_seconds),
     );
     results.say(ours, "cpu_seconds", "s", of(|report| report.cpu_seconds));
+    // Says more than the time where other programs take turns on the same cores.
+    results.say(
+        ours,
+        "mb_per_cpu_second",
+        "MB/s",
+        rates(|report| report.cpu_seconds),
+    );
     results.say(ours, "trace_bytes", "bytes", vec![bytes]);
     results.say(
         ours,

@@ -77,7 +77,7 @@ impl Feed {
             for object in workload.live_of(watch) {
                 watches.listed(watch, object, workload, &mut seen)?;
                 for observation in seen.drain(..) {
-                    bytes += weight(&observation);
+                    bytes += observation.weight_bytes();
                     piece.push((now, observation));
                 }
                 if is_full(piece.len(), bytes) {
@@ -119,7 +119,7 @@ impl Feed {
             let at = step.at;
             self.watches.step(step, &self.workload, &mut seen)?;
             for observation in seen.drain(..) {
-                self.piece_bytes += weight(&observation);
+                self.piece_bytes += observation.weight_bytes();
                 self.piece.push((at, observation));
             }
         }
@@ -145,14 +145,4 @@ impl Feed {
 
 fn is_full(observations: usize, bytes: usize) -> bool {
     observations >= BENCH_AHEAD_OBSERVATIONS_MAX || bytes >= BENCH_AHEAD_BYTES_MAX
-}
-
-/// About what an observation takes, bytes.
-fn weight(observation: &Observation) -> usize {
-    match observation {
-        Observation::Applied { item, .. } | Observation::Deleted { item, .. } => {
-            item.object.as_ref().map_or(0, |object| object.body.len())
-        }
-        _ => 0,
-    }
 }

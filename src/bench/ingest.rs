@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::audience::{Audience, tell};
 use super::feed::{self, Feed, Seen};
-use super::measurement::Results;
+use super::measurement::{Results, percentile};
 use super::options::BenchOptions;
 use super::tally::Tally;
 use super::{BenchError, process};
@@ -49,7 +49,7 @@ pub(super) fn cluster(options: &BenchOptions) -> String {
 #[derive(Default)]
 struct Commits {
     /// Of each commit, microseconds.
-    latencies_us: Vec<u32>,
+    latencies_us: Vec<u64>,
     elapsed: Duration,
     cpu: Duration,
     changes: u64,
@@ -62,10 +62,7 @@ impl Commits {
 
     /// The latency that `percent` of the commits do not exceed, milliseconds.
     fn percentile_ms(&mut self, percent: usize) -> f64 {
-        self.latencies_us.sort_unstable();
-        let rank = (self.latencies_us.len() * percent).div_ceil(100);
-        let latency = self.latencies_us.get(rank.saturating_sub(1));
-        latency.map_or(f64::NAN, |us| f64::from(*us) / 1_000.0)
+        percentile(&mut self.latencies_us, percent) / 1_000.0
     }
 }
 
@@ -104,7 +101,7 @@ impl Timed<'_> {
             commits.elapsed += elapsed;
             commits
                 .latencies_us
-                .push(u32::try_from(elapsed.as_micros()).unwrap_or(u32::MAX));
+                .push(u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX));
             commits.changes += committed.changes;
             BenchError::unless_equal(
                 "changes of a commit",

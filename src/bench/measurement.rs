@@ -49,6 +49,14 @@ impl Measurement {
     }
 }
 
+/// The value that `percent` of the values do not exceed. NaN without values.
+pub(super) fn percentile(values: &mut [u64], percent: usize) -> f64 {
+    values.sort_unstable();
+    let rank = (values.len() * percent).div_ceil(100);
+    let value = values.get(rank.saturating_sub(1));
+    value.map_or(f64::NAN, |value| *value as f64)
+}
+
 /// Where the results of one phase go.
 pub(super) struct Results<'a> {
     pub(super) benchmark: &'static str,
@@ -92,7 +100,7 @@ impl Results<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Measurement, Scope};
+    use super::{Measurement, Scope, percentile};
 
     fn median(runs: &[f64]) -> f64 {
         Measurement {
@@ -116,5 +124,15 @@ mod tests {
         assert_eq!(median(&[9.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(&[9.0, 1.0, 2.0, 4.0]), 3.0);
         assert!(median(&[]).is_nan());
+    }
+
+    #[test]
+    fn a_percentile_is_a_value_that_so_many_do_not_exceed() {
+        let mut values: Vec<u64> = (1..=200).rev().collect();
+        assert_eq!(percentile(&mut values, 50), 100.0);
+        assert_eq!(percentile(&mut values, 99), 198.0);
+        assert_eq!(percentile(&mut values, 100), 200.0);
+        assert_eq!(percentile(&mut [7], 1), 7.0);
+        assert!(percentile(&mut [], 50).is_nan());
     }
 }

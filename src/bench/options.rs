@@ -23,11 +23,13 @@ pub enum Phase {
     Open,
     /// Open a store whose recorder was killed. Records another one.
     Killed,
+    /// Record what is offered at a rate, and nothing. Records other stores.
+    Offered,
 }
 
 impl Phase {
     /// All phases, in the order in which they run.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Ingest,
         Self::Export,
         Self::Window,
@@ -35,7 +37,13 @@ impl Phase {
         Self::History,
         Self::Open,
         Self::Killed,
+        Self::Offered,
     ];
+
+    /// Whether it reads the store that ingest makes, or another one.
+    pub fn reads(self) -> bool {
+        !matches!(self, Self::Ingest | Self::Killed | Self::Offered)
+    }
 
     /// The phases that run when none are named.
     pub const DEFAULT: [Self; 6] = [
@@ -57,6 +65,7 @@ impl Phase {
             Self::History => "history",
             Self::Open => "open",
             Self::Killed => "killed",
+            Self::Offered => "offered",
         }
     }
 }

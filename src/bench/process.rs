@@ -39,6 +39,36 @@ fn status_bytes(field: &str) -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
+/// What a thread of this process has used so far.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ThreadUse {
+    /// Processor time.
+    pub(super) cpu: Duration,
+    /// How often it went to sleep by itself, and so was woken.
+    pub(super) wakeups: u64,
+}
+
+/// What the thread of this name has used; `None` where there is none, or the system does not tell.
+pub(super) fn thread_use(name: &str) -> Option<ThreadUse> {
+    for task in std::fs::read_dir("/proc/self/task").ok()? {
+        let folder = task.ok()?.path();
+        let read = |file: &str| std::fs::read_to_string(folder.join(file));
+        // A thread may have ended meanwhile.
+        if read("comm").is_ok_and(|found| found.trim_end() == name) {
+            let schedule = read("schedstat").ok()?;
+            let status = read("status").ok()?;
+            let switches = status
+                .lines()
+                .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+            return Some(ThreadUse {
+                cpu: Duration::from_nanos(schedule.split(' ').next()?.parse().ok()?),
+                wakeups: switches.trim().parse().ok()?,
+            });
+        }
+    }
+    None
+}
+
 /// Has the peak begin anew at what is resident now. Whether that worked: else the peak is that of the whole process.
 pub(super) fn forget_peak_rss() -> bool {
     std::fs::write("/proc/self/clear_refs", "5").is_ok()

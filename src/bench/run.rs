@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::measurement::{Results, Scope};
 use super::options::{BenchOptions, Phase};
 use super::worker::Worker;
-use super::{Audience, BenchError, export, ingest, open, questions, window};
+use super::{Audience, BenchError, export, ingest, offered, open, questions, window};
 use crate::limits::BENCH_RUNS_MAX;
 use crate::store::{Reader, StoreError, folder_of, sync_folder_of};
 
@@ -70,6 +70,7 @@ pub fn run(
                 }
             }
             Phase::Open => open::open(runs, &db, worker, results)?,
+            Phase::Offered => offered::offered(options, folder, worker, results)?,
             Phase::Killed => open::killed(options, folder, worker, results)?,
         }
     }
@@ -93,7 +94,7 @@ fn check(options: &BenchOptions, records: bool) -> Result<(), BenchError> {
     }
     match &options.db {
         Some(db) if records && db.exists() => Err(StoreError::Exists { path: db.clone() }.into()),
-        None if !records && options.phases.iter().any(|phase| *phase != Phase::Killed) => refuse(
+        None if !records && options.phases.iter().any(|phase| phase.reads()) => refuse(
             "without the phase ingest there is nothing to read\nhint: name a store with --db FILE",
         ),
         _ => Ok(()),

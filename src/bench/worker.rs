@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::audience::{Audience, tell};
+use super::offered::{self, OfferJob};
 use super::open::{self, RecordJob};
 use super::{BenchError, export, questions};
 use crate::limits::BENCH_POLL_MS;
@@ -48,6 +49,8 @@ pub enum Job {
     },
     /// Record until killed.
     Record(RecordJob),
+    /// Record what is offered at a rate.
+    Offer(OfferJob),
 }
 
 impl Job {
@@ -61,6 +64,7 @@ impl Job {
             Self::History { .. } => "read a history",
             Self::Open { .. } => "open the store",
             Self::Record(_) => "record",
+            Self::Offer(_) => "record what is offered",
         }
     }
 }
@@ -81,6 +85,7 @@ pub fn work(job: &str) -> Result<String, BenchError> {
         Job::State { db, at_us } => answer(&questions::state_once(db, *at_us)?),
         Job::History { db, object } => answer(&questions::history_once(db, object)?),
         Job::Open { db } => answer(&open::open_once(db)?),
+        Job::Offer(job) => answer(&offered::offer_once(job)?),
         Job::Record(job) => answer(&open::record_until_killed(job)?),
     }
 }

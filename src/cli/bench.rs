@@ -176,8 +176,14 @@ fn print(found: &[Measurement], rate: u64) -> anyhow::Result<()> {
             runs => format!(
                 "{}: {} to {}",
                 runs.len(),
-                number(runs.iter().copied().fold(f64::NAN, f64::min), ""),
-                number(runs.iter().copied().fold(f64::NAN, f64::max), ""),
+                number(
+                    runs.iter().copied().fold(f64::NAN, f64::min),
+                    measurement.unit
+                ),
+                number(
+                    runs.iter().copied().fold(f64::NAN, f64::max),
+                    measurement.unit
+                ),
             ),
         };
         table.row(vec![
@@ -203,8 +209,10 @@ fn print(found: &[Measurement], rate: u64) -> anyhow::Result<()> {
 
 /// A number for people, with its unit.
 fn number(value: f64, unit: &str) -> String {
-    if unit == "bytes" {
-        return output::bytes(value as u64);
+    match unit {
+        "bytes" => return output::bytes(value as u64),
+        "bytes/day" => return format!("{} a day", output::bytes(value as u64)),
+        _ => {}
     }
     let digits = match value.abs() {
         size if size >= 100.0 => 0,
@@ -214,7 +222,7 @@ fn number(value: f64, unit: &str) -> String {
     };
     let text = format!("{value:.digits$}");
     match unit {
-        "" | "ratio" => text,
+        "ratio" => text,
         unit => format!("{text} {unit}"),
     }
 }
