@@ -304,7 +304,7 @@ fn wrong_arguments_are_refused() {
     for (args, names_it) in [
         (["--changes", "0"].as_slice(), "at least 1"),
         (&["--changes", "x"], "1_000_000"),
-        (&["--objects", "-1"], "--objects"),
+        (&["--objects=-1"], "--objects"),
         (&["--mix", "quiet"], "update-heavy"),
         (&["--phases", "sleep"], "ingest, export"),
         (&["--batch", "0"], "at least 1"),
@@ -357,6 +357,7 @@ fn a_signal_ends_it_and_nothing_is_left_behind() {
             .spawn()
             .unwrap();
         until("it does not begin", || {
+            assert_eq!(child.try_wait().unwrap(), None, "it ended by itself");
             let inside = |name: &String| folder.path().join(name).join(file).exists();
             names(folder.path()).iter().any(inside)
         });

@@ -19,7 +19,8 @@ pub fn run(
     audience: &mut dyn Audience,
 ) -> Result<(), BenchError> {
     let wants = |phase| options.phases.contains(&phase);
-    check(options, wants(Phase::Ingest))?;
+    let reads = options.phases.iter().any(|phase| phase.reads());
+    check(options, wants(Phase::Ingest), reads)?;
     let beside = options.db.as_deref().map(folder_of).map(Path::to_owned);
     let folder = tempfile::Builder::new()
         .prefix(".sk-tracedb-bench-")
@@ -39,7 +40,7 @@ pub fn run(
             audience.kept(kept);
         }
         (scope, Some(tally))
-    } else if let Some(existing) = &options.db {
+    } else if let Some(existing) = options.db.as_ref().filter(|_| reads) {
         db = existing.clone();
         (scope_of(&db)?, None)
     } else {
@@ -81,7 +82,7 @@ pub fn run(
     Ok(())
 }
 
-fn check(options: &BenchOptions, records: bool) -> Result<(), BenchError> {
+fn check(options: &BenchOptions, records: bool, reads: bool) -> Result<(), BenchError> {
     let refuse = |text: &str| Err(BenchError::Options(text.to_owned()));
     if options.phases.is_empty() {
         return refuse("there is no phase to run");
@@ -94,7 +95,7 @@ fn check(options: &BenchOptions, records: bool) -> Result<(), BenchError> {
     }
     match &options.db {
         Some(db) if records && db.exists() => Err(StoreError::Exists { path: db.clone() }.into()),
-        None if !records && options.phases.iter().any(|phase| phase.reads()) => refuse(
+        None if reads && !records => refuse(
             "without the phase ingest there is nothing to read\nhint: name a store with --db FILE",
         ),
         _ => Ok(()),
