@@ -71,6 +71,7 @@ pub mod query;
 pub mod recorder;
 pub mod serve;
 
+pub mod bench;
 pub mod cli;
 pub mod clock;
 #[cfg(any(test, feature = "fuzzing"))]

@@ -5,7 +5,9 @@
 //! before the work was done (a recorder that is told to stop has done its work: 0).
 
 mod backup;
+mod bench;
 mod compact;
+mod count;
 mod demo;
 mod exit;
 mod export;
@@ -76,6 +78,11 @@ enum Command {
     Compact(compact::CompactArgs),
     /// Record a synthetic cluster, restart in the middle, export, and show what was found. Needs no cluster.
     Demo(demo::DemoArgs),
+    /// Measure recording, exporting and asking on this machine, with a synthetic cluster. Needs no cluster.
+    Bench(bench::BenchArgs),
+    /// One measurement of `bench`, in a process of its own.
+    #[command(name = bench::WORKER, hide = true)]
+    BenchWorker(bench::WorkerArgs),
 }
 
 /// Runs the program.
@@ -97,6 +104,8 @@ pub fn main() -> ExitCode {
         Some(Command::Gc(args)) => gc::run(&args),
         Some(Command::Compact(args)) => compact::run(&args),
         Some(Command::Demo(args)) => demo::run(&args),
+        Some(Command::Bench(args)) => bench::run(&args),
+        Some(Command::BenchWorker(args)) => bench::run_worker(&args),
     };
     exit::code(result)
 }

@@ -58,6 +58,16 @@ impl Bar {
         }
     }
 
+    /// Prints a line on stderr, above the bar.
+    pub(super) fn println(&self, line: &str) {
+        self.bar.suspend(|| eprintln!("{line}"));
+    }
+
+    /// Takes the bar away.
+    pub(super) fn clear(self) {
+        self.bar.finish_and_clear();
+    }
+
     fn stopped(&self) -> anyhow::Error {
         match self.interrupt.check() {
             Err(interrupted @ Interrupted { .. }) => interrupted.into(),

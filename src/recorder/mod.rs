@@ -7,6 +7,7 @@ mod copy_grace;
 mod owners;
 mod report;
 mod simulated;
+mod simulated_watches;
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ use crate::watch::{self, WatchError, WatchPlan};
 
 pub use report::Report;
 pub use simulated::{SimulatedRecorder, SimulationError};
+pub(crate) use simulated_watches::SimulatedWatches;
 
 /// Why recording ended.
 #[derive(Debug, thiserror::Error)]

@@ -1,19 +1,19 @@
 //! Recording a synthetic cluster: the same ingest path as a real one, from normalization to the committed file, with the
 //! workload in the place of the API server and its time in the place of the clock.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::simulated_watches::SimulatedWatches;
 use crate::clock::ManualClock;
-use crate::config::{ConfigError, TracerConfig, TrackedKind};
+use crate::config::{ConfigError, TracerConfig};
 use crate::ingest::{
     Queue, QueueClosed, Retention, RetentionPolicy, Writer, WriterStats, WriterThread, queue,
     spawn_retaining,
 };
-use crate::model::{Gvk, Item, Observation, OwnerRef};
-use crate::normalize::{NormalizeError, Redaction, normalize};
+use crate::model::Observation;
+use crate::normalize::{NormalizeError, Redaction};
 use crate::store::{Store, StoreError};
-use crate::workload::{Step, Verb, Workload};
+use crate::workload::{Step, Workload};
 
 /// Why recording a workload failed.
 #[derive(Debug, thiserror::Error)]
@@ -41,9 +41,7 @@ pub struct SimulatedRecorder {
     queue: Queue,
     writer: WriterThread,
     stats: Arc<WriterStats>,
-    redaction: Redaction,
-    /// What is watched: the tracked kinds, and pods.
-    watches: BTreeMap<Gvk, Option<TrackedKind>>,
+    watches: SimulatedWatches,
 }
 
 impl SimulatedRecorder {
@@ -85,21 +83,12 @@ impl SimulatedRecorder {
             Arc::clone(&stats),
         )
         .map_err(SimulationError::Thread)?;
-        let mut watches: BTreeMap<_, _> = config
-            .tracked
-            .into_iter()
-            .map(|(gvk, tracked)| (gvk, Some(tracked)))
-            .collect();
-        if !watches.keys().any(Gvk::is_pod) {
-            watches.insert(Gvk::pod(), None);
-        }
         let recorder = Self {
             clock,
             queue,
             writer,
             stats,
-            redaction,
-            watches,
+            watches: SimulatedWatches::new(config, redaction),
         };
         recorder.list(workload).await?;
         Ok(recorder)
@@ -107,22 +96,16 @@ impl SimulatedRecorder {
 
     /// Records what is there now, kind by kind, as lists show it.
     async fn list(&self, workload: &Workload) -> Result<(), SimulationError> {
-        for (watch, tracked) in &self.watches {
+        let mut seen = Vec::new();
+        for watch in self.watches.kinds() {
             self.queue
                 .send(Observation::ListStarted {
                     watch: watch.clone(),
                 })
                 .await?;
             for object in workload.live_of(watch) {
-                let item = normalize(watch, tracked.as_ref(), &self.redaction, object)?;
-                self.answer_owners(&item, workload).await?;
-                self.queue
-                    .send(Observation::Applied {
-                        watch: watch.clone(),
-                        item,
-                        resource_version: None,
-                    })
-                    .await?;
+                self.watches.listed(watch, object, workload, &mut seen)?;
+                self.send(&mut seen).await?;
             }
             let resource_version = workload.resource_version().to_string();
             self.queue
@@ -141,49 +124,14 @@ impl SimulatedRecorder {
     /// [`SimulationError`].
     pub async fn step(&self, step: Step, workload: &Workload) -> Result<(), SimulationError> {
         self.clock.set(step.at);
-        let Some(tracked) = self.watches.get(&step.kind) else {
-            return Ok(());
-        };
-        let item = normalize(&step.kind, tracked.as_ref(), &self.redaction, step.object)?;
-        let resource_version = Some(workload.resource_version().to_string());
-        let watch = step.kind;
-        if step.verb == Verb::Add {
-            self.answer_owners(&item, workload).await?;
-        }
-        let observation = match step.verb {
-            Verb::Add | Verb::Modify => Observation::Applied {
-                watch,
-                item,
-                resource_version,
-            },
-            Verb::Delete => Observation::Deleted {
-                watch,
-                item,
-                resource_version,
-            },
-        };
-        Ok(self.queue.send(observation).await?)
+        let mut seen = Vec::new();
+        self.watches.step(step, workload, &mut seen)?;
+        self.send(&mut seen).await
     }
 
-    /// What an owner look-up would find: owners of kinds that are not watched.
-    async fn answer_owners(&self, item: &Item, workload: &Workload) -> Result<(), SimulationError> {
-        let owners: &[OwnerRef] = match (&item.pod, &item.object, &item.skipped) {
-            (Some(pod), _, _) => &pod.owners,
-            (None, Some(object), _) => &object.owners,
-            (None, None, Some((_, facts))) => &facts.owners,
-            (None, None, None) => &[],
-        };
-        for owner in owners
-            .iter()
-            .filter(|owner| !self.watches.contains_key(&owner.gvk()))
-        {
-            let facts = workload.owner_facts(&owner.uid);
-            self.queue
-                .send(Observation::Owner {
-                    uid: owner.uid.clone(),
-                    facts,
-                })
-                .await?;
+    async fn send(&self, seen: &mut Vec<Observation>) -> Result<(), SimulationError> {
+        for observation in seen.drain(..) {
+            self.queue.send(observation).await?;
         }
         Ok(())
     }
