@@ -1,0 +1,34 @@
+//! Benchmarks of sk-tracedb beside other stores, and the report of all benchmarks: `peers --help`.
+//!
+//! ```text
+//! workload -> generate -> stream (a file) -> run (one subject, in a process of its own) -> stores --+
+//!                                       \--> rates (the writer's thread) -> steady ------------------+--> result lines
+//! sk-tracedb bench, benches/tracers ----------------------------------------------------------------+
+//! result lines -> report -> docs/benchmarks.md                                        everything: all of it
+//! ```
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a benchmark that meets what it did not expect fails"
+)]
+
+mod change;
+mod cli;
+mod compressed;
+mod digest;
+mod everything;
+mod generate;
+mod line;
+mod rates;
+mod report;
+mod run;
+mod steady;
+mod stores;
+mod stream;
+mod subject;
+mod usage;
+
+fn main() -> anyhow::Result<()> {
+    cli::main()
+}
