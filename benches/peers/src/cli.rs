@@ -12,7 +12,7 @@ use crate::generate::Wanted;
 use crate::line::Line;
 use crate::report::{Results, tables};
 use crate::steady::{self, Times};
-use crate::{rates, stores};
+use crate::{interrupt, rates, stores};
 
 /// Benchmarks of sk-tracedb beside its peers. The machine's noise is in every figure: compare subjects of one run, not runs.
 #[derive(Parser)]
@@ -121,9 +121,9 @@ struct All {
     /// Records that `sk-tracedb bench` makes: one for each size.
     #[arg(long, value_delimiter = ',', default_values_t = [100_000, 1_000_000])]
     bench_changes: Vec<u64>,
-    /// Phases of `sk-tracedb bench`; its own default where none is given.
-    #[arg(long)]
-    bench_phases: Option<String>,
+    /// Phases of `sk-tracedb bench`.
+    #[arg(long, default_value = "ingest,export,window,state,history,open,killed")]
+    bench_phases: String,
     /// Changes that are in the store, or offered, where rates are measured.
     #[arg(long, default_value_t = 100_000)]
     rate_changes: u64,
@@ -179,7 +179,7 @@ impl All {
                 arguments.extend(text("objects", &self.objects_of(*changes)));
                 arguments.extend(text("mix", mix));
                 arguments.extend(text("runs", &self.runs));
-                arguments.extend(self.bench_phases.iter().flat_map(|p| text("phases", p)));
+                arguments.extend(text("phases", &self.bench_phases));
                 bench.push(arguments);
             }
             let common = [
@@ -218,7 +218,12 @@ impl All {
 
 /// Does what the command line says.
 pub fn main() -> Result<()> {
-    match Cli::parse().command {
+    let command = Cli::parse().command;
+    // A child just ends.
+    if !matches!(command, Command::One { .. } | Command::OneRate { .. }) {
+        interrupt::listen()?;
+    }
+    match command {
         Command::Stores { sizes } => {
             let mut lines = Vec::new();
             for mix in &sizes.mix {

@@ -8,12 +8,15 @@ use anyhow::Result;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use crate::interrupt;
 use crate::line::Figures;
 use crate::stream::Stream;
 use crate::subject::Counter;
 
 /// Level of `gzip -6`.
 const GZIP_LEVEL: u32 = 6;
+/// How much is compressed before it is asked whether to go on.
+const PIECE_BYTES: u64 = 16 << 20;
 /// Level of `zstd -3`.
 const ZSTD_LEVEL: i32 = 3;
 
@@ -25,7 +28,7 @@ pub fn sizes(stream: &Stream, trace: &Path) -> Result<Vec<(&'static str, Figures
         ("messagepack", stream.digest.body_bytes),
         ("messagepack-gzip-6", gzip(bodies()?)?),
         ("messagepack-zstd-3", zstd(bodies()?)?),
-        ("trace-file", io::copy(&mut trace()?, &mut io::sink())?),
+        ("trace-file", copy(&mut trace()?, &mut io::sink())?),
         ("trace-file-gzip-6", gzip(trace()?)?),
         ("trace-file-zstd-3", zstd(trace()?)?),
     ];
@@ -50,15 +53,27 @@ pub fn size(bytes: u64, changes: u64, figures: &mut Figures) {
     );
 }
 
+/// Copies all, if it is not interrupted.
+fn copy(input: &mut impl Read, out: &mut impl Write) -> Result<u64> {
+    let mut copied = 0;
+    loop {
+        interrupt::check()?;
+        match io::copy(&mut input.take(PIECE_BYTES), out)? {
+            0 => return Ok(copied),
+            piece => copied += piece,
+        }
+    }
+}
+
 fn gzip(mut input: impl Read) -> Result<u64> {
     let mut out = GzEncoder::new(Counter::default(), Compression::new(GZIP_LEVEL));
-    io::copy(&mut input, &mut out)?;
+    copy(&mut input, &mut out)?;
     Ok(out.finish()?.0)
 }
 
 fn zstd(mut input: impl Read) -> Result<u64> {
     let mut out = zstd::Encoder::new(Counter::default(), ZSTD_LEVEL)?;
-    io::copy(&mut input, &mut out)?;
+    copy(&mut input, &mut out)?;
     out.flush()?;
     Ok(out.finish()?.0)
 }

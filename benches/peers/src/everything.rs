@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::interrupt;
 use crate::report::{About, Results};
 
 /// What is run.
@@ -39,21 +40,25 @@ pub fn run(plan: &Plan) -> Result<()> {
     for arguments in &plan.bench {
         let mut command = Command::new(&sk_tracedb);
         command.arg("bench").args(arguments).arg("--json");
-        gathered.add("sk-tracedb bench", &mut command);
+        gathered.add("sk-tracedb bench", &mut command)?;
     }
     for arguments in &plan.peers {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(arguments).arg("--json");
-        gathered.add("peers", &mut command);
+        gathered.add("peers", &mut command)?;
     }
-    tracers(plan, &root, &sk_tracedb, &mut gathered);
+    tracers(plan, &root, &sk_tracedb, &mut gathered)?;
 
     let lines_path = plan.out.with_extension("jsonl");
-    let about = About::now(command_line(), gathered.left_out.clone());
+    let about = About::now(
+        command_line(std::env::args().skip(1)),
+        gathered.left_out.clone(),
+    );
     let text = format!("{}\n{}", about.to_line()?, gathered.text);
+    // First what took hours.
+    replace(&lines_path, &text)?;
     let mut results = Results::default();
     results.read_lines(text.as_bytes(), "the results")?;
-    replace(&lines_path, &text)?;
     replace(&plan.out, &results.render())?;
     ensure!(
         gathered.failed.is_empty(),
@@ -63,13 +68,30 @@ pub fn run(plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-/// The command by which this program was called, as one would type it.
-fn command_line() -> String {
-    let arguments: Vec<_> = std::env::args().skip(1).collect();
-    format!(
-        "cargo run --release --manifest-path benches/peers/Cargo.toml -- {}",
-        arguments.join(" ")
-    )
+/// Options that say where something is on this machine: they change nothing that is measured.
+const PLACES: [&str; 3] = ["--sk-tracedb", "--sk-tracer", "--folder"];
+
+/// The command by which this program was called, as one would type it, without [`PLACES`].
+fn command_line(arguments: impl IntoIterator<Item = String>) -> String {
+    let mut text = "cargo run --release --manifest-path benches/peers/Cargo.toml --".to_owned();
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        if PLACES.contains(&&*argument) {
+            arguments.next();
+            continue;
+        }
+        let is_place = |place: &str| {
+            argument
+                .strip_prefix(place)
+                .is_some_and(|rest| rest.starts_with('='))
+        };
+        if PLACES.into_iter().any(is_place) {
+            continue;
+        }
+        text.push(' ');
+        text.push_str(&argument);
+    }
+    text
 }
 
 /// Result lines of several programs.
@@ -81,17 +103,32 @@ struct Gathered {
 }
 
 impl Gathered {
-    /// Runs a program and keeps its lines, or says why there are none.
-    fn add(&mut self, name: &str, command: &mut Command) {
+    /// Runs a program and keeps its lines, also those that it printed before it failed.
+    fn add(&mut self, name: &str, command: &mut Command) -> Result<()> {
         eprintln!("--- {command:?}");
-        match lines_of(command) {
-            Ok(lines) => self.text.push_str(&lines),
-            Err(error) => {
-                eprintln!("{name} failed: {error:#}");
-                self.left_out.push(format!("{name}: {error:#}"));
-                self.failed.push(name.to_owned());
-            }
+        if let Err(error) = self.run(command) {
+            interrupt::check()?;
+            eprintln!("{name} failed: {error:#}");
+            self.left_out
+                .push(format!("{name}, or a part of it: {error:#}"));
+            self.failed.push(name.to_owned());
         }
+        interrupt::check()
+    }
+
+    fn run(&mut self, command: &mut Command) -> Result<()> {
+        let output = command
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output()?;
+        for line in String::from_utf8(output.stdout)?.lines() {
+            // A line that is none must not spoil the others.
+            Results::default().read_lines(line.as_bytes(), "its output")?;
+            self.text.push_str(line);
+            self.text.push('\n');
+        }
+        ensure!(output.status.success(), "{}", output.status);
+        Ok(())
     }
 
     fn leave_out(&mut self, reason: String) {
@@ -100,23 +137,11 @@ impl Gathered {
     }
 }
 
-fn lines_of(command: &mut Command) -> Result<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()?;
-    ensure!(output.status.success(), "{}", output.status);
-    let text = String::from_utf8(output.stdout)?;
-    // A line that is none must not spoil the others.
-    Results::default().read_lines(text.as_bytes(), "its output")?;
-    Ok(text)
-}
-
-fn tracers(plan: &Plan, root: &Path, sk_tracedb: &Path, gathered: &mut Gathered) {
+fn tracers(plan: &Plan, root: &Path, sk_tracedb: &Path, gathered: &mut Gathered) -> Result<()> {
     let manifest = root.join("benches/tracers/Cargo.toml");
     if !manifest.exists() {
-        return gathered
-            .leave_out("the tracers side by side: there is no benches/tracers".to_owned());
+        gathered.leave_out("the tracers side by side: there is no benches/tracers".to_owned());
+        return Ok(());
     }
     let mut command = Command::new(cargo());
     command
@@ -135,7 +160,7 @@ fn tracers(plan: &Plan, root: &Path, sk_tracedb: &Path, gathered: &mut Gathered)
             "sk-tracer: it is not on the PATH (`cargo install --locked sk-tracer`)".to_owned(),
         ),
     }
-    gathered.add("tracers", &mut command);
+    gathered.add("tracers", &mut command)
 }
 
 /// A program on the PATH.
@@ -199,4 +224,48 @@ pub fn replace(path: &Path, text: &str) -> Result<()> {
         Ok(())
     };
     write().with_context(|| path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_is_told_without_places_on_this_machine() {
+        let arguments = [
+            "all",
+            "--out",
+            "docs/a.md",
+            "--folder",
+            "/x",
+            "--sk-tracer=/y",
+            "--runs",
+            "2",
+            "--sk-tracedb",
+            "z",
+        ];
+        assert_eq!(
+            command_line(arguments.map(str::to_owned)),
+            "cargo run --release --manifest-path benches/peers/Cargo.toml -- all --out docs/a.md --runs 2"
+        );
+    }
+
+    #[test]
+    fn a_program_that_fails_or_says_nonsense_is_named_and_spoils_nothing() {
+        let mut gathered = Gathered::default();
+        let line = r#"{"benchmark":"b","workload":"w","changes":1,"objects":2,"subject":"s","metric":"m","unit":"u","runs":[1]}"#;
+        let mut add = |name, program: &str, arguments: &[&str]| {
+            gathered
+                .add(name, Command::new(program).args(arguments))
+                .unwrap();
+        };
+        add("good", "echo", &[line]);
+        add("nonsense", "echo", &["nonsense"]);
+        // What it printed before is kept.
+        add("failing", "sh", &["-c", "echo \"$0\"; exit 3", line]);
+        add("missing", "no-such-program-here", &[]);
+        assert_eq!(gathered.text, format!("{line}\n{line}\n"));
+        assert_eq!(gathered.failed, ["nonsense", "failing", "missing"]);
+        assert_eq!(gathered.left_out.len(), 3);
+    }
 }

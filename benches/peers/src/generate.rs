@@ -12,6 +12,7 @@ use sk_tracedb::workload::{Mix, Step, Verb, Workload, WorkloadOptions};
 
 use crate::change::{Change, Learned, Owner, Pod};
 use crate::digest::Digest;
+use crate::interrupt;
 use crate::stream::{Stream, StreamWriter};
 
 /// Steps of the workload for each change that is recorded, at most: status updates and ReplicaSets are steps, too.
@@ -50,6 +51,7 @@ pub fn generate(wanted: Wanted, path: &Path) -> Result<Stream> {
         last_us = change.at_us;
         batch.push(change);
         if batch.len() == wanted.batch || seq == wanted.changes {
+            interrupt::check()?;
             out.write(&batch)?;
             batch.clear();
         }

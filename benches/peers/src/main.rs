@@ -19,6 +19,7 @@ mod compressed;
 mod digest;
 mod everything;
 mod generate;
+mod interrupt;
 mod line;
 mod rates;
 mod report;
@@ -29,6 +30,15 @@ mod stream;
 mod subject;
 mod usage;
 
-fn main() -> anyhow::Result<()> {
-    cli::main()
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::main() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) if interrupt::happened() => ExitCode::from(interrupt::EXIT_CODE),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -99,7 +99,7 @@ fn ingest<S: Subject>(stream: &Stream, folder: &Path, figures: &mut Figures) -> 
     push("close_seconds", "s", closing.as_secs_f64());
     push("cpu_seconds", "s", cpu.as_secs_f64());
     push("bytes_written", "bytes", written as f64);
-    push("write_amplification", "written/raw", written as f64 / raw);
+    push("write_amplification", "ratio", written as f64 / raw);
     push("peak_rss_bytes", "bytes", usage::peak_rss_bytes()? as f64);
     compressed::size(usage::disk_bytes(folder)?, stream.changes, figures);
     Ok(())

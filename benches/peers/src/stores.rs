@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::compressed;
 use crate::generate::{Wanted, generate};
+use crate::interrupt;
 use crate::line::{Figures, Line, Lines};
 use crate::stream::Stream;
 use crate::subject::{Name, export_all};
@@ -100,6 +101,7 @@ pub fn in_process<T: Serialize>(command: &str, task: &T) -> Result<Figures> {
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()?;
+    interrupt::check()?;
     ensure!(child.status.success(), "the run failed: {}", child.status);
     Ok(serde_json::from_slice(&child.stdout)?)
 }

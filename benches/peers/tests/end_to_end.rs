@@ -3,9 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+/// Longest wait for another process.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 const SUBJECTS: [&str; 5] = [
     "sk-tracedb",
@@ -149,4 +153,39 @@ fn lines_become_a_report() {
     std::fs::write(&lines, "nonsense").unwrap();
     assert!(!peers(&arguments).status.success());
     assert_eq!(std::fs::read_to_string(&report).unwrap(), text, "untouched");
+}
+
+#[test]
+fn an_interrupted_program_leaves_no_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_peers"))
+        .args(["stores", "--changes", "100000000", "--objects", "200"])
+        .arg("--folder")
+        .arg(folder.path())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let files = || std::fs::read_dir(folder.path()).unwrap().count();
+    let began = Instant::now();
+    while files() == 0 {
+        assert!(began.elapsed() < PATIENCE, "it does not begin");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let kill = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(kill.success());
+    let began = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if began.elapsed() > PATIENCE {
+            child.kill().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    assert_eq!(status.code(), Some(130));
+    assert_eq!(files(), 0);
 }

@@ -23,7 +23,7 @@ struct Goal {
     bound: Bound,
     /// On which workloads: their names begin so.
     workload: &'static str,
-    /// The size at which it has to be reached: changes and pods.
+    /// The size at which it has to be reached.
     size: Size,
 }
 
@@ -51,11 +51,17 @@ enum Bound {
     Below(f64),
 }
 
+/// How large a record is; 0: it does not matter.
 #[derive(Clone, Copy)]
 struct Size {
     changes: u64,
     pods: u64,
+    /// Bytes of the file.
+    file: f64,
 }
+
+/// What the size of a file is called in result lines.
+const FILE_BYTES: &str = "file_bytes";
 
 impl Bound {
     fn holds(&self, value: f64) -> bool {
@@ -72,7 +78,13 @@ impl Bound {
             Self::AtMost(bound) => ("at most", bound),
             Self::Below(bound) => ("below", bound),
         };
-        format!("{words} {}", with_unit(*bound, unit))
+        let bound = match unit {
+            "bytes" => number::figure(*bound, unit),
+            "x" | "%" | "/s" => format!("{bound}{unit}"),
+            "" => bound.to_string(),
+            unit => format!("{bound} {unit}"),
+        };
+        format!("{words} {bound}")
     }
 }
 
@@ -81,6 +93,8 @@ struct Finding {
     median: f64,
     spread: (f64, f64),
     scope: Scope,
+    /// Bytes of the file, where they are told.
+    file: Option<f64>,
 }
 
 /// The table of goals.
@@ -102,12 +116,11 @@ pub fn render(lines: &[Line]) -> String {
         for finding in findings {
             let _ = writeln!(
                 text,
-                "| {} | {} | {wanted} | {} | {}: {} | {} |",
+                "| {} | {} | {wanted} | {} | {} | {} |",
                 goal.group,
                 goal.text,
                 finding.figure(goal.unit),
-                finding.scope.workload,
-                finding.scope.sizes(),
+                finding.on(goal.size),
                 goal.verdict(&finding)
             );
         }
@@ -123,11 +136,23 @@ impl Size {
                 let _ = write!(text, " at {} {name}", number::whole(count));
             }
         }
+        if self.file > 0.0 {
+            let _ = write!(text, " at {}", number::figure(self.file, "bytes"));
+        }
         text
     }
 }
 
 impl Finding {
+    /// The record that it is about.
+    fn on(&self, size: Size) -> String {
+        let mut text = format!("{}: {}", self.scope.workload, self.scope.sizes());
+        if let Some(file) = self.file.filter(|_| size.file > 0.0) {
+            let _ = write!(text, ", {}", number::figure(file, "bytes"));
+        }
+        text
+    }
+
     fn figure(&self, unit: &str) -> String {
         let figure = with_unit(self.median, unit);
         let (min, max) = (
@@ -145,7 +170,7 @@ impl Finding {
 fn with_unit(value: f64, unit: &str) -> String {
     match unit {
         "bytes" => number::figure(value, unit),
-        "x" | "%" => format!("{}{unit}", number::plain(value)),
+        "x" | "%" | "/s" => format!("{}{unit}", number::plain(value)),
         "" => number::plain(value),
         unit => format!("{} {unit}", number::plain(value)),
     }
@@ -158,8 +183,9 @@ impl Goal {
         } else {
             "**not reached**"
         };
-        let smaller =
-            finding.scope.changes < self.size.changes || finding.scope.pods < self.size.pods;
+        let smaller = finding.scope.changes < self.size.changes
+            || finding.scope.pods < self.size.pods
+            || finding.file.unwrap_or(0.0) < self.size.file;
         if smaller {
             format!("{reached}, on a smaller record")
         } else {
@@ -229,7 +255,18 @@ impl Measure {
             median,
             spread,
             scope: scope.clone(),
+            file: self.subject_file(lines, scope),
         })
+    }
+
+    /// Bytes of the subject's file in that benchmark, where they are told.
+    fn subject_file(&self, lines: &[Line], scope: &Scope) -> Option<f64> {
+        let (Self::Figure(source) | Self::Ratio(source, _) | Self::Growth(source)) = self;
+        let file = Source {
+            metric: FILE_BYTES,
+            ..*source
+        };
+        file.find(lines, scope)?.median()
     }
 }
 
@@ -289,7 +326,7 @@ mod tests {
             workload: "",
             size: Size {
                 changes: 1_000,
-                pods: 0,
+                ..definitions::ANY
             },
         }
     }
@@ -331,6 +368,29 @@ mod tests {
         lines.push(line("a", "peer", "rate", 999, &[10.0]));
         let found = goal.find(&lines);
         assert_eq!(goal.verdict(&found[0]), "reached, on a smaller record");
+    }
+
+    #[test]
+    fn a_smaller_file_is_marked() {
+        let mut lines = vec![line("a", "sk-tracedb", "rate", 10, &[3.0])];
+        let goal = Goal {
+            size: Size {
+                file: 4_096.0,
+                ..definitions::ANY
+            },
+            ..goal(Measure::Figure(RATE), Bound::AtLeast(3.0))
+        };
+        let verdict = |lines: &[Line]| goal.verdict(&goal.find(lines)[0]);
+        assert_eq!(
+            verdict(&lines),
+            "reached, on a smaller record",
+            "of no size"
+        );
+        lines.push(line("a", "sk-tracedb", FILE_BYTES, 10, &[4_096.0]));
+        assert_eq!(verdict(&lines), "reached");
+        assert!(goal.find(&lines)[0].on(goal.size).ends_with("4.00 KiB"));
+        lines[1].runs = vec![4_095.0];
+        assert_eq!(verdict(&lines), "reached, on a smaller record");
     }
 
     #[test]

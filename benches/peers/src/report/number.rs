@@ -15,7 +15,7 @@ pub fn whole(number: u64) -> String {
 
 /// A number with about three digits that count, and in a larger unit where it is one of bytes.
 pub fn figure(value: f64, unit: &str) -> String {
-    if unit == "bytes" {
+    if unit.starts_with("bytes") {
         return bytes(value);
     }
     plain(value)

@@ -8,15 +8,20 @@ use crate::line::Line;
 /// The tables of all benchmarks, in the order in which the lines come.
 pub fn tables(lines: &[Line]) -> String {
     let mut text = String::new();
-    let mut benchmark = String::new();
-    for scope in scopes(lines) {
-        if scope.benchmark != benchmark {
-            benchmark.clone_from(&scope.benchmark);
-            let _ = writeln!(text, "## {benchmark}\n");
+    let scopes = scopes(lines);
+    let mut benchmarks: Vec<&str> = Vec::new();
+    for scope in &scopes {
+        if !benchmarks.contains(&&*scope.benchmark) {
+            benchmarks.push(&scope.benchmark);
         }
-        let _ = writeln!(text, "{}: {}\n", scope.workload, scope.sizes());
-        text.push_str(&table(lines, &scope));
-        text.push('\n');
+    }
+    for benchmark in benchmarks {
+        let _ = writeln!(text, "## {benchmark}\n");
+        for scope in scopes.iter().filter(|scope| scope.benchmark == benchmark) {
+            let _ = writeln!(text, "{}: {}\n", scope.workload, scope.sizes());
+            text.push_str(&table(lines, scope));
+            text.push('\n');
+        }
     }
     text
 }
@@ -35,37 +40,58 @@ fn table(lines: &[Line], scope: &Scope) -> String {
             metrics.push((&line.metric, &line.unit));
         }
     }
-    // Ours first, so that every other column can be read as a multiple of the first.
+    // Ours first, so that every other one can be read as a multiple of the first.
     subjects.sort_by_key(|subject| *subject != OURS);
-    let mut text = format!("| | {} |\n|---|", subjects.join(" | "));
-    text.push_str(&"---|".repeat(subjects.len()));
-    text.push('\n');
-    for (metric, unit) in metrics {
-        let of = |subject: &str| {
-            lines
-                .iter()
-                .find(|line| line.subject == subject && line.metric == metric)
-        };
-        let ours = of(OURS).and_then(|line| line.median());
-        let cells: Vec<_> = subjects
+    let of = |subject: &str, metric: &str| {
+        lines
             .iter()
-            .map(|subject| of(subject).map_or_else(String::new, |line| cell(line, ours)))
-            .collect();
-        let _ = writeln!(text, "| {} | {} |", label(metric, unit), cells.join(" | "));
+            .find(|line| line.subject == subject && line.metric == metric)
+    };
+    let cell = |subject: &str, metric: &str| {
+        let ours = of(OURS, metric).and_then(|line| line.median());
+        of(subject, metric).map_or_else(String::new, |line| cell(line, ours))
+    };
+    let labels = metrics.iter().map(|(metric, unit)| label(metric, unit));
+    // The longer side goes down the page.
+    let (heading, rows): (Vec<String>, Vec<Vec<String>>) = if subjects.len() > metrics.len() {
+        let rows = subjects.iter().map(|subject| {
+            let cells = metrics.iter().map(|(metric, _)| cell(subject, metric));
+            std::iter::once((*subject).to_owned())
+                .chain(cells)
+                .collect()
+        });
+        (labels.collect(), rows.collect())
+    } else {
+        let rows = labels.zip(&metrics).map(|(label, (metric, _))| {
+            let cells = subjects.iter().map(|subject| cell(subject, metric));
+            std::iter::once(label).chain(cells).collect()
+        });
+        let heading = subjects.iter().map(|subject| (*subject).to_owned());
+        (heading.collect(), rows.collect())
+    };
+    let mut text = format!("| | {} |\n|---|", heading.join(" | "));
+    text.push_str(&"---|".repeat(heading.len()));
+    text.push('\n');
+    for row in rows {
+        let _ = writeln!(text, "| {} |", row.join(" | "));
     }
     text
 }
 
-/// The name of a figure; the unit is left out where the name ends with it.
+/// The name of a figure; the unit is left out where the name says it.
 fn label(metric: &str, unit: &str) -> String {
-    let words = metric.replace('_', " ");
-    let said = match unit {
-        "bytes" | "" | "ratio" => true,
-        "ms" => words.ends_with(" ms") || words == "ms",
-        "s" => words.ends_with("seconds"),
-        _ => false,
-    };
-    if said || words == unit {
+    let words = metric.replace('_', " ").replace("mb per", "MB per");
+    let unit_words = unit.replace("/s", " per second").replace('/', " per ");
+    let said = words.ends_with(&unit_words)
+        || format!("{words} ").contains(&format!(" {unit} "))
+        || match unit {
+            "ratio" => true,
+            unit if unit.starts_with("bytes") => true,
+            "s" => words.ends_with("seconds"),
+            "% of a core" => false,
+            unit => unit.ends_with("/s") && words.ends_with("per second"),
+        };
+    if said {
         words
     } else {
         format!("{words}, {unit}")
@@ -142,11 +168,51 @@ mixed: 1,000 changes, 50 objects
 
 | | sk-tracedb | sqlite |
 |---|---|---|
-| changes per second, changes/s | 330 (300..360) | 90.0 (50.0..100) = 0.273x |
+| changes per second | 330 (300..360) | 90.0 (50.0..100) = 0.273x |
 | disk | 2.00 KiB |  |
 
 ";
         assert_eq!(tables(&lines), expected);
+    }
+
+    #[test]
+    fn many_subjects_go_down_the_page_and_a_benchmark_has_one_heading() {
+        let mut lines = vec![
+            line("sqlite", "bytes", "bytes", &[512.0]),
+            line("sk-tracedb", "bytes", "bytes", &[256.0]),
+        ];
+        let expected =
+            "| | bytes |\n|---|---|\n| sk-tracedb | 256 B |\n| sqlite | 512 B = 2.00x |\n";
+        assert!(tables(&lines).contains(expected), "{}", tables(&lines));
+        let scan = Line {
+            benchmark: "scan".to_owned(),
+            ..lines[0].clone()
+        };
+        let larger = Line {
+            changes: 2_000,
+            ..lines[0].clone()
+        };
+        lines.extend([scan, larger]);
+        let text = tables(&lines);
+        assert_eq!(text.matches("## ingest").count(), 1, "{text}");
+        assert!(text.find("2,000 changes").unwrap() < text.find("## scan").unwrap());
+    }
+
+    #[test]
+    fn a_unit_is_named_once() {
+        for (metric, unit, expected) in [
+            ("mb_per_second", "MB/s", "MB per second"),
+            ("cpu_us_per_change", "us", "cpu us per change"),
+            ("ack_p99_ms", "ms", "ack p99 ms"),
+            ("ms", "ms", "ms"),
+            ("close_seconds", "s", "close seconds"),
+            ("cpu_percent", "% of a core", "cpu percent, % of a core"),
+            ("context_switches", "1/s", "context switches, 1/s"),
+            ("window_changes", "changes", "window changes"),
+            ("seconds", "ms", "seconds, ms"),
+        ] {
+            assert_eq!(label(metric, unit), expected);
+        }
     }
 
     #[test]

@@ -4,22 +4,27 @@ use super::{Bound, Goal, Measure, Size, Source};
 
 const MIB: f64 = 1_048_576.0;
 
-const ANY: Size = Size {
+pub const ANY: Size = Size {
     changes: 0,
     pods: 0,
+    file: 0.0,
 };
 const MILLION: Size = Size {
     changes: 1_000_000,
-    pods: 0,
+    ..ANY
 };
 const TEN_MILLION: Size = Size {
     changes: 10_000_000,
-    pods: 0,
+    ..ANY
 };
 const CLUSTER: Size = Size {
-    changes: 0,
     pods: 150_000,
+    ..ANY
 };
+const LARGE_FILE: Size = Size { file: 2e9, ..ANY };
+
+/// No number is asked for wake-ups, only that they are not worth naming: this one is ours.
+const IDLE_WAKE_UPS_PER_SECOND: f64 = 10.0;
 
 const fn figure(benchmark: &'static str, subject: &'static str, metric: &'static str) -> Source {
     Source {
@@ -192,7 +197,7 @@ pub const GOALS: &[Goal] = &[
         text: "idle: wake-ups of the writer",
         measure: Measure::Figure(ours("writer-idle", "wake_ups_per_second")),
         unit: "/s",
-        bound: Bound::AtMost(1.0),
+        bound: Bound::AtMost(IDLE_WAKE_UPS_PER_SECOND),
         workload: "",
         size: ANY,
     },
@@ -251,7 +256,7 @@ pub const GOALS: &[Goal] = &[
         unit: "ms",
         bound: Bound::Below(200.0),
         workload: "",
-        size: ANY,
+        size: LARGE_FILE,
     },
     Goal {
         group: 6,
