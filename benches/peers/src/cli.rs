@@ -1,0 +1,272 @@
+//! The command line.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+use sk_tracedb::workload::Mix;
+
+use crate::everything::{self, Plan};
+use crate::generate::Wanted;
+use crate::line::Line;
+use crate::report::{Results, tables};
+use crate::steady::{self, Times};
+use crate::{interrupt, rates, stores};
+
+/// Benchmarks of sk-tracedb beside its peers. The machine's noise is in every figure: compare subjects of one run, not runs.
+#[derive(Parser)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Ingest and scan of the same rows by sk-tracedb, SQLite, fjall and a plain file, and what they take on disk.
+    Stores {
+        #[command(flatten)]
+        sizes: Sizes,
+    },
+    /// sk-tracedb's writer at 2,000 and 100 changes a second, and idle.
+    Rates {
+        #[command(flatten)]
+        sizes: Sizes,
+        #[command(flatten)]
+        times: RateTimes,
+    },
+    /// Renders result lines as a document.
+    Report {
+        /// Files of result lines; `-` is stdin.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Where to write it; stdout without.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+    /// Runs all benchmarks of the project and renders the report.
+    All {
+        #[command(flatten)]
+        all: All,
+    },
+    /// One run of one store: a child process of `stores`.
+    #[command(hide = true)]
+    One { task: String },
+    /// One run at one rate: a child process of `rates`.
+    #[command(hide = true)]
+    OneRate { task: String },
+}
+
+/// How much of what is measured, and how often.
+#[derive(Args)]
+struct Sizes {
+    /// Recorded changes.
+    #[arg(long, default_value_t = 100_000)]
+    changes: u64,
+    /// Objects that exist at a time, about.
+    #[arg(long, default_value_t = 5_000)]
+    objects: usize,
+    /// What mostly happens: mixed, update-heavy or pod-churn.
+    #[arg(long, value_delimiter = ',', default_values_t = [Mix::UpdateHeavy])]
+    mix: Vec<Mix>,
+    /// Changes in one transaction.
+    #[arg(long, default_value_t = 256)]
+    batch: usize,
+    /// How often everything is run, in turns.
+    #[arg(long, default_value_t = 3)]
+    runs: usize,
+    /// Where temporary files go: several times the size of the changes, and not in memory.
+    #[arg(long, default_value_os_t = std::env::temp_dir())]
+    folder: PathBuf,
+    /// Print result lines, one JSON object a line, instead of tables.
+    #[arg(long)]
+    json: bool,
+}
+
+/// For how long rates are offered.
+#[derive(Args)]
+struct RateTimes {
+    /// Seconds at each rate.
+    #[arg(long, default_value_t = 20)]
+    seconds: u32,
+    /// Seconds idle.
+    #[arg(long, default_value_t = 5)]
+    idle_seconds: u32,
+}
+
+/// Sizes of a whole run. The defaults are those of the goals, and take hours on two cores.
+#[derive(Args)]
+struct All {
+    /// The document; the result lines go beside it, to a file of the same name that ends with `.jsonl`.
+    #[arg(long)]
+    out: PathBuf,
+    /// The release binary of sk-tracedb; built where none is given.
+    #[arg(long)]
+    sk_tracedb: Option<PathBuf>,
+    /// The binary of sk-tracer; looked for on the PATH where none is given.
+    #[arg(long)]
+    sk_tracer: Option<PathBuf>,
+    /// Recorded changes of the stores.
+    #[arg(long, default_value_t = 1_000_000)]
+    changes: u64,
+    /// Objects that exist at a time, about.
+    #[arg(long, default_value_t = 50_000)]
+    objects: usize,
+    /// Workloads.
+    #[arg(long, value_delimiter = ',', default_values_t = [Mix::UpdateHeavy, Mix::PodChurn])]
+    mix: Vec<Mix>,
+    /// How often everything is run.
+    #[arg(long, default_value_t = 3)]
+    runs: usize,
+    /// Records that `sk-tracedb bench` makes: one for each size.
+    #[arg(long, value_delimiter = ',', default_values_t = [100_000, 1_000_000])]
+    bench_changes: Vec<u64>,
+    /// Phases of `sk-tracedb bench`.
+    #[arg(long, default_value = "ingest,export,window,state,history,open,killed")]
+    bench_phases: String,
+    /// Changes that are in the store, or offered, where rates are measured.
+    #[arg(long, default_value_t = 100_000)]
+    rate_changes: u64,
+    #[command(flatten)]
+    times: RateTimes,
+    /// Small sizes for the tracers: whether it works, not how fast.
+    #[arg(long)]
+    quick_tracers: bool,
+    /// Where temporary files go.
+    #[arg(long, default_value_os_t = std::env::temp_dir())]
+    folder: PathBuf,
+}
+
+impl Sizes {
+    fn wanted(&self, mix: Mix) -> Wanted {
+        Wanted {
+            changes: self.changes,
+            objects: self.objects,
+            mix,
+            batch: self.batch,
+        }
+    }
+
+    fn print(&self, lines: &[Line]) -> Result<()> {
+        let mut out = io::stdout().lock();
+        if !self.json {
+            write!(out, "{}", tables(lines))?;
+            return Ok(());
+        }
+        for line in lines {
+            writeln!(out, "{}", serde_json::to_string(line)?)?;
+        }
+        Ok(())
+    }
+}
+
+impl All {
+    /// As many objects as give every object as many changes as in a record of the full size.
+    fn objects_of(&self, changes: u64) -> u64 {
+        let objects = changes.saturating_mul(self.objects as u64) / self.changes.max(1);
+        objects.max(1)
+    }
+
+    fn plan(&self) -> Plan {
+        let text = |name: &str, value: &dyn ToString| [format!("--{name}"), value.to_string()];
+        let folder = self.folder.display().to_string();
+        let mut bench = Vec::new();
+        let mut peers = Vec::new();
+        for mix in &self.mix {
+            for changes in &self.bench_changes {
+                let mut arguments = Vec::new();
+                arguments.extend(text("changes", changes));
+                arguments.extend(text("objects", &self.objects_of(*changes)));
+                arguments.extend(text("mix", mix));
+                arguments.extend(text("runs", &self.runs));
+                arguments.extend(text("phases", &self.bench_phases));
+                bench.push(arguments);
+            }
+            let common = [
+                text("mix", mix),
+                text("runs", &self.runs),
+                text("folder", &folder),
+            ];
+            let mut stores = vec!["stores".to_owned()];
+            stores.extend(text("changes", &self.changes));
+            stores.extend(common.concat());
+            stores.extend(text("objects", &self.objects));
+            peers.push(stores);
+            let mut rates = vec!["rates".to_owned()];
+            rates.extend(text("changes", &self.rate_changes));
+            rates.extend(text("seconds", &self.times.seconds));
+            rates.extend(text("idle-seconds", &self.times.idle_seconds));
+            rates.extend(common.concat());
+            rates.extend(text("objects", &self.objects_of(self.rate_changes)));
+            peers.push(rates);
+        }
+        let mut tracers = Vec::new();
+        tracers.extend(text("rounds", &self.runs));
+        if self.quick_tracers {
+            tracers.push("--quick".to_owned());
+        }
+        Plan {
+            out: self.out.clone(),
+            sk_tracedb: self.sk_tracedb.clone(),
+            sk_tracer: self.sk_tracer.clone(),
+            bench,
+            peers,
+            tracers,
+        }
+    }
+}
+
+/// Does what the command line says.
+pub fn main() -> Result<()> {
+    let command = Cli::parse().command;
+    // A child just ends.
+    if !matches!(command, Command::One { .. } | Command::OneRate { .. }) {
+        interrupt::listen()?;
+    }
+    match command {
+        Command::Stores { sizes } => {
+            let mut lines = Vec::new();
+            for mix in &sizes.mix {
+                let wanted = sizes.wanted(*mix);
+                lines.extend(stores::compare(wanted, sizes.runs, &sizes.folder)?);
+            }
+            sizes.print(&lines)
+        }
+        Command::Rates { sizes, times } => {
+            let times = Times {
+                offered: times.seconds,
+                idle: times.idle_seconds,
+            };
+            let mut lines = Vec::new();
+            for mix in &sizes.mix {
+                let wanted = sizes.wanted(*mix);
+                lines.extend(steady::measure(wanted, times, sizes.runs, &sizes.folder)?);
+            }
+            sizes.print(&lines)
+        }
+        Command::Report { files, out } => {
+            let document = Results::read(&files)?.render();
+            match out {
+                Some(path) => everything::replace(&path, &document),
+                None => Ok(write!(io::stdout(), "{document}")?),
+            }
+        }
+        Command::All { all } => everything::run(&all.plan()),
+        Command::One { task } => {
+            let figures = stores::run_task(&serde_json::from_str(&task)?)?;
+            Ok(writeln!(
+                io::stdout(),
+                "{}",
+                serde_json::to_string(&figures)?
+            )?)
+        }
+        Command::OneRate { task } => {
+            let figures = rates::run_task(&serde_json::from_str(&task)?)?;
+            Ok(writeln!(
+                io::stdout(),
+                "{}",
+                serde_json::to_string(&figures)?
+            )?)
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! All benchmarks of the project, one program after the other, and the report of them.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::interrupt;
+use crate::report::{About, Results};
+
+/// What is run.
+pub struct Plan {
+    /// The document to write; the lines go to a file of the same name that ends with `.jsonl`.
+    pub out: PathBuf,
+    /// The release binary of sk-tracedb; built where none is given.
+    pub sk_tracedb: Option<PathBuf>,
+    /// The binary of sk-tracer; looked for on the PATH where none is given.
+    pub sk_tracer: Option<PathBuf>,
+    /// Arguments of `sk-tracedb bench --json`, once for each call.
+    pub bench: Vec<Vec<String>>,
+    /// Arguments of this program, once for each call.
+    pub peers: Vec<Vec<String>>,
+    /// Arguments of `tracers all --json`, binaries aside.
+    pub tracers: Vec<String>,
+}
+
+/// Runs the plan. What fails or is not there is left out and said so in the document; a part that fails makes the whole
+/// fail, after the document has been written.
+pub fn run(plan: &Plan) -> Result<()> {
+    let root = root()?;
+    let sk_tracedb = match &plan.sk_tracedb {
+        Some(path) => path
+            .canonicalize()
+            .with_context(|| path.display().to_string())?,
+        None => build(&root)?,
+    };
+    let mut gathered = Gathered::default();
+    for arguments in &plan.bench {
+        let mut command = Command::new(&sk_tracedb);
+        command.arg("bench").args(arguments).arg("--json");
+        gathered.add("sk-tracedb bench", &mut command)?;
+    }
+    for arguments in &plan.peers {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(arguments).arg("--json");
+        gathered.add("peers", &mut command)?;
+    }
+    tracers(plan, &root, &sk_tracedb, &mut gathered)?;
+
+    let lines_path = plan.out.with_extension("jsonl");
+    let about = About::now(
+        command_line(std::env::args().skip(1)),
+        gathered.left_out.clone(),
+    );
+    let text = format!("{}\n{}", about.to_line()?, gathered.text);
+    // First what took hours.
+    replace(&lines_path, &text)?;
+    let mut results = Results::default();
+    results.read_lines(text.as_bytes(), "the results")?;
+    replace(&plan.out, &results.render())?;
+    ensure!(
+        gathered.failed.is_empty(),
+        "failed: {}",
+        gathered.failed.join(", ")
+    );
+    Ok(())
+}
+
+/// Options that say where something is on this machine: they change nothing that is measured.
+const PLACES: [&str; 3] = ["--sk-tracedb", "--sk-tracer", "--folder"];
+
+/// The command by which this program was called, as one would type it, without [`PLACES`].
+fn command_line(arguments: impl IntoIterator<Item = String>) -> String {
+    let mut text = "cargo run --release --manifest-path benches/peers/Cargo.toml --".to_owned();
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        if PLACES.contains(&&*argument) {
+            arguments.next();
+            continue;
+        }
+        let is_place = |place: &str| {
+            argument
+                .strip_prefix(place)
+                .is_some_and(|rest| rest.starts_with('='))
+        };
+        if PLACES.into_iter().any(is_place) {
+            continue;
+        }
+        text.push(' ');
+        text.push_str(&argument);
+    }
+    text
+}
+
+/// Result lines of several programs.
+#[derive(Default)]
+struct Gathered {
+    text: String,
+    left_out: Vec<String>,
+    failed: Vec<String>,
+}
+
+impl Gathered {
+    /// Runs a program and keeps its lines, also those that it printed before it failed.
+    fn add(&mut self, name: &str, command: &mut Command) -> Result<()> {
+        eprintln!("--- {command:?}");
+        if let Err(error) = self.run(command) {
+            interrupt::check()?;
+            eprintln!("{name} failed: {error:#}");
+            self.left_out
+                .push(format!("{name}, or a part of it: {error:#}"));
+            self.failed.push(name.to_owned());
+        }
+        interrupt::check()
+    }
+
+    fn run(&mut self, command: &mut Command) -> Result<()> {
+        let output = command
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output()?;
+        for line in String::from_utf8(output.stdout)?.lines() {
+            // A line that is none must not spoil the others.
+            Results::default().read_lines(line.as_bytes(), "its output")?;
+            self.text.push_str(line);
+            self.text.push('\n');
+        }
+        ensure!(output.status.success(), "{}", output.status);
+        Ok(())
+    }
+
+    fn leave_out(&mut self, reason: String) {
+        eprintln!("left out: {reason}");
+        self.left_out.push(reason);
+    }
+}
+
+fn tracers(plan: &Plan, root: &Path, sk_tracedb: &Path, gathered: &mut Gathered) -> Result<()> {
+    let manifest = root.join("benches/tracers/Cargo.toml");
+    if !manifest.exists() {
+        gathered.leave_out("the tracers side by side: there is no benches/tracers".to_owned());
+        return Ok(());
+    }
+    let mut command = Command::new(cargo());
+    command
+        .args(["run", "--locked", "--release", "--quiet", "--manifest-path"])
+        .arg(&manifest)
+        .args(["--", "all", "--json", "--sk-tracedb"])
+        .arg(sk_tracedb)
+        .args(&plan.tracers)
+        .current_dir(root)
+        .env_remove("CARGO_TARGET_DIR");
+    match plan.sk_tracer.clone().or_else(|| on_path("sk-tracer")) {
+        Some(path) => {
+            command.arg("--sk-tracer").arg(path);
+        }
+        None => gathered.leave_out(
+            "sk-tracer: it is not on the PATH (`cargo install --locked sk-tracer`)".to_owned(),
+        ),
+    }
+    gathered.add("tracers", &mut command)
+}
+
+/// A program on the PATH.
+fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+}
+
+/// The checkout that this package belongs to.
+fn root() -> Result<PathBuf> {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = package.ancestors().nth(2).context("no checkout")?;
+    ensure!(
+        root.join("Cargo.toml").exists(),
+        "{} is no checkout of sk-tracedb",
+        root.display()
+    );
+    Ok(root.to_owned())
+}
+
+fn cargo() -> std::ffi::OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+/// Builds the release binary.
+fn build(root: &Path) -> Result<PathBuf> {
+    eprintln!("--- building sk-tracedb");
+    let output = Command::new(cargo())
+        .args(["build", "--locked", "--release", "--message-format", "json"])
+        .current_dir(root)
+        .stderr(Stdio::inherit())
+        .output()?;
+    if !output.status.success() {
+        bail!("sk-tracedb cannot be built");
+    }
+    let text = String::from_utf8(output.stdout)?;
+    let built = text.lines().rev().find_map(|line| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        if message.pointer("/target/name")?.as_str()? != "sk-tracedb" {
+            return None;
+        }
+        Some(PathBuf::from(message.get("executable")?.as_str()?))
+    });
+    built.context("cargo does not say what it has built")
+}
+
+/// Writes a file that appears whole or not at all.
+pub fn replace(path: &Path, text: &str) -> Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let write = || -> Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(text.as_bytes())?;
+        let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+        fs::set_permissions(file.path(), permissions)?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().with_context(|| path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_is_told_without_places_on_this_machine() {
+        let arguments = [
+            "all",
+            "--out",
+            "docs/a.md",
+            "--folder",
+            "/x",
+            "--sk-tracer=/y",
+            "--runs",
+            "2",
+            "--sk-tracedb",
+            "z",
+        ];
+        assert_eq!(
+            command_line(arguments.map(str::to_owned)),
+            "cargo run --release --manifest-path benches/peers/Cargo.toml -- all --out docs/a.md --runs 2"
+        );
+    }
+
+    #[test]
+    fn a_program_that_fails_or_says_nonsense_is_named_and_spoils_nothing() {
+        let mut gathered = Gathered::default();
+        let line = r#"{"benchmark":"b","workload":"w","changes":1,"objects":2,"subject":"s","metric":"m","unit":"u","runs":[1]}"#;
+        let mut add = |name, program: &str, arguments: &[&str]| {
+            gathered
+                .add(name, Command::new(program).args(arguments))
+                .unwrap();
+        };
+        add("good", "echo", &[line]);
+        add("nonsense", "echo", &["nonsense"]);
+        // What it printed before is kept.
+        add("failing", "sh", &["-c", "echo \"$0\"; exit 3", line]);
+        add("missing", "no-such-program-here", &[]);
+        assert_eq!(gathered.text, format!("{line}\n{line}\n"));
+        assert_eq!(gathered.failed, ["nonsense", "failing", "missing"]);
+        assert_eq!(gathered.left_out.len(), 3);
+    }
+}
