@@ -9,12 +9,13 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use sk_tracedb::clock::ManualClock;
 use sk_tracedb::ingest::{Queue, WriterStats, queue, spawn};
+use sk_tracedb::limits::BATCH_AGE_MS_MAX;
 use sk_tracedb::model::{Observation, Timestamp};
 
 use crate::line::Figures;
 use crate::run::quantile_ms;
 use crate::stream::Stream;
-use crate::subject::{Observations, SkTracedb, Subject};
+use crate::subject::{AppendOnlyFile, Name, Observations, SkTracedb, Subject};
 use crate::usage;
 
 /// How often is looked whether changes have been acknowledged, where their delays are measured.
@@ -29,6 +30,8 @@ const REST: Duration = Duration::from_secs(1);
 /// What a child process is asked to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Task {
+    /// Which subject: sk-tracedb, or the append-only file.
+    pub subject: String,
     /// The changes: the last ones are offered, those before them are in the store by then.
     pub stream: Stream,
     /// In which folder, which is empty.
@@ -44,18 +47,91 @@ pub struct Task {
 }
 
 impl Task {
-    fn offered(&self) -> u64 {
-        u64::from(self.rate) * u64::from(self.seconds)
+    /// How many changes come before those that are offered.
+    fn earlier(&self) -> Result<u64> {
+        let offered = u64::from(self.rate) * u64::from(self.seconds);
+        let earlier = self.stream.changes.checked_sub(offered);
+        earlier.context("there are too few changes for this rate and time")
+    }
+
+    fn benchmark(&self) -> String {
+        format!("writer-at-{}-per-second", self.rate)
     }
 }
 
 /// Runs a task in this process.
 pub fn run_task(task: &Task) -> Result<Figures> {
-    let earlier = task
-        .stream
-        .changes
-        .checked_sub(task.offered())
-        .context("there are too few changes for this rate and time")?;
+    match task.subject.parse()? {
+        Name::SkTracedb => run_writer(task),
+        Name::AppendOnlyFile => run_file(task),
+        other => anyhow::bail!("{other} is not offered anything"),
+    }
+}
+
+/// The floor: a file to which everything that has come within the time that sk-tracedb's writer waits for more is
+/// appended and synced. What it takes is what the storage takes.
+fn run_file(task: &Task) -> Result<Figures> {
+    let earlier = task.earlier()?;
+    let mut offered = Vec::new();
+    for batch in task.stream.batches()? {
+        offered.extend(batch?.into_iter().filter(|change| change.seq > earlier));
+    }
+    let mut file = AppendOnlyFile::create(&task.folder, &task.stream)?;
+    let started = Instant::now();
+    let due = |number: usize| {
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
+        started + Duration::from_secs(1) * number / task.rate
+    };
+    let age = Duration::from_millis(BATCH_AGE_MS_MAX);
+    let mut delays = Vec::with_capacity(offered.len());
+    let mut commits = 0;
+    while delays.len() < offered.len() {
+        let first = delays.len();
+        // The oldest one has waited for so long, or longer, where the file has been slow.
+        let full = due(first) + age;
+        std::thread::sleep(full.saturating_duration_since(Instant::now()));
+        let now = Instant::now();
+        let end = (first..offered.len())
+            .find(|number| due(*number) > now)
+            .unwrap_or(offered.len());
+        let batch = offered.get(first..end).unwrap_or_default().to_vec();
+        file.append(&batch)?;
+        commits += 1;
+        let acknowledged = Instant::now();
+        delays
+            .extend((first..end).map(|number| acknowledged.saturating_duration_since(due(number))));
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    file.close()?;
+    let mut figures = Figures::default();
+    let benchmark = task.benchmark();
+    let changes = offered.len() as f64;
+    figures.push(
+        &benchmark,
+        "changes_per_second",
+        "changes/s",
+        changes / seconds,
+    );
+    figures.push(
+        &benchmark,
+        "commits_per_second",
+        "commits/s",
+        f64::from(commits) / seconds,
+    );
+    push_delays(&mut figures, &benchmark, delays);
+    Ok(figures)
+}
+
+fn push_delays(figures: &mut Figures, benchmark: &str, mut delays: Vec<Duration>) {
+    delays.sort();
+    for (metric, percent) in [("ack_p50_ms", 50), ("ack_p99_ms", 99), ("ack_max_ms", 100)] {
+        figures.push(benchmark, metric, "ms", quantile_ms(&delays, percent));
+    }
+}
+
+/// sk-tracedb's own thread.
+fn run_writer(task: &Task) -> Result<Figures> {
+    let earlier = task.earlier()?;
     let mut writer = SkTracedb::create(&task.folder, &task.stream)?;
     let mut offered = Vec::new();
     for batch in task.stream.batches()? {
@@ -142,21 +218,17 @@ async fn offer(
         stats.changes.load(Ordering::Relaxed) == changes,
         "not every observation was a change"
     );
-    let rate = task.rate;
-    let mut push = |metric, unit, value| {
-        figures.push(&format!("writer-at-{rate}-per-second"), metric, unit, value);
-    };
+    let benchmark = task.benchmark();
+    let mut push = |metric, unit, value| figures.push(&benchmark, metric, unit, value);
     push("changes_per_second", "changes/s", changes as f64 / seconds);
     let commits = stats.commits.load(Ordering::Relaxed) as f64;
     push("commits_per_second", "commits/s", commits / seconds);
+    let slowest = Duration::from_micros(stats.slowest_us.load(Ordering::Relaxed));
+    push("slowest_commit_ms", "ms", slowest.as_secs_f64() * 1e3);
     match watcher {
         None => push("cpu_percent", "% of a core", cpu / seconds * 100.0),
         Some(watcher) => {
-            let mut delays = watcher.delays(&due)?;
-            delays.sort();
-            push("ack_p50_ms", "ms", quantile_ms(&delays, 50));
-            push("ack_p99_ms", "ms", quantile_ms(&delays, 99));
-            push("ack_max_ms", "ms", quantile_ms(&delays, 100));
+            push_delays(figures, &benchmark, watcher.delays(&due)?);
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! sk-tracedb's writer thread at the rates of the goals, each run in a process of its own.
+//! sk-tracedb's writer thread at the rates of the goals, beside a plain file, each run in a process of its own.
 
 use std::fs;
 use std::path::Path;
@@ -15,6 +15,13 @@ use crate::subject::Name;
 const BUSY_RATE: u32 = 2_000;
 /// A rate at which CPU time is measured, changes a second.
 const CALM_RATE: u32 = 100;
+
+/// What is run in turns: the subject, the rate, and whether delays are measured.
+const TURNS: [(Name, u32, bool); 3] = [
+    (Name::SkTracedb, BUSY_RATE, true),
+    (Name::AppendOnlyFile, BUSY_RATE, true),
+    (Name::SkTracedb, CALM_RATE, false),
+];
 
 /// For how long, seconds.
 #[derive(Clone, Copy, Debug)]
@@ -38,15 +45,16 @@ pub fn measure(wanted: Wanted, times: Times, runs: usize, folder: &Path) -> Resu
     let stream = generate(wanted, &folder.path().join("stream"))?;
     let mut lines = Lines::new(&stream.workload, stream.changes, stream.objects);
     for run in 1..=runs {
-        for (rate, delays) in [(BUSY_RATE, true), (CALM_RATE, false)] {
+        for (subject, rate, delays) in TURNS {
             let place = folder.path().join("store");
             fs::create_dir(&place)?;
             rustix::fs::sync();
             eprintln!(
-                "run {run} of {runs}: {rate} changes/s for {} s",
+                "run {run} of {runs}: {subject}: {rate} changes/s for {} s",
                 times.offered
             );
             let task = Task {
+                subject: subject.to_string(),
                 stream: stream.clone(),
                 folder: place.clone(),
                 rate,
@@ -55,7 +63,7 @@ pub fn measure(wanted: Wanted, times: Times, runs: usize, folder: &Path) -> Resu
                 idle_seconds: if delays { 0 } else { times.idle },
             };
             let figures = in_process("one-rate", &task)?;
-            lines.add(&Name::SkTracedb.to_string(), figures);
+            lines.add(&subject.to_string(), figures);
             fs::remove_dir_all(&place)?;
         }
     }

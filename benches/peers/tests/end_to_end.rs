@@ -116,6 +116,16 @@ fn the_writer_acknowledges_what_is_offered_and_rests_when_nothing_is() {
     let busy = |metric| runs(&lines, "writer-at-2000-per-second", "sk-tracedb", metric)[0];
     assert!(busy("ack_p99_ms") >= busy("ack_p50_ms") && busy("ack_p50_ms") > 0.0);
     assert!(busy("commits_per_second") > 0.0);
+    let file = |metric| {
+        runs(
+            &lines,
+            "writer-at-2000-per-second",
+            "append-only-file",
+            metric,
+        )[0]
+    };
+    assert!(file("ack_p99_ms") >= file("ack_p50_ms") && file("ack_p50_ms") > 0.0);
+    assert!(file("commits_per_second") > 0.0);
     let calm = |metric| runs(&lines, "writer-at-100-per-second", "sk-tracedb", metric)[0];
     assert!(calm("cpu_percent") > 0.0);
     assert_eq!(runs(&lines, "writer-idle", "sk-tracedb", "commits"), [0.0]);
