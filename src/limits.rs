@@ -341,3 +341,5 @@ pub const BENCH_COPY_BYTES: usize = 64 << 20;
 pub const BENCH_POLL_MS: u64 = 50;
 /// Largest number of runs of one phase.
 pub const BENCH_RUNS_MAX: usize = 1_000;
+/// Owners whose rows the writer remembers, 16 bytes each and as much again.
+pub const KNOWN_OWNERS_MAX: usize = 65_536;

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::export::{ExportReport, check_trace};
-use super::ingest::{cluster, workload};
+use super::ingest::{CLOSING, cluster, workload};
 use super::measurement::Results;
 use super::options::BenchOptions;
 use super::questions::extent;
@@ -159,6 +159,7 @@ fn record_hour(
     feed.list(|piece| record(piece).map(drop))?;
     while record(feed.next_piece()?)? {}
     writer.end_run(last)?;
+    writer.pack_all(CLOSING)?;
     writer.into_store().close()?;
     Ok(true)
 }

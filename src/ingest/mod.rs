@@ -6,6 +6,7 @@
 //! bounded [`Queue`]: that is [`spawn`] and [`spawn_retaining`].
 
 mod apply;
+mod known_owners;
 mod list_marks;
 mod packing;
 mod pause;
@@ -17,6 +18,7 @@ mod thread;
 mod writer;
 
 pub use apply::{Effort, Imported, Packed, Retained};
+pub(crate) use packing::PackingSchedule;
 pub use pause::Patience;
 pub use queue::{DepthGauge, Queue, QueueClosed, Queued, queue};
 pub use retention::{Collected, Retention, RetentionPolicy, RetentionStats, collect};

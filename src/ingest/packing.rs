@@ -18,7 +18,7 @@ const PIECE: Effort = Effort {
 
 /// Has a writer pack what will not change any more.
 #[derive(Debug)]
-pub(super) struct PackingSchedule {
+pub(crate) struct PackingSchedule {
     share: Share,
 }
 
@@ -32,7 +32,7 @@ impl Default for PackingSchedule {
 
 impl PackingSchedule {
     /// Does one bounded piece, if there is something to do and time for it. Returns how long the next one can wait.
-    pub(super) fn step(&mut self, writer: &mut Writer) -> Result<Duration, StoreError> {
+    pub(crate) fn step(&mut self, writer: &mut Writer) -> Result<Duration, StoreError> {
         if !writer.is_packing_due() {
             return Ok(Duration::from_millis(RETENTION_IDLE_MS));
         }

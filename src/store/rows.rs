@@ -125,7 +125,7 @@ pub(crate) struct EpochRow {
 }
 
 /// An owner, as the objects that it owns name it. What else is known of it is in its own row.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]
 pub(crate) struct OwnerRefRow {
     pub kind: String,
     pub uid: UidBytes,
@@ -156,7 +156,7 @@ pub(crate) struct SiblingRow {
 }
 
 /// An object as an owner of others.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]
 pub(crate) struct OwnerRow {
     pub group: String,
     pub version: String,

@@ -157,7 +157,9 @@ pub fn closed(commits: u64) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.redb");
     std::fs::copy(recorder.path(), &path).unwrap();
-    // Opened for writing, the copy becomes a recorder's own file.
-    Store::open(&path).unwrap().close().unwrap();
+    // Opened for writing, the copy becomes a recorder's own file. Nothing is in it twice: no pages of earlier commits.
+    let mut store = Store::open(&path).unwrap();
+    store.compact().unwrap();
+    store.close().unwrap();
     (folder, path)
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde_json::json;
+use sk_tracedb::limits::PACKED_CHUNK_ROWS_BYTES_MAX;
 use sk_tracedb::model::TimeRange;
 use sk_tracedb::store::{Salvage, salvage, verify};
 use sk_tracedb::{Reader, Store, StoreError};
@@ -11,6 +12,9 @@ use crate::copies;
 use crate::damage::{Random, damage};
 use crate::load::{BATCH, Load, closed, trace};
 use crate::support::*;
+
+/// Changes in one chunk of versions, at most.
+const CHUNK_CHANGES_MAX: u64 = PACKED_CHUNK_ROWS_BYTES_MAX as u64 / 45;
 
 /// Salvages, checks that the result is a store without fault, and that the broken file is as it was.
 fn saved(broken: &Path, rescued: &Path, what: &str) -> Salvage {
@@ -101,9 +105,9 @@ fn support_export(reader: &Reader, start: i64, end: i64) -> Vec<u8> {
 
 #[test]
 fn of_damaged_stores_everything_is_saved_but_what_the_damage_hit() {
-    let (folder, path) = closed(30);
-    let all = 30 * BATCH;
-    let expected = trace(&Reader::open(&path).unwrap(), 30);
+    let (folder, path) = closed(60);
+    let all = 60 * BATCH;
+    let expected = trace(&Reader::open(&path).unwrap(), 60);
     let damaged = folder.path().join("damaged.redb");
     let mut random = Random(3);
     let (mut whole, mut losses, mut most) = (0, 0, 0);
@@ -123,10 +127,10 @@ fn of_damaged_stores_everything_is_saved_but_what_the_damage_hit() {
             continue;
         }
         assert_eq!(saved.changes + saved.changes_lost, all, "{what}: {saved:?}");
-        // A page holds a hundred changes at the very most, and more than one row of each of them.
+        // A chunk of packed rows is the most that one page can take along. These versions take 45 bytes at least.
         let dictionary = saved.notes.iter().any(|note| note.contains("dictionary"));
         assert!(
-            saved.changes_lost < 2_000 || dictionary,
+            saved.changes_lost < CHUNK_CHANGES_MAX || dictionary,
             "{what}: {saved:?}"
         );
         let listed: u64 = saved
@@ -138,7 +142,7 @@ fn of_damaged_stores_everything_is_saved_but_what_the_damage_hit() {
         if saved.changes_lost == 0 {
             whole += 1;
             assert!(
-                trace(&Reader::open(&rescued).unwrap(), 30) == expected,
+                trace(&Reader::open(&rescued).unwrap(), 60) == expected,
                 "{what}: wrong rows"
             );
         } else {

@@ -58,7 +58,7 @@ impl Apply<'_, '_> {
                             uid: Uid::from(&row.uid),
                             ..(**object).clone()
                         };
-                        self.record_apply(at, id, &object, certainty)?;
+                        self.record_apply(at, id, &object, Some(&row), certainty)?;
                         self.object_as_owner(&object, id)
                     }
                     _ => {

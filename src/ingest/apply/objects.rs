@@ -19,21 +19,21 @@ impl Apply<'_, '_> {
         certainty: Certainty,
     ) -> Result<u64, StoreError> {
         let newest = self.tables.newest_incarnation(&object.key)?;
-        let id = match newest {
+        let (id, before) = match newest {
             Some((id, row)) if row.uid == UidBytes::from(&object.uid) => {
                 if row.live && row.change_hash == change_hash(&object.change_hash) {
                     return Ok(id);
                 }
-                id
+                (id, Some(row))
             }
             // Another object has taken the name: the deletion between the two was missed (R1, R9).
             Some((id, row)) if row.live => {
                 self.record_delete(at, &object.key, id, row, certainty)?;
-                self.new_incarnation(object)?
+                (self.new_incarnation(object)?, None)
             }
-            _ => self.new_incarnation(object)?,
+            _ => (self.new_incarnation(object)?, None),
         };
-        self.record_apply(at, id, object, certainty)?;
+        self.record_apply(at, id, object, before.as_ref(), certainty)?;
         Ok(id)
     }
 
@@ -128,16 +128,16 @@ impl Apply<'_, '_> {
         Ok(id)
     }
 
-    /// Records a version of an incarnation, whatever the one before was.
+    /// Records a version of an incarnation, whatever the one before was. `before` is the row that it has so far.
     pub(super) fn record_apply(
         &mut self,
         at: Timestamp,
         id: u64,
         object: &ObservedObject,
+        before: Option<&ObjectRow>,
         certainty: Certainty,
     ) -> Result<(), StoreError> {
         let kind = self.state.kinds.number(&object_gvk(object));
-        let before = self.tables.object(&object.key, id)?;
         let event = self.state.next_event(at);
         let header = Header {
             deleted: false,
@@ -167,7 +167,7 @@ impl Apply<'_, '_> {
             keys::object(&object.key, id).as_slice(),
             &row,
         )?;
-        let was_live = before.as_ref().filter(|row| row.live);
+        let was_live = before.filter(|row| row.live);
         if let Some(row) = was_live {
             self.state
                 .kinds

@@ -24,12 +24,19 @@ impl Apply<'_, '_> {
         if let Some(sweep) = &mut self.state.sweep {
             sweep.touch(uid);
         }
+        // Every change of an object tells of it as an owner, and seldom anything new.
+        if self.state.owners.is_known(uid, &row) {
+            return Ok(());
+        }
+        let told = row.clone();
         let known = self.tables.owner(uid)?;
         // An object id, once known, stays: the look-up of the same object does not know it.
         row.object = row.object.or(known.as_ref().and_then(|known| known.object));
         if known.as_ref() == Some(&row) {
+            self.state.owners.remember(uid, &told);
             return Ok(());
         }
+        self.state.owners.remember(uid, &told);
         put(&mut self.tables.owners, keys::uid(uid).as_slice(), &row)?;
         if known.is_none() {
             self.tables.wanted.remove(uid.0.as_str())?;

@@ -278,6 +278,7 @@ impl Apply<'_, '_> {
         let mut rows = 0;
         for uid in uids {
             if !pass.is_marked(&uid)? {
+                self.state.owners.forget();
                 self.tables.owners.remove(uid.as_slice())?;
                 rows += 1;
             }
