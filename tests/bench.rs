@@ -271,6 +271,35 @@ fn recorders_that_are_killed_lose_nothing_and_their_store_opens() {
 }
 
 #[test]
+fn what_is_offered_is_recorded_in_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = [
+        "--only",
+        "offered",
+        "--seconds",
+        "1",
+        "--objects",
+        "60",
+        "--runs",
+        "1",
+        "--json",
+    ];
+    let found = lines(&bench(folder.path(), &args), "update-heavy", 100_000, 60);
+    for load in ["offered-100", "offered-2000"] {
+        let wait = one(&found, load, OURS, "ack_p50_ms");
+        assert!(wait > 0.1, "{load}: {wait}");
+        assert!(one(&found, load, OURS, "ack_p99_ms") >= wait);
+        assert!(one(&found, load, OURS, "commits_per_second") > 0.0);
+    }
+    assert_eq!(one(&found, "idle", OURS, "commits_per_second"), 0.0);
+    if cfg!(target_os = "linux") {
+        let busy = one(&found, "offered-2000", OURS, "writer_cpu_percent");
+        assert!(busy > one(&found, "idle", OURS, "writer_cpu_percent"));
+    }
+    assert_eq!(names(folder.path()), [""; 0]);
+}
+
+#[test]
 fn people_get_a_table_and_what_a_day_takes() {
     let folder = tempfile::tempdir().unwrap();
     let args = [
