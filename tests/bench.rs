@@ -175,6 +175,9 @@ fn every_quantity_is_told_in_json_and_nothing_is_left_behind() {
         for benchmark in ["ingest", "export", "window", "state"] {
             assert!(one(&found, benchmark, OURS, "peak_rss_bytes") > 1e6);
         }
+        for benchmark in ["ingest", "export"] {
+            one(&found, benchmark, OURS, "cpu_wait_seconds");
+        }
     }
     // What has to fit together.
     assert_eq!(

@@ -52,6 +52,7 @@ struct Commits {
     latencies_us: Vec<u64>,
     elapsed: Duration,
     cpu: Duration,
+    cpu_wait: Duration,
     changes: u64,
 }
 
@@ -92,6 +93,7 @@ impl Timed<'_> {
             for (_, observation) in batch {
                 self.tally.count(observation);
             }
+            let waited = process::cpu_wait();
             let (began, cpu) = (Instant::now(), process::thread_cpu());
             let committed = self
                 .writer
@@ -99,6 +101,9 @@ impl Timed<'_> {
             let elapsed = began.elapsed();
             commits.cpu += process::thread_cpu().saturating_sub(cpu);
             commits.elapsed += elapsed;
+            if let (Some(before), Some(after)) = (waited, process::cpu_wait()) {
+                commits.cpu_wait += after.saturating_sub(before);
+            }
             commits
                 .latencies_us
                 .push(u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX));
@@ -192,6 +197,8 @@ pub(super) fn ingest(
     let cpu = (list.cpu + steps.cpu).as_secs_f64();
     say("cpu_seconds", "s", cpu);
     say("cpu_us_per_change", "us", cpu * 1e6 / tally.changes as f64);
+    let waited = (list.cpu_wait + steps.cpu_wait).as_secs_f64();
+    say("cpu_wait_seconds", "s", waited);
     // The workload and its observations, which no recorder has to make.
     say("preparing_seconds", "s", feed.preparing().as_secs_f64());
     say("raw_bytes", "bytes", raw_bytes);
