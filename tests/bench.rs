@@ -175,6 +175,9 @@ fn every_quantity_is_told_in_json_and_nothing_is_left_behind() {
         for benchmark in ["ingest", "export", "window", "state"] {
             assert!(one(&found, benchmark, OURS, "peak_rss_bytes") > 1e6);
         }
+        for benchmark in ["ingest", "export"] {
+            one(&found, benchmark, OURS, "cpu_wait_seconds");
+        }
     }
     // What has to fit together.
     assert_eq!(
@@ -234,17 +237,17 @@ fn a_store_that_is_kept_can_be_measured_again() {
     assert!(one(&again, "export", OURS, "trace_bytes") > 0.0);
     assert!(one(&again, "history", OURS, "ms") > 0.0);
     assert_eq!(names(folder.path()), ["kept.redb"]);
-    assert_eq!(
-        std::fs::read(folder.path().join("kept.redb")).unwrap(),
-        before
+    assert!(
+        std::fs::read(folder.path().join("kept.redb")).unwrap() == before,
+        "the store has changed"
     );
 
     let refused = bench(folder.path(), &record);
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stderr).contains("already exists"));
-    assert_eq!(
-        std::fs::read(folder.path().join("kept.redb")).unwrap(),
-        before
+    assert!(
+        std::fs::read(folder.path().join("kept.redb")).unwrap() == before,
+        "the store has changed"
     );
 }
 
@@ -267,6 +270,35 @@ fn recorders_that_are_killed_lose_nothing_and_their_store_opens() {
     let found = lines(&bench(folder.path(), &args), "update-heavy", 600, 60);
     let key = |metric: &str| ("killed".to_owned(), OURS.to_owned(), metric.to_owned());
     assert_eq!(found[&key("recorder_open_ms")].len(), 2);
+    assert_eq!(names(folder.path()), [""; 0]);
+}
+
+#[test]
+fn what_is_offered_is_recorded_in_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = [
+        "--only",
+        "offered",
+        "--seconds",
+        "1",
+        "--objects",
+        "60",
+        "--runs",
+        "1",
+        "--json",
+    ];
+    let found = lines(&bench(folder.path(), &args), "update-heavy", 100_000, 60);
+    for load in ["offered-100", "offered-2000"] {
+        let wait = one(&found, load, OURS, "ack_p50_ms");
+        assert!(wait > 0.1, "{load}: {wait}");
+        assert!(one(&found, load, OURS, "ack_p99_ms") >= wait);
+        assert!(one(&found, load, OURS, "commits_per_second") > 0.0);
+    }
+    assert_eq!(one(&found, "idle", OURS, "commits_per_second"), 0.0);
+    if cfg!(target_os = "linux") {
+        let busy = one(&found, "offered-2000", OURS, "writer_cpu_percent");
+        assert!(busy > one(&found, "idle", OURS, "writer_cpu_percent"));
+    }
     assert_eq!(names(folder.path()), [""; 0]);
 }
 

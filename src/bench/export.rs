@@ -34,8 +34,10 @@ pub(super) struct ExportReport {
     pub(super) synced_seconds: f64,
     /// Processor time of the process.
     pub(super) cpu_seconds: f64,
+    /// How long it waited for a processor meanwhile.
+    pub(super) cpu_wait_seconds: Option<f64>,
     /// The most memory that the process ever had.
-    pub(super) peak_rss_bytes: Option<u64>,
+    pub(super) peak_rss_bytes: Option<f64>,
     /// Length of the trace.
     pub(super) trace_bytes: u64,
     pub(super) events: u64,
@@ -92,7 +94,8 @@ pub(super) fn export_once(
         written_seconds,
         synced_seconds: began.elapsed().as_secs_f64(),
         cpu_seconds: process::cpu().as_secs_f64(),
-        peak_rss_bytes: process::peak_rss_bytes(),
+        cpu_wait_seconds: process::cpu_wait().map(|wait| wait.as_secs_f64()),
+        peak_rss_bytes: process::peak_rss_bytes().map(|bytes| bytes as f64),
         trace_bytes,
         events: summary.events,
         start_objects: summary.start_objects,
@@ -204,6 +207,12 @@ pub(super) fn export(
         of(|report| report.planned_seconds - report.opened_seconds),
     );
     results.say(ours, "cpu_seconds", "s", of(|report| report.cpu_seconds));
+    results.say_known(
+        ours,
+        "cpu_wait_seconds",
+        "s",
+        reports.iter().map(|report| report.cpu_wait_seconds),
+    );
     // Says more than the time where other programs take turns on the same cores.
     results.say(
         ours,

@@ -55,6 +55,7 @@ struct Commits {
     latencies_us: Vec<u64>,
     elapsed: Duration,
     cpu: Duration,
+    cpu_wait: Duration,
     changes: u64,
 }
 
@@ -96,6 +97,7 @@ impl Timed<'_> {
             for (_, observation) in batch {
                 self.tally.count(observation);
             }
+            let waited = process::cpu_wait();
             let (began, cpu) = (Instant::now(), process::thread_cpu());
             let committed = self
                 .writer
@@ -105,6 +107,9 @@ impl Timed<'_> {
             self.packing.step(&mut self.writer)?;
             commits.cpu += process::thread_cpu().saturating_sub(cpu);
             commits.elapsed += began.elapsed();
+            if let (Some(before), Some(after)) = (waited, process::cpu_wait()) {
+                commits.cpu_wait += after.saturating_sub(before);
+            }
             commits
                 .latencies_us
                 .push(u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX));
@@ -200,6 +205,8 @@ pub(super) fn ingest(
     let cpu = (list.cpu + steps.cpu).as_secs_f64();
     say("cpu_seconds", "s", cpu);
     say("cpu_us_per_change", "us", cpu * 1e6 / tally.changes as f64);
+    let waited = (list.cpu_wait + steps.cpu_wait).as_secs_f64();
+    say("cpu_wait_seconds", "s", waited);
     // The workload and its observations, which no recorder has to make.
     say("preparing_seconds", "s", feed.preparing().as_secs_f64());
     say("raw_bytes", "bytes", raw_bytes);

@@ -89,9 +89,9 @@ impl Results<'_> {
         subject: &'static str,
         metric: &'static str,
         unit: &'static str,
-        runs: impl Iterator<Item = Option<u64>>,
+        runs: impl Iterator<Item = Option<f64>>,
     ) {
-        let runs: Vec<f64> = runs.flatten().map(|value| value as f64).collect();
+        let runs: Vec<f64> = runs.flatten().collect();
         if !runs.is_empty() {
             self.say(subject, metric, unit, runs);
         }

@@ -20,8 +20,6 @@ use crate::ingest::{Queue, Writer, WriterStats, queue, spawn};
 use crate::store::Store;
 use crate::workload::Mix;
 
-/// How long a load is offered, and how long nothing is, seconds.
-const SECONDS: u64 = 10;
 /// Changes a second that are offered, with the name of the benchmark.
 const LOADS: [(u64, &str); 2] = [(100, "offered-100"), (2_000, "offered-2000")];
 /// How often it is looked what is durable.
@@ -40,16 +38,17 @@ pub struct OfferJob {
     seed: u64,
     /// Changes a second; 0: nothing happens.
     rate: u64,
+    /// How long.
+    seconds: u64,
 }
 
 /// What became of it.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct OfferReport {
     changes: u64,
-    /// From the time at which a change was to be offered until it was durable.
-    ack_p50_ms: f64,
-    ack_p99_ms: f64,
-    ack_max_ms: f64,
+    /// From the time at which a change was to be offered until it was durable: median, 99th percentile, longest. `None` where
+    /// nothing was offered.
+    ack_ms: Option<[f64; 3]>,
     commits_per_second: f64,
     /// Processor time of the writer's thread, percent of one core.
     writer_cpu_percent: Option<f64>,
@@ -62,7 +61,7 @@ pub(super) fn offer_once(job: &OfferJob) -> Result<OfferReport, BenchError> {
         .mix
         .parse()
         .map_err(|error| BenchError::Options(format!("{error}")))?;
-    let changes = job.rate * SECONDS;
+    let changes = job.rate.saturating_mul(job.seconds);
     let options = BenchOptions {
         changes: changes.max(1),
         objects: job.objects,
@@ -95,7 +94,7 @@ pub(super) fn offer_once(job: &OfferJob) -> Result<OfferReport, BenchError> {
         std::thread::sleep(LOOK);
     }
     let (began, used) = (Instant::now(), thread_use(WRITER));
-    let waits = offer(&load, job.rate, &queue, &clock, &stats)?;
+    let waits = offer(&load, job, &queue, &clock, &stats)?;
     let (elapsed, used_after) = (began.elapsed().as_secs_f64(), thread_use(WRITER));
     drop(queue);
     let store = thread.join()?.into_store();
@@ -109,16 +108,16 @@ pub(super) fn offer_once(job: &OfferJob) -> Result<OfferReport, BenchError> {
         .iter()
         .map(|wait| u64::try_from(wait.as_micros()).unwrap_or(u64::MAX))
         .collect();
-    let mut ms = |percent| percentile(&mut waits_us, percent) / 1e3;
+    BenchError::unless_equal("changes acknowledged", changes, waits_us.len() as u64)?;
+    let ack_ms = (changes > 0)
+        .then(|| [50, 99, 100].map(|percent| percentile(&mut waits_us, percent) / 1e3));
     let each = |value: fn(&ThreadUse) -> f64| {
         let (before, after) = (used.as_ref()?, used_after.as_ref()?);
         Some((value(after) - value(before)) / elapsed)
     };
     Ok(OfferReport {
         changes,
-        ack_p50_ms: ms(50),
-        ack_p99_ms: ms(99),
-        ack_max_ms: ms(100),
+        ack_ms,
         commits_per_second: stats.commits.load(Ordering::SeqCst) as f64 / elapsed,
         writer_cpu_percent: each(|used| used.cpu.as_secs_f64() * 100.0),
         wakeups_per_second: each(|used| used.wakeups as f64),
@@ -145,17 +144,17 @@ fn load(feed: &mut Feed, mut tally: Tally, changes: u64) -> Result<Vec<(u64, See
 /// durable.
 fn offer(
     load: &[(u64, Seen)],
-    rate: u64,
+    job: &OfferJob,
     queue: &Queue,
     clock: &ManualClock,
     stats: &WriterStats,
 ) -> Result<Vec<Duration>, BenchError> {
     let began = Instant::now();
     if load.is_empty() {
-        std::thread::sleep(Duration::from_secs(SECONDS));
+        std::thread::sleep(Duration::from_secs(job.seconds));
         return Ok(Vec::new());
     }
-    let due = |change: u64| Duration::from_secs_f64(change as f64 / rate as f64);
+    let due = |change: u64| Duration::from_secs_f64(change as f64 / job.rate as f64);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
@@ -222,6 +221,7 @@ pub(super) fn offered(
             mix: options.mix.to_string(),
             seed: options.seed,
             rate,
+            seconds: options.offered_seconds,
         });
         let mut reports = Vec::new();
         for _ in 0..options.runs {
@@ -233,11 +233,15 @@ pub(super) fn offered(
     for (rate, benchmark) in LOADS {
         let reports = ask(rate, results)?;
         results.benchmark = benchmark;
-        let of = |value: fn(&OfferReport) -> f64| reports.iter().map(value).collect::<Vec<_>>();
-        let ours = "sk-tracedb";
-        results.say(ours, "ack_p50_ms", "ms", of(|report| report.ack_p50_ms));
-        results.say(ours, "ack_p99_ms", "ms", of(|report| report.ack_p99_ms));
-        results.say(ours, "ack_max_ms", "ms", of(|report| report.ack_max_ms));
+        for (number, metric) in ["ack_p50_ms", "ack_p99_ms", "ack_max_ms"]
+            .iter()
+            .enumerate()
+        {
+            let runs = reports
+                .iter()
+                .filter_map(|report| report.ack_ms?.get(number).copied());
+            results.say("sk-tracedb", metric, "ms", runs.collect());
+        }
         common(results, &reports);
     }
     let reports = ask(0, results)?;

@@ -120,6 +120,8 @@ pub struct BenchOptions {
     pub runs: usize,
     /// Changes a second that the bytes of a day are told for.
     pub rate: f64,
+    /// How long each load is offered, seconds.
+    pub offered_seconds: u64,
 }
 
 impl Default for BenchOptions {
@@ -136,6 +138,7 @@ impl Default for BenchOptions {
             phases: Phase::DEFAULT.to_vec(),
             runs: 3,
             rate: 100.0,
+            offered_seconds: 10,
         }
     }
 }

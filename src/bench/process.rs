@@ -39,6 +39,14 @@ fn status_bytes(field: &str) -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
+/// How long this process's first thread has waited for a processor so far, while others had it: the noise in times that were taken
+/// of it.
+pub(super) fn cpu_wait() -> Option<Duration> {
+    let schedule = std::fs::read_to_string("/proc/self/schedstat").ok()?;
+    let waited = schedule.split_whitespace().nth(1)?;
+    Some(Duration::from_nanos(waited.parse().ok()?))
+}
+
 /// What a thread of this process has used so far.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ThreadUse {

@@ -25,7 +25,7 @@ pub(super) struct StateReport {
     /// The same, until the last one was.
     all_seconds: f64,
     objects: u64,
-    peak_rss_bytes: Option<u64>,
+    peak_rss_bytes: Option<f64>,
     /// An object among them, chosen by chance that is the same each time: group, kind, namespace, name.
     some: Option<[String; 4]>,
 }
@@ -67,7 +67,7 @@ pub(super) fn state_once(db: &Path, at_us: i64) -> Result<StateReport, BenchErro
         first_seconds,
         all_seconds: (asked.elapsed() - choosing).as_secs_f64(),
         objects,
-        peak_rss_bytes: process::peak_rss_bytes(),
+        peak_rss_bytes: process::peak_rss_bytes().map(|bytes| bytes as f64),
         some: chosen.map(|(_, key)| [key.group, key.kind, key.namespace, key.name]),
     })
 }

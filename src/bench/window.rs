@@ -95,6 +95,14 @@ pub(super) fn window(
             "ms",
             of(|report| report.cpu_seconds * 1e3),
         );
+        results.say_known(
+            subject,
+            "cpu_wait_ms",
+            "ms",
+            reports
+                .iter()
+                .map(|report| Some(report.cpu_wait_seconds? * 1e3)),
+        );
         results.say(
             subject,
             "window_changes",

@@ -65,6 +65,10 @@ pub(super) struct BenchArgs {
     #[arg(long, value_name = "COUNT", default_value = "100", value_parser = count)]
     rate: u64,
 
+    /// How long the phase offered offers each load, seconds.
+    #[arg(long, value_name = "COUNT", default_value = "10", value_parser = count)]
+    seconds: u64,
+
     /// Print results as JSON, one a line.
     #[arg(long)]
     json: bool,
@@ -98,6 +102,7 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         phases: args.phases.clone(),
         runs: small(args.runs),
         rate: args.rate as f64,
+        offered_seconds: args.seconds,
     };
     let worker = Worker {
         program: std::env::current_exe().context("cannot find this program")?,
