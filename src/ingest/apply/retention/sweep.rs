@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use super::{Apply, Remaining};
-use crate::limits::SWEEP_TOUCHED_MAX;
+use crate::limits::{SWEEP_MARKS_BYTES_MAX, SWEEP_TOUCHED_MAX};
 use crate::model::{EventKey, Horizon, Timestamp, Uid};
 use crate::store::lookup::{Lookup, as_slice};
 use crate::store::rows::{GapRow, IncarnationRow, PodRow, SiblingRow};
