@@ -18,6 +18,8 @@ pub const BATCH_BYTES_MAX: usize = 16 << 20;
 /// Longest time that an observation waits for others to share its commit, milliseconds.
 pub const BATCH_AGE_MS_MAX: u64 = 50;
 
+/// How long the check of a copy may take before people are told of it, milliseconds.
+pub const CHECK_UNTOLD_MS_MAX: u64 = 1_000;
 /// How often a file is opened for reading again because a recorder has turned up on it meanwhile.
 pub const READ_OPEN_TRIES_MAX: u32 = 10;
 /// First wait before a write that the storage failed is tried again, milliseconds.

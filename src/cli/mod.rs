@@ -6,6 +6,7 @@
 
 mod backup;
 mod compact;
+mod copies;
 mod demo;
 mod exit;
 mod export;
