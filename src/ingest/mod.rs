@@ -6,6 +6,7 @@
 //! bounded [`Queue`]: that is [`spawn`] and [`spawn_retaining`].
 
 mod apply;
+mod durations;
 mod list_marks;
 mod pause;
 mod queue;
@@ -16,6 +17,7 @@ mod thread;
 mod writer;
 
 pub use apply::{Effort, Imported, Retained};
+pub use durations::Durations;
 pub use pause::Patience;
 pub use queue::{DepthGauge, Queue, QueueClosed, Queued, queue};
 pub use retention::{Collected, Retention, RetentionPolicy, RetentionStats, collect};
