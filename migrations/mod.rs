@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use redb::Database;
 
 use crate::limits::WRITER_CACHE_BYTES;
-use crate::store::{StoreError, set_schema, sync_folder_of};
+use crate::store::{Room, StorageFailure, StoreError, set_schema, sync_folder_of};
 
 /// Reads a store of an older version and writes it into a new, empty database; all but the version cell.
 type Convert = fn(from: &Database, to: &Database) -> Result<(), StoreError>;
@@ -58,12 +58,29 @@ fn migrate_with(
     let path = &fs::canonicalize(path).map_err(StoreError::io(path, "cannot be found"))?;
     tracing::info!(path = %path.display(), from = found, to = wanted, "migrating the store");
     let new = path_beside(path);
-    let result = rewrite(path, &old, &new, wanted, *convert);
-    if result.is_err() {
+    rewrite(path, &old, &new, wanted, *convert).map_err(|error| {
         // The error that is told is the first one.
         let _ = fs::remove_file(&new);
+        match error.storage_failure() {
+            Some(StorageFailure::NoSpace) => no_room(path, found, wanted, error),
+            _ => error,
+        }
+    })
+}
+
+/// Says how much room a migration takes. It is measured when the half of the new file is gone.
+fn no_room(path: &Path, found: u32, wanted: u32, error: StoreError) -> StoreError {
+    match Room::of(path) {
+        Ok(room) => StoreError::NoRoomToMigrate {
+            path: path.to_owned(),
+            found,
+            wanted,
+            needed_bytes: room.allocated_bytes,
+            available_bytes: room.available_bytes,
+            source: Box::new(error),
+        },
+        Err(_) => error,
     }
-    result
 }
 
 fn rewrite(

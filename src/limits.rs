@@ -18,6 +18,8 @@ pub const BATCH_BYTES_MAX: usize = 16 << 20;
 /// Longest time that an observation waits for others to share its commit, milliseconds.
 pub const BATCH_AGE_MS_MAX: u64 = 50;
 
+/// How long the check of a copy may take before people are told of it, milliseconds.
+pub const CHECK_UNTOLD_MS_MAX: u64 = 1_000;
 /// How often a file is opened for reading again because a recorder has turned up on it meanwhile.
 pub const READ_OPEN_TRIES_MAX: u32 = 10;
 /// First wait before a write that the storage failed is tried again, milliseconds.
@@ -254,13 +256,18 @@ pub const AGE_STEPS: i64 = 64;
 /// ... each of at most so many seconds.
 pub const AGE_STEP_SECONDS_MAX: i64 = 60;
 /// Time that retention works on one piece, milliseconds, its commit aside.
-pub const RETENTION_WORK_MS_MAX: u64 = 20;
+pub const RETENTION_WORK_MS_MAX: u64 = 10;
+/// The same while the file is about to reach its limit, milliseconds: a batch of the largest size must not add more than is
+/// dropped with it.
+pub const RETENTION_WORK_MS_PRESSED: u64 = 30;
+/// How long nothing must have come before a piece of retention gets a commit of its own, milliseconds.
+pub const RETENTION_SILENCE_MS_MIN: u64 = 50;
 /// Time that one piece of retention may hold back a commit, milliseconds: pieces that take longer become smaller.
 pub const RETENTION_PIECE_MS_MAX: u64 = 40;
 /// Rows that one piece of retention reads or drops, at least.
 pub const RETENTION_ROWS_MIN: usize = 64;
-/// Rows that one piece of retention reads or drops, at most.
-pub const RETENTION_ROWS_MAX: usize = 4_096;
+/// Rows that one piece of retention reads or drops, at most: several times what a batch adds.
+pub const RETENTION_ROWS_MAX: usize = 16_384;
 /// Changes or rows that retention drops before it looks at the time.
 pub const RETENTION_STRIDE_ROWS: usize = 64;
 /// Memory of the marks of a sweep before they go to a temporary file, bytes: what is written to it at once takes a few
@@ -285,7 +292,9 @@ pub const SWEEP_CHANGES_MIN: u64 = 4_096;
 pub const SWEEP_SECONDS_MIN: i64 = 60;
 
 const _: () = assert!(
-    RETENTION_WORK_MS_MAX < RETENTION_PIECE_MS_MAX && RETENTION_PIECE_MS_MAX <= BATCH_AGE_MS_MAX,
+    RETENTION_WORK_MS_MAX <= RETENTION_WORK_MS_PRESSED
+        && RETENTION_WORK_MS_PRESSED < RETENTION_PIECE_MS_MAX
+        && RETENTION_PIECE_MS_MAX <= BATCH_AGE_MS_MAX,
     "retention must not hold back a commit for longer than a batch waits"
 );
 /// Payload of one chunk of headers, bytes: with key, seal and page header it fills a page of 4 KiB.

@@ -118,7 +118,7 @@ pub(super) fn offer_once(job: &OfferJob) -> Result<OfferReport, BenchError> {
     Ok(OfferReport {
         changes,
         ack_ms,
-        commits_per_second: stats.commits.load(Ordering::SeqCst) as f64 / elapsed,
+        commits_per_second: stats.commits.count() as f64 / elapsed,
         writer_cpu_percent: each(|used| used.cpu.as_secs_f64() * 100.0),
         wakeups_per_second: each(|used| used.wakeups as f64),
     })

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 
+use super::copies;
 use super::interrupt::Interrupt;
 use super::output::bytes;
 use super::progress::Bar;
 use crate::clock::{Clock, WallClock};
-use crate::store::{Backup, BackupSummary, Reader};
+use crate::store::{Backup, BackupSummary};
 
 /// Arguments of `backup`.
 #[derive(Args, Debug)]
@@ -32,7 +33,7 @@ pub(super) struct BackupArgs {
 /// Runs `backup`.
 pub(super) fn run(args: &BackupArgs) -> anyhow::Result<()> {
     let interrupt = Interrupt::listen()?;
-    let reader = Reader::open(&args.db)?;
+    let reader = copies::open(&args.db)?;
     let mut bar = Bar::new(&interrupt);
     let now = WallClock.now();
     if args.output == Path::new("-") {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::copies;
 use super::filters::FilterArgs;
 use super::gaps;
 use super::interrupt::Interrupt;
@@ -39,7 +40,7 @@ pub(super) struct ExportArgs {
 /// Runs `export`.
 pub(super) fn run(args: &ExportArgs) -> anyhow::Result<()> {
     let filters = args.filters.filters()?;
-    let reader = Reader::open(&args.db)?;
+    let reader = copies::open(&args.db)?;
     let window = args.window.in_seconds(&reader.snapshot()?)?;
     let request = ExportRequest { window, filters };
     let interrupt = Interrupt::listen()?;

@@ -7,6 +7,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::copies;
 use super::exit::usage;
 use super::gaps;
 use super::output::{Format, print_item};
@@ -16,7 +17,7 @@ use crate::limits::GAPS_REPORTED_MAX;
 use crate::model::{Action, Gvk, ObjectKey, TimeRange};
 use crate::query::diff::{Difference, diff};
 use crate::query::{Gap, HistoryEntry, KindMatch};
-use crate::store::{Reader, Snapshot};
+use crate::store::Snapshot;
 
 /// Changed paths shown in one line of the table.
 const PATHS_MAX: usize = 4;
@@ -65,7 +66,7 @@ pub(super) fn run(args: &HistoryArgs) -> anyhow::Result<()> {
             args.name
         )));
     }
-    let snapshot = Reader::open(&args.db)?.snapshot()?;
+    let snapshot = copies::open(&args.db)?.snapshot()?;
     let key = find(&snapshot, &args.kind, namespace, name)?;
     let window = args.window.resolve(&snapshot)?;
     let out = BufWriter::new(std::io::stdout().lock());

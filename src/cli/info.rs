@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
+use super::copies;
 use super::gaps;
 use super::output::bytes;
 use super::table::Table;
@@ -36,7 +37,7 @@ struct Report {
 
 /// Runs `info`.
 pub(super) fn run(args: &InfoArgs) -> anyhow::Result<()> {
-    let snapshot = Reader::open(&args.db)?.snapshot()?;
+    let snapshot = copies::open(&args.db)?.snapshot()?;
     let report = Report {
         info: snapshot.info()?,
         size: snapshot.size_on_disk()?,

@@ -7,6 +7,7 @@
 mod backup;
 mod bench;
 mod compact;
+mod copies;
 mod count;
 mod demo;
 mod exit;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::copies;
 use super::gaps;
 use super::output::{Format, print_item};
 use super::table::Table;
@@ -13,7 +14,7 @@ use crate::limits::GAPS_REPORTED_MAX;
 use crate::model::timestamp::TimeSpec;
 use crate::model::{ObjectKey, TimeRange, Timestamp};
 use crate::query::{KindMatch, ObjectVersion};
-use crate::store::{Reader, Snapshot};
+use crate::store::Snapshot;
 
 /// Arguments of `state`.
 #[derive(Args, Debug)]
@@ -48,7 +49,7 @@ pub(super) struct StateArgs {
 pub(super) fn run(args: &StateArgs) -> anyhow::Result<()> {
     let now = WallClock.now();
     let at = args.at.resolve(now, now);
-    let snapshot = Reader::open(&args.db)?.snapshot()?;
+    let snapshot = copies::open(&args.db)?.snapshot()?;
     warn_about(&snapshot, at)?;
     let out = BufWriter::new(std::io::stdout().lock());
     match args.output {

@@ -6,6 +6,7 @@
 //! bounded [`Queue`]: that is [`spawn`] and [`spawn_retaining`].
 
 mod apply;
+mod durations;
 mod known_owners;
 mod list_marks;
 mod packing;
@@ -18,6 +19,7 @@ mod thread;
 mod writer;
 
 pub use apply::{Effort, Imported, Packed, Retained};
+pub use durations::Durations;
 pub(crate) use packing::PackingSchedule;
 pub use pause::Patience;
 pub use queue::{DepthGauge, Queue, QueueClosed, Queued, queue};

@@ -3,22 +3,20 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError};
 
-use super::RetentionStats;
+use super::{Durations, RetentionStats};
 use crate::model::Timestamp;
 
 /// What the writer has done so far; read by metrics while it works.
 #[derive(Debug, Default)]
 pub struct WriterStats {
-    /// Transactions committed.
-    pub commits: AtomicU64,
+    /// Batches applied and committed: how long each took, all in all, without the work of retention.
+    pub batches: Durations,
+    /// How long their commits took of it, which is mostly the storage's time.
+    pub commits: Durations,
     /// Observations applied by them.
     pub observations: AtomicU64,
     /// Changes recorded by them.
     pub changes: AtomicU64,
-    /// Time spent applying and committing, microseconds.
-    pub busy_us: AtomicU64,
-    /// The longest of them, microseconds.
-    pub slowest_us: AtomicU64,
     /// Time of the last commit, microseconds since the Unix epoch.
     pub last_commit_us: AtomicU64,
     /// What retention has done.

@@ -14,6 +14,7 @@ use super::{Committed, Queued, Retention, Writer};
 use crate::clock::Clock;
 use crate::limits::{
     BATCH_AGE_MS_MAX, BATCH_BYTES_MAX, BATCH_OBSERVATIONS_MAX, PACKING_AT_CLOSE_SECONDS_MAX,
+    RETENTION_SILENCE_MS_MIN,
 };
 use crate::store::StoreError;
 
@@ -55,7 +56,7 @@ pub fn spawn(
     start(writer, Retention::default(), receiver, clock, stats, None)
 }
 
-/// The same; between its batches, and while there are none, it drops what `retention` does not keep.
+/// The same; with its batches, and while there are none, it drops what `retention` does not keep.
 ///
 /// # Errors
 /// As [`spawn`].
@@ -138,12 +139,17 @@ impl Work {
     fn run(mut self) -> Result<Writer, StoreError> {
         let mut wait = Duration::ZERO;
         loop {
-            match self.next_batch(wait) {
-                Next::Batch(batch) => self.append(batch)?,
-                Next::Nothing => {}
+            wait = match self.next_batch(wait) {
+                Next::Batch(batch) => {
+                    self.append(batch)?;
+                    self.pack()?;
+                    Duration::ZERO
+                }
+                Next::Nothing => self.retain()?.min(self.pack()?),
                 Next::Closed => break,
             }
-            wait = self.retain()?.min(self.pack()?);
+            // What comes soon takes the next piece with it.
+            .max(Duration::from_millis(RETENTION_SILENCE_MS_MIN));
         }
         let now = self.clock.now();
         self.write(|writer| writer.end_run(now).map(|()| None))?;
@@ -154,6 +160,7 @@ impl Work {
 
     fn append(&mut self, batch: Vec<Queued>) -> Result<(), StoreError> {
         let mut retention = std::mem::take(&mut self.retention);
+        let now = self.clock.now();
         let mut took = Duration::ZERO;
         let mut tries = 0;
         let mut told = false;
@@ -162,16 +169,24 @@ impl Work {
             let written = self.write(|writer| {
                 told = false;
                 tries += 1;
-                if tries > 1 {
+                let due = if tries > 1 {
                     // The storage failed, most often for want of room, and some may have been given up for this.
                     retention.make_room(writer, &stats.retention)?;
-                }
+                    None
+                } else {
+                    retention.due(writer, now, &stats.retention)?.ok()
+                };
                 told = true;
                 let started = Instant::now();
                 let seen = batch.iter().map(|queued| (queued.at, &queued.observation));
-                let committed = writer.append(seen);
+                let piece = due.as_ref().map(|due| due.piece);
+                let (committed, worked) = writer.append_and_retain(seen, piece)?;
                 took = started.elapsed();
-                committed.map(Some)
+                if let (Some(due), Some(worked)) = (due, worked) {
+                    took = took.saturating_sub(worked.took);
+                    retention.done(writer, &due, worked, &stats.retention);
+                }
+                Ok(Some(committed))
             });
             // What turned out to be durable may have been the room that was made, and not the batch.
             if told || written.is_err() {
@@ -189,7 +204,7 @@ impl Work {
         Ok(())
     }
 
-    /// Does one piece of retention, if it is due. Returns how long the next one can wait.
+    /// Does one piece of retention by itself, if it is due. Returns how long the next one can wait.
     fn retain(&mut self) -> Result<Duration, StoreError> {
         let mut retention = std::mem::take(&mut self.retention);
         let (stats, now) = (Arc::clone(&self.stats), self.clock.now());
@@ -279,16 +294,14 @@ impl Work {
 
     fn count(&self, observations: u64, committed: &Committed, took: Duration) {
         let stats = &self.stats;
-        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        stats.commits.fetch_add(1, Ordering::Relaxed);
+        stats.batches.add(took);
+        stats.commits.add(self.writer.commit_took());
         stats
             .observations
             .fetch_add(observations, Ordering::Relaxed);
         stats
             .changes
             .fetch_add(committed.changes, Ordering::Relaxed);
-        stats.busy_us.fetch_add(took_us, Ordering::Relaxed);
-        stats.slowest_us.fetch_max(took_us, Ordering::Relaxed);
         let now_us = u64::try_from(self.clock.now().as_micros()).unwrap_or(0);
         stats.last_commit_us.store(now_us, Ordering::Relaxed);
     }

@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::apply::{Apply, Effort, Imported, Packed, Retained, RunStart, Sweep, Which};
 use super::state::WriterState;
@@ -11,7 +11,7 @@ use crate::config::TracerConfig;
 use crate::model::{EventKey, Horizon, Observation, RedactionKey, Timestamp, WatchId};
 use crate::store::rows::WriterRow;
 use crate::store::tables::ReadableTableMetadata;
-use crate::store::{Reader, Store, StoreError, WriteTables, headers};
+use crate::store::{Pins, Reader, Store, StoreError, WriteTables, headers};
 
 /// Owns the write handle of a store and decides what observations mean.
 ///
@@ -45,6 +45,8 @@ pub struct Writer {
     failed: Option<Failed>,
     /// A run has begun and not ended: only then anything is recorded.
     running: bool,
+    /// How long the last commit took.
+    commit_took: Duration,
 }
 
 /// What a pod's lifecycle weighs in [`Writer::weight`], bytes: its row and its places in the lists of epochs. An object
@@ -61,6 +63,29 @@ struct Failed {
     after: Option<WriterRow>,
     /// Whether a run was under way before it, and would be after it.
     running: (bool, bool),
+}
+
+/// A bounded piece of what is to be dropped: see [`Writer::retain`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Piece {
+    pub(super) target: Horizon,
+    pub(super) effort: Effort,
+    pub(super) force: bool,
+}
+
+impl Piece {
+    /// Goes no further than pinned windows allow.
+    fn claimed(self, pins: &Pins) -> Self {
+        let target = pins.claim(self.target, self.force);
+        Self { target, ..self }
+    }
+}
+
+/// What a piece did within a batch, and how long the batch waited for it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Worked {
+    pub(super) retained: Retained,
+    pub(super) took: Duration,
 }
 
 /// What became of a transaction whose storage failed.
@@ -94,6 +119,7 @@ impl Writer {
             state,
             failed: None,
             running: false,
+            commit_took: Duration::ZERO,
         })
     }
 
@@ -134,14 +160,35 @@ impl Writer {
         &mut self,
         batch: impl IntoIterator<Item = (Timestamp, O)>,
     ) -> Result<Committed, StoreError> {
+        self.append_and_retain(batch, None)
+            .map(|(committed, _)| committed)
+    }
+
+    /// The same, and drops a piece of what is too old with it: then nothing waits for a commit of the piece's own.
+    pub(super) fn append_and_retain<O: Borrow<Observation>>(
+        &mut self,
+        batch: impl IntoIterator<Item = (Timestamp, O)>,
+        piece: Option<Piece>,
+    ) -> Result<(Committed, Option<Worked>), StoreError> {
         self.require_run()?;
-        self.transaction(true, |apply| {
+        let piece = piece.map(|piece| piece.claimed(self.store.pins()));
+        let mut worked = None;
+        let committed = self.transaction(true, |apply| {
             for (at, observation) in batch {
                 apply.observation(at, observation.borrow())?;
             }
             apply.turn_epoch()?;
-            apply.touch_run(false)
-        })
+            apply.touch_run(false)?;
+            if let Some(piece) = piece {
+                let started = Instant::now();
+                let retained = apply.retain(piece.target, piece.effort)?;
+                let took = started.elapsed();
+                worked = Some(Worked { retained, took });
+            }
+            Ok(())
+        })?;
+        self.store.pins().reached(self.horizon());
+        Ok((committed, worked))
     }
 
     /// Records facts of a trace file as one transaction (see [`Imported`]).
@@ -184,13 +231,19 @@ impl Writer {
         effort: Effort,
         force: bool,
     ) -> Result<Retained, StoreError> {
-        let target = self.store.pins().claim(target, force);
+        let piece = Piece {
+            target,
+            effort,
+            force,
+        };
+        let piece = piece.claimed(self.store.pins());
         let mut retained = Retained::default();
         let running = self.running;
         self.transaction(running, |apply| {
-            retained = apply.retain(target, effort)?;
+            retained = apply.retain(piece.target, piece.effort)?;
             Ok(())
         })?;
+        self.store.pins().reached(self.horizon());
         Ok(retained)
     }
 
@@ -295,6 +348,11 @@ impl Writer {
             .saturating_add(owners))
     }
 
+    /// How long the last transaction took to become durable, once its work was done.
+    pub(super) fn commit_took(&self) -> Duration {
+        self.commit_took
+    }
+
     fn require_run(&self) -> Result<(), StoreError> {
         if self.running {
             Ok(())
@@ -375,6 +433,7 @@ impl Writer {
             )));
         }
         self.failed = None;
+        self.store.pins().reached(self.horizon());
         self.running = if committed {
             failed.running.1
         } else {
@@ -440,7 +499,9 @@ impl Writer {
         if let Some(failed) = &mut self.failed {
             failed.after = Some(self.state.row);
         }
+        let started = Instant::now();
         txn.commit()?;
+        self.commit_took = started.elapsed();
         self.failed = None;
         self.running = running;
         self.state.settle();

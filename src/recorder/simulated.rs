@@ -137,7 +137,7 @@ impl SimulatedRecorder {
     }
 
     /// What the writer has done.
-    pub fn stats(&self) -> &WriterStats {
+    pub fn stats(&self) -> &Arc<WriterStats> {
         &self.stats
     }
 

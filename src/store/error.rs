@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::model::Timestamp;
+use crate::model::{ByteSize, Timestamp};
 
 /// An error of the store.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +47,26 @@ pub enum StoreError {
         found: u32,
         /// Schema version needed.
         supported: u32,
+    },
+    /// The volume is too full for the new file of a migration, which grows beside the old one.
+    #[error(
+        "{}: cannot be migrated from schema version {found} to {wanted} for want of room on its volume; its record \
+         is as it was\nhint: make room for a second file of its size, {} ({} are free), and start again; or go on with the release \
+         that wrote it", path.display(), ByteSize(*needed_bytes), ByteSize(*available_bytes)
+    )]
+    NoRoomToMigrate {
+        /// The path as given.
+        path: PathBuf,
+        /// Schema version of the file.
+        found: u32,
+        /// Schema version that it should have got.
+        wanted: u32,
+        /// Room that is enough for the new file, bytes: what the old one takes.
+        needed_bytes: u64,
+        /// What the volume has, bytes.
+        available_bytes: u64,
+        /// What the storage said.
+        source: Box<StoreError>,
     },
     /// Another process writes the file.
     #[error("{}: another process is writing this store\nhint: stop that recorder, or work on a copy", path.display())]
@@ -160,6 +180,7 @@ impl StoreError {
                 }
                 _ => return None,
             },
+            Self::NoRoomToMigrate { .. } => return Some(StorageFailure::NoSpace),
             _ => return None,
         };
         Some(match error.kind() {

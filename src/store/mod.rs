@@ -39,6 +39,7 @@ pub(crate) mod scratch;
 mod size;
 mod snapshot;
 pub(crate) mod tables;
+mod temporary;
 mod verify;
 pub(crate) mod versions;
 mod volume;

@@ -65,6 +65,11 @@ impl Pins {
         allowed
     }
 
+    /// How far retention has come of what it claimed: what lies behind it can be asked for again.
+    pub(crate) fn reached(&self, horizon: Horizon) {
+        self.state().horizon = horizon;
+    }
+
     /// Windows pinned at this moment.
     #[cfg(test)]
     fn count(&self) -> usize {
@@ -116,8 +121,11 @@ mod tests {
         pins.claim(Horizon::at(s(15)), false);
         assert_eq!(pins.pin(s(14)).unwrap_err(), Horizon::at(s(15)));
         assert!(pins.pin(s(15)).is_ok());
-        // The horizon never goes back.
+        // A claim never goes back.
         pins.claim(Horizon::at(s(5)), false);
         assert!(pins.pin(s(14)).is_err());
+        // There was no time to drop all of it.
+        pins.reached(Horizon::at(s(14)));
+        assert!(pins.pin(s(14)).is_ok() && pins.pin(s(13)).is_err());
     }
 }

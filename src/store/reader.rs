@@ -10,6 +10,7 @@ use super::body::compress::Decompressor;
 use super::check::{self, Found};
 use super::mark::Origin;
 use super::open::{check_magic, schema_of};
+use super::progress::{Counter, Progress};
 use super::read_handle::ReadHandle;
 use super::{Pin, Pins, SCHEMA_VERSION, Snapshot, StoreError};
 use crate::limits::READ_OPEN_TRIES_MAX;
@@ -25,6 +26,9 @@ pub struct Reader {
     /// Its dictionaries, once loaded: they never change.
     decompressor: Arc<Decompressor>,
 }
+
+/// The work that is told of.
+const CHECK: &str = "checking every page of the file";
 
 /// A database, held open by everything that reads from it: redb closes a database under its read transactions when
 /// the last handle on it goes.
@@ -47,9 +51,21 @@ impl Reader {
     /// [`StoreError::Missing`], [`StoreError::NotAStore`], [`StoreError::NewerSchema`], [`StoreError::OlderSchema`],
     /// [`StoreError::DamagedFile`] for a torn copy, or what the file system says.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Self::open_told(path, &mut |_| true)
+    }
+
+    /// The same, for those who want to know when it takes long: `go_on` is told before the file is checked as a whole, and
+    /// says whether it shall be. How far the check has come is not known.
+    ///
+    /// # Errors
+    /// As [`Reader::open`]; [`StoreError::Stopped`].
+    pub fn open_told(
+        path: impl AsRef<Path>,
+        go_on: &mut dyn FnMut(Progress) -> bool,
+    ) -> Result<Self, StoreError> {
         let path = path.as_ref();
         check_magic(path)?;
-        let (source, schema) = open_source(path)?;
+        let (source, schema) = open_source(path, &mut Counter::new(go_on))?;
         require_schema(schema, path)?;
         Ok(Self {
             source,
@@ -191,10 +207,10 @@ pub(super) fn peek(path: &Path) -> Result<Peeked, StoreError> {
 
 /// Opens a file for reading. A file that nobody writes is read as it stands; where a recorder turns up meanwhile (one
 /// that opens its file again after a full disk, or is restarted), what was read is of two states and counts for nothing.
-fn open_source(path: &Path) -> Result<(Source, u32), StoreError> {
+fn open_source(path: &Path, counter: &mut Counter<'_>) -> Result<(Source, u32), StoreError> {
     for _ in 1..READ_OPEN_TRIES_MAX {
         let before = (check::header(path)?, check::last_change(path)?);
-        let result = open_source_once(path);
+        let result = open_source_once(path, counter);
         if matches!(result, Ok((Source::ReadOnly(_), _))) {
             return result;
         }
@@ -206,22 +222,24 @@ fn open_source(path: &Path) -> Result<(Source, u32), StoreError> {
             return result;
         }
     }
-    open_source_once(path)
+    open_source_once(path, counter)
 }
 
-fn open_source_once(path: &Path) -> Result<(Source, u32), StoreError> {
+fn open_source_once(path: &Path, counter: &mut Counter<'_>) -> Result<(Source, u32), StoreError> {
     check::guarded(path, || match check::open_read_only(path)? {
         Found::BeingWritten(database) | Found::Closed(database, Origin::AsLeft) => {
             let schema = schema_of(&*database, path)?;
             Ok((Source::ReadOnly(database), schema))
         }
         Found::Closed(database, Origin::Own | Origin::Copy) => {
+            counter.begin(CHECK, 0)?;
             let checked = check::open_checked(path)?;
             let schema = schema_of(&checked, path)?;
             // A recorder may start on the file: this handle follows what it writes, the overlay would not.
             Ok((Source::ReadOnly(database), schema))
         }
         Found::NotClosed => {
+            counter.begin(CHECK, 0)?;
             let database = check::open_checked(path)?;
             let schema = schema_of(&database, path)?;
             Ok((Source::Overlay(Arc::new(database)), schema))

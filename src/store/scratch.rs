@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use redb::{Database, Durability, ReadableDatabase, TableDefinition, TableError};
 
 use super::StoreError;
+use super::temporary::Temporary;
 use crate::limits::SCRATCH_BYTES_MAX;
 
 const SCRATCH: TableDefinition<'static, &'static [u8], &'static [u8]> =
@@ -162,7 +163,7 @@ fn temporary_database(folder: &Path) -> Result<Database, StoreError> {
     let file = tempfile::tempfile_in(folder)
         .map_err(StoreError::io(folder, "cannot make a temporary file"))?;
     let failed = |error: redb::DatabaseError| StoreError::Database(Box::new(error.into()));
-    let backend = redb::backends::FileBackend::new(file).map_err(failed)?;
+    let backend = Temporary::new(file).map_err(failed)?;
     redb::Builder::new()
         .set_cache_size(SCRATCH_BYTES_MAX)
         .create_with_backend(backend)

@@ -22,6 +22,7 @@ mod reason;
 mod retry;
 mod server;
 mod session;
+mod shared;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,7 @@ pub use owners::{WantedOwner, WantedOwners};
 pub use server::RequestError;
 pub use status::{OwnerCounters, Readiness, WatchCounters, WatchReport, WatchState, WatchStatus};
 
+use self::shared::Shared;
 use crate::config::TracerConfig;
 use crate::ingest::{Queue, QueueClosed};
 use crate::model::{Gvk, WatchId};
@@ -95,7 +97,7 @@ pub async fn run(
         mut resume,
     } = plan;
     let server = server::Server::new(client);
-    let shared = kind::Shared::new(server, queue, status, redaction);
+    let shared = Shared::new(server, queue, status, redaction);
     let mut kinds: BTreeMap<Gvk, _> = config
         .tracked
         .into_iter()

@@ -24,6 +24,7 @@ mod live;
 mod load;
 mod salvage;
 mod verify;
+mod waiting;
 
 /// How many copies a test takes.
 fn copies(few: u64, many: u64) -> u64 {

@@ -20,5 +20,6 @@ mod full_disk;
 mod full_volume;
 mod images;
 mod killed;
+mod making_room;
 mod migrating;
 mod open_time;

@@ -1,6 +1,7 @@
 //! Health, readiness and metrics.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use sk_tracedb::model::{Gvk, Timestamp};
 use sk_tracedb::serve::Readiness;
@@ -67,12 +68,10 @@ async fn readiness_follows_the_recorder_and_names_every_kind() {
 async fn metrics_are_open_metrics_and_tell_what_the_recorder_does() {
     let server = run(Record::of_config_maps(4, 10).with_gap()).await;
     server.recorder.readiness.lock().unwrap().ready = true;
-    server.recorder.writer.commits.store(5, Ordering::Relaxed);
-    server
-        .recorder
-        .writer
-        .busy_us
-        .store(1_500_000, Ordering::Relaxed);
+    for _ in 0..5 {
+        let took = Duration::from_millis(300);
+        server.recorder.writer.batches.add(took);
+    }
     server
         .recorder
         .writer

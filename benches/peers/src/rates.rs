@@ -221,9 +221,9 @@ async fn offer(
     let benchmark = task.benchmark();
     let mut push = |metric, unit, value| figures.push(&benchmark, metric, unit, value);
     push("changes_per_second", "changes/s", changes as f64 / seconds);
-    let commits = stats.commits.load(Ordering::Relaxed) as f64;
+    let commits = stats.commits.count() as f64;
     push("commits_per_second", "commits/s", commits / seconds);
-    let slowest = Duration::from_micros(stats.slowest_us.load(Ordering::Relaxed));
+    let slowest = stats.commits.max();
     push("slowest_commit_ms", "ms", slowest.as_secs_f64() * 1e3);
     match watcher {
         None => push("cpu_percent", "% of a core", cpu / seconds * 100.0),
@@ -240,7 +240,7 @@ async fn send(queue: &Queue, observation: Observation) -> Result<()> {
 
 /// Nothing is offered, and the queue is open.
 fn idle(task: &Task, stats: &WriterStats, figures: &mut Figures) -> Result<()> {
-    let commits = || stats.commits.load(Ordering::Relaxed);
+    let commits = || stats.commits.count();
     let (before, cpu) = (commits(), usage::process_cpu());
     let (woken, written) = (usage::wake_ups(WRITER_THREAD)?, usage::bytes_written()?);
     std::thread::sleep(Duration::from_secs(u64::from(task.idle_seconds)));

@@ -10,7 +10,7 @@ use crate::store::StoreError;
 
 /// One piece. Nothing waits for it.
 const PIECE: Effort = Effort {
-    rows: 4 * RETENTION_ROWS_MAX,
+    rows: RETENTION_ROWS_MAX,
     time: Duration::from_millis(500),
 };
 

@@ -1,4 +1,5 @@
-//! Retention beside recording: when to drop how much, a bounded piece at a time, between the writer's batches.
+//! Retention beside recording: when to drop how much, a bounded piece at a time. While batches come, a piece is committed
+//! with one of them, so that none has to wait for a second commit; a piece of its own is for when nothing comes.
 //!
 //! [`RetentionPolicy`] says what shall be kept; `size` weighs the store against its limit; `share` bounds the time; what
 //! a piece drops is decided in `ingest::apply::retention`.
@@ -13,12 +14,13 @@ use std::time::{Duration, Instant};
 
 pub(super) use self::share::Share;
 use self::size::{Measured, SizeGovernor};
-use super::{Effort, Retained, Writer};
+use super::writer::{Piece, Worked};
+use super::{Durations, Effort, Retained, Writer};
 use crate::limits::{
     RETENTION_IDLE_MS, RETENTION_PIECE_MS_MAX, RETENTION_ROWS_MAX, RETENTION_ROWS_MIN,
     RETENTION_SHARE_PERCENT, RETENTION_SHARE_PERCENT_PRESSED, RETENTION_WORK_MS_MAX,
-    ROOM_PIECES_MAX, SIZE_KEEPS_SECONDS_MIN, SIZE_STRIDES, SWEEP_CHANGES_MIN, SWEEP_PARTS,
-    SWEEP_SECONDS_MIN,
+    RETENTION_WORK_MS_PRESSED, ROOM_PIECES_MAX, SIZE_KEEPS_SECONDS_MIN, SIZE_STRIDES,
+    SWEEP_CHANGES_MIN, SWEEP_PARTS, SWEEP_SECONDS_MIN,
 };
 use crate::model::{ByteSize, Horizon, MICROS_PER_SECOND, Timestamp};
 use crate::store::{StoreError, allocated_bytes};
@@ -33,10 +35,13 @@ pub struct RetentionStats {
     pub changes: AtomicU64,
     /// Other rows dropped.
     pub rows: AtomicU64,
-    /// Time spent, microseconds.
-    pub busy_us: AtomicU64,
-    /// The longest piece with its commit, microseconds.
-    pub slowest_us: AtomicU64,
+    /// Pieces: how long each held back the writer. One that is committed with a batch holds it back by its work, another
+    /// also by its commit.
+    pub pieces: Durations,
+    /// What they worked, their commits aside.
+    pub work: Durations,
+    /// Commits of pieces that were not committed with a batch: mostly the storage's time.
+    pub commits: Durations,
     /// Bytes that the file may take; 0: no limit.
     pub size_limit_bytes: AtomicU64,
 }
@@ -62,6 +67,15 @@ pub struct Retention {
     dropped_for_size: bool,
     /// Nothing more can be dropped, and the file is too large: said once.
     warned: bool,
+}
+
+/// A piece that is due now.
+pub(super) struct Due {
+    pub(super) piece: Piece,
+    /// Share of the time that retention may take, percent.
+    percent: u32,
+    /// How long it took to find out.
+    took: Duration,
 }
 
 /// What there is to do.
@@ -130,39 +144,90 @@ impl Retention {
         stats: &RetentionStats,
     ) -> Result<Duration, StoreError> {
         let idle = Duration::from_millis(RETENTION_IDLE_MS);
-        let limit = self.policy.size_bytes.unwrap_or(0);
-        stats.size_limit_bytes.store(limit, Ordering::Relaxed);
-        if self.policy == RetentionPolicy::default() {
-            return Ok(idle);
-        }
+        let due = match self.due(writer, now, stats)? {
+            Ok(due) => due,
+            Err(wait) => return Ok(wait),
+        };
         let started = Instant::now();
-        let allocated = allocated_bytes(writer.path())?;
-        let pressed = self.size.is_some_and(|size| size.is_pressing(allocated));
-        let percent = if pressed {
-            RETENTION_SHARE_PERCENT_PRESSED
-        } else {
-            RETENTION_SHARE_PERCENT
-        };
-        let wait = self.share.wait(percent, started);
-        if !wait.is_zero() {
-            return Ok(wait.min(idle));
-        }
-        let Some(task) = self.task(writer, now, allocated)? else {
-            return Ok(idle);
-        };
-        let effort = Effort {
-            rows: self.rows,
-            time: Duration::from_millis(RETENTION_WORK_MS_MAX),
-        };
-        let retained = writer.retain(task.target, effort, task.force)?;
-        let took = started.elapsed();
+        let Piece {
+            target,
+            effort,
+            force,
+        } = due.piece;
+        let retained = writer.retain(target, effort, force)?;
+        let took = due.took + started.elapsed();
         self.learn(writer, retained, took);
+        let commit = writer.commit_took();
         count(stats, retained, took);
+        stats.work.add(took.saturating_sub(commit));
+        stats.commits.add(commit);
         if retained.done && retained.changes + retained.rows == 0 {
             // What is to be dropped is being exported, or there is nothing.
             return Ok(idle);
         }
-        Ok(self.share.wait(percent, Instant::now()).min(idle))
+        Ok(self.share.wait(due.percent, Instant::now()).min(idle))
+    }
+
+    /// The next bounded piece, for [`Writer::append_and_retain`]; or how long it can wait.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(super) fn due(
+        &mut self,
+        writer: &Writer,
+        now: Timestamp,
+        stats: &RetentionStats,
+    ) -> Result<Result<Due, Duration>, StoreError> {
+        let idle = Duration::from_millis(RETENTION_IDLE_MS);
+        let limit = self.policy.size_bytes.unwrap_or(0);
+        stats.size_limit_bytes.store(limit, Ordering::Relaxed);
+        if self.policy == RetentionPolicy::default() {
+            return Ok(Err(idle));
+        }
+        let started = Instant::now();
+        let allocated = allocated_bytes(writer.path())?;
+        let pressed = self.size.is_some_and(|size| size.is_pressing(allocated));
+        let (percent, work_ms) = if pressed {
+            (RETENTION_SHARE_PERCENT_PRESSED, RETENTION_WORK_MS_PRESSED)
+        } else {
+            (RETENTION_SHARE_PERCENT, RETENTION_WORK_MS_MAX)
+        };
+        let wait = self.share.wait(percent, started);
+        if !wait.is_zero() {
+            return Ok(Err(wait.min(idle)));
+        }
+        let Some(task) = self.task(writer, now, allocated)? else {
+            return Ok(Err(idle));
+        };
+        // Until it is known to be done.
+        self.unfinished = true;
+        let effort = Effort {
+            rows: self.rows,
+            time: Duration::from_millis(work_ms),
+        };
+        Ok(Ok(Due {
+            piece: Piece {
+                target: task.target,
+                effort,
+                force: task.force,
+            },
+            percent,
+            took: started.elapsed(),
+        }))
+    }
+
+    /// Takes note of a piece that was committed with a batch. The batch waited for its work only.
+    pub(super) fn done(
+        &mut self,
+        writer: &mut Writer,
+        due: &Due,
+        worked: Worked,
+        stats: &RetentionStats,
+    ) {
+        let took = due.took + worked.took;
+        self.learn(writer, worked.retained, took);
+        count(stats, worked.retained, took);
+        stats.work.add(took);
     }
 
     /// The disk is full, perhaps with something else: drops some of what is oldest, at once, so that recording can go on in
@@ -185,30 +250,19 @@ impl Retention {
         };
         for _ in 0..ROOM_PIECES_MAX {
             let started = Instant::now();
-            let next = self.next_by_size(writer)?;
+            let next = next_by_size(writer, effort.rows)?;
             if next <= writer.horizon() {
                 break;
             }
             let retained = writer.retain(next, effort, true)?;
             self.unswept = self.unswept.saturating_add(retained.changes);
-            count(stats, retained, started.elapsed());
+            let took = started.elapsed();
+            count(stats, retained, took);
+            stats.work.add(took.saturating_sub(writer.commit_took()));
+            stats.commits.add(writer.commit_took());
         }
         tracing::warn!(horizon = %writer.horizon(), "the volume is full: the oldest changes were dropped");
         Ok(())
-    }
-
-    /// The next horizon for the sake of size: no further than a piece goes, because what lies behind can still be asked
-    /// for.
-    fn next_by_size(&self, writer: &Writer) -> Result<Horizon, StoreError> {
-        let keep_us = SIZE_KEEPS_SECONDS_MIN * MICROS_PER_SECOND;
-        let latest = writer.last_time().plus_micros(-keep_us);
-        // Where nothing changed for long, the first change is the next that gives room.
-        let first = writer.next_change()?.filter(|next| *next < latest);
-        let first = first.unwrap_or(writer.first_time());
-        let span = latest.as_micros().saturating_sub(first.as_micros());
-        let stride = (span / SIZE_STRIDES).max(MICROS_PER_SECOND);
-        let end = first.plus_micros(stride).min(latest);
-        writer.horizon_behind(self.rows, end)
     }
 
     fn task(
@@ -230,7 +284,7 @@ impl Retention {
         if let Some(size) = self.size.as_mut().filter(|_| !sweep_now)
             && size.look(allocated, writer.weight()?).is_some()
         {
-            let next = self.next_by_size(writer)?;
+            let next = next_by_size(writer, self.rows)?;
             if next > reached {
                 self.warned = false;
                 self.target = self.target.max(next);
@@ -274,10 +328,22 @@ impl Retention {
     }
 }
 
+/// The next horizon for the sake of size: no further than a piece of so many rows goes, because what lies behind can still
+/// be asked for.
+fn next_by_size(writer: &Writer, rows: usize) -> Result<Horizon, StoreError> {
+    let keep_us = SIZE_KEEPS_SECONDS_MIN * MICROS_PER_SECOND;
+    let latest = writer.last_time().plus_micros(-keep_us);
+    // Where nothing changed for long, the first change is the next that gives room.
+    let first = writer.next_change()?.filter(|next| *next < latest);
+    let first = first.unwrap_or(writer.first_time());
+    let span = latest.as_micros().saturating_sub(first.as_micros());
+    let stride = (span / SIZE_STRIDES).max(MICROS_PER_SECOND);
+    let end = first.plus_micros(stride).min(latest);
+    writer.horizon_behind(rows, end)
+}
+
 fn count(stats: &RetentionStats, retained: Retained, took: Duration) {
-    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     stats.changes.fetch_add(retained.changes, Ordering::Relaxed);
     stats.rows.fetch_add(retained.rows, Ordering::Relaxed);
-    stats.busy_us.fetch_add(took_us, Ordering::Relaxed);
-    stats.slowest_us.fetch_max(took_us, Ordering::Relaxed);
+    stats.pieces.add(took);
 }

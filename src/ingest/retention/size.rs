@@ -29,6 +29,9 @@ pub(super) struct Measured {
     pub(super) weight: u64,
 }
 
+/// The part of the headroom after which dropping has to be faster than recording.
+const PRESSED_PART: u64 = 4;
+
 /// Parts of the ceiling that are dropped at once, so that the store is below it for a while.
 const HYSTERESIS: u64 = 64;
 
@@ -85,7 +88,8 @@ impl SizeGovernor {
 
     /// Whether so much of the headroom is gone that dropping has to be faster than recording.
     pub(super) fn is_pressing(&self, allocated_bytes: u64) -> bool {
-        allocated_bytes >= self.full_bytes.midpoint(self.limit_bytes)
+        let headroom = self.limit_bytes.saturating_sub(self.full_bytes);
+        allocated_bytes >= self.full_bytes.saturating_add(headroom / PRESSED_PART)
     }
 }
 

@@ -10,16 +10,13 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use super::{Apply, Remaining};
-use crate::limits::{SWEEP_MARKS_BYTES_MAX, SWEEP_TOUCHED_MAX};
+use crate::limits::{RETENTION_STRIDE_ROWS, SWEEP_MARKS_BYTES_MAX, SWEEP_TOUCHED_MAX};
 use crate::model::{EventKey, Horizon, Timestamp, Uid};
 use crate::store::lookup::{Lookup, as_slice};
 use crate::store::rows::{GapRow, IncarnationRow, PodRow, SiblingRow};
 use crate::store::scratch::Scratch;
 use crate::store::tables::{ReadableTable, Rows, row};
 use crate::store::{StoreError, headers, keys};
-
-/// Rows read before some of them are dropped: a table cannot be read and written at once.
-const CHUNK_ROWS: usize = 256;
 
 /// A pass under way.
 pub(in crate::ingest) struct Sweep {
@@ -178,25 +175,28 @@ impl Apply<'_, '_> {
         remaining: &mut Remaining,
     ) -> Result<Phase, StoreError> {
         let chunk = self.pods_behind(&after)?;
-        remaining.spend(chunk.len());
-        let Some((last, _)) = chunk.last() else {
-            return Ok(Phase::MarkObjects(Bound::Unbounded));
-        };
-        let next = Phase::MarkPods(Bound::Excluded(last.clone()));
-        for (_, pod) in &chunk {
-            if !self.is_over(pass.horizon, pod)? {
+        let mut last = None;
+        for (key, pod) in chunk {
+            if !self.is_over(pass.horizon, &pod)? {
                 for owner in &pod.owners {
                     self.mark(pass, keys::uid(&Uid::from(&owner.uid)), remaining)?;
                 }
             }
+            last = Some(key);
+            if !remaining.spend(1) {
+                break;
+            }
         }
-        Ok(next)
+        Ok(match last {
+            Some(last) => Phase::MarkPods(Bound::Excluded(last)),
+            None => Phase::MarkObjects(Bound::Unbounded),
+        })
     }
 
     fn pods_behind(&self, after: &Bound<Vec<u8>>) -> Result<Vec<(Vec<u8>, PodRow)>, StoreError> {
         let mut chunk = Vec::new();
         let behind = (as_slice(after), Bound::Unbounded);
-        for entry in self.tables.pods.range(behind)?.take(CHUNK_ROWS) {
+        for entry in self.tables.pods.range(behind)?.take(RETENTION_STRIDE_ROWS) {
             let (uid, value) = entry?;
             let pod = row::<&[u8], _>(uid.value(), value.value())?;
             chunk.push((uid.value().to_vec(), pod));
@@ -226,12 +226,19 @@ impl Apply<'_, '_> {
     ) -> Result<Phase, StoreError> {
         let mut last = None;
         let behind = (after, Bound::Unbounded);
-        for entry in self.tables.incarnations.range(behind)?.take(CHUNK_ROWS) {
+        for entry in self
+            .tables
+            .incarnations
+            .range(behind)?
+            .take(RETENTION_STRIDE_ROWS)
+        {
             let (id, value) = entry?;
             let incarnation: IncarnationRow = row::<u64, _>(id.value(), value.value())?;
             self.mark(pass, keys::uid(&incarnation.uid()), remaining)?;
-            remaining.spend(1);
             last = Some(id.value());
+            if !remaining.spend(1) {
+                break;
+            }
         }
         Ok(match last {
             Some(last) => Phase::MarkObjects(Bound::Excluded(last)),
@@ -294,7 +301,12 @@ impl Apply<'_, '_> {
     ) -> Result<(Phase, u64), StoreError> {
         let mut uids: Vec<String> = Vec::new();
         let behind = (after.as_ref().map(String::as_str), Bound::Unbounded);
-        for entry in self.tables.wanted.range::<&str>(behind)?.take(CHUNK_ROWS) {
+        for entry in self
+            .tables
+            .wanted
+            .range::<&str>(behind)?
+            .take(RETENTION_STRIDE_ROWS)
+        {
             uids.push(entry?.0.value().to_owned());
         }
         remaining.spend(uids.len());
@@ -323,7 +335,12 @@ impl Apply<'_, '_> {
         let first_seq = self.first_seq_from(pass.horizon)?;
         let mut chunk = Vec::new();
         let behind = (as_slice(&after), Bound::Unbounded);
-        for entry in self.tables.siblings.range(behind)?.take(CHUNK_ROWS) {
+        for entry in self
+            .tables
+            .siblings
+            .range(behind)?
+            .take(RETENTION_STRIDE_ROWS)
+        {
             let (key, value) = entry?;
             let sibling: SiblingRow = row::<&[u8], _>(key.value(), value.value())?;
             chunk.push((key.value().to_vec(), sibling.last_seq < first_seq));
@@ -365,7 +382,12 @@ impl Apply<'_, '_> {
         let horizon_us = pass.horizon.event().at.as_micros();
         let mut chunk = Vec::new();
         let behind = (after, Bound::Unbounded);
-        for entry in self.tables.gaps.range::<u64>(behind)?.take(CHUNK_ROWS) {
+        for entry in self
+            .tables
+            .gaps
+            .range::<u64>(behind)?
+            .take(RETENTION_STRIDE_ROWS)
+        {
             let (number, value) = entry?;
             let gap: GapRow = row::<u64, _>(number.value(), value.value())?;
             let over = gap.end_us.is_some_and(|end_us| end_us < horizon_us);
@@ -393,7 +415,7 @@ fn keys_behind(
 ) -> Result<Vec<Vec<u8>>, StoreError> {
     table
         .range::<&[u8]>((as_slice(after), Bound::Unbounded))?
-        .take(CHUNK_ROWS)
+        .take(RETENTION_STRIDE_ROWS)
         .map(|entry| Ok(entry?.0.value().to_vec()))
         .collect()
 }

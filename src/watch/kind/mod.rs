@@ -1,72 +1,27 @@
-//! One kind, watched: performs what its session says.
+//! One kind, watched: performs what its session says. [`pages`] fetches lists, [`stream`] reads an open watch.
+
+mod pages;
+mod stream;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
-use tokio::sync::watch::{Receiver, Sender};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::watch::Receiver;
 use tokio::time::Instant;
 
-use super::decode::{self, Event, Unreadable};
-use super::discover::{Discovery, Resource};
-use super::lines::{Line, Lines};
-use super::list::{Page, page_path};
+use self::stream::Open;
+use super::discover::Resource;
+use super::lines::Lines;
 use super::reason::shortened;
 use super::retry::{backoff, jittered_seconds};
-use super::server::{METADATA_LIST, OBJECTS, RequestError, Server};
+use super::server::{OBJECTS, RequestError};
 use super::session::{Action, Class, Input, Session, Standing, Trouble};
-use super::status::{WatchState, WatchStatus};
+use super::shared::Shared;
+use super::status::{WatchCounters, WatchState};
 use crate::config::TrackedKind;
-use crate::ingest::{Queue, QueueClosed};
-use crate::limits::{
-    LIST_PAGE_BYTES_MAX, LIST_PAGE_SECONDS_MAX, LISTS_MAX, LISTS_SLOW_MAX, WATCH_LINE_BYTES_MAX,
-    WATCH_OPEN_SECONDS_MAX, WATCH_SLACK_SECONDS,
-};
+use crate::ingest::QueueClosed;
+use crate::limits::{WATCH_LINE_BYTES_MAX, WATCH_OPEN_SECONDS_MAX};
 use crate::model::{Gvk, Observation};
-use crate::normalize::Redaction;
-
-/// What all watches share.
-pub(super) struct Shared {
-    pub(super) server: Server,
-    pub(super) discovery: Discovery,
-    pub(super) queue: Queue,
-    pub(super) status: Arc<WatchStatus>,
-    redaction: Redaction,
-    /// Told when a watch of a built-in kind finds that the server's history was replaced. The other watches may stand at
-    /// versions that both histories have, and would never find out (R16).
-    replaced: Sender<()>,
-    /// One permit for each page that may be fetched or held at once.
-    lists: Semaphore,
-    /// The same for kinds whose last page did not come in time: they do not take the others' places.
-    lists_slow: Semaphore,
-}
-
-impl Shared {
-    pub(super) fn new(
-        server: Server,
-        queue: Queue,
-        status: Arc<WatchStatus>,
-        redaction: Redaction,
-    ) -> Arc<Self> {
-        Arc::new(Self {
-            discovery: Discovery::new(server.clone()),
-            server,
-            queue,
-            status,
-            redaction,
-            replaced: Sender::new(()),
-            lists: Semaphore::new(LISTS_MAX),
-            lists_slow: Semaphore::new(LISTS_SLOW_MAX),
-        })
-    }
-
-    async fn page_permit(&self, slow: bool) -> Option<SemaphorePermit<'_>> {
-        let lane = if slow { &self.lists_slow } else { &self.lists };
-        // Never closed.
-        lane.acquire().await.ok()
-    }
-}
 
 /// Watches a kind for as long as the writer lives; from `version`, where one is stored.
 pub(super) async fn watch(
@@ -102,13 +57,6 @@ struct Kind {
     open: Option<Open>,
     /// Whether the last page did not come in time.
     slow: bool,
-}
-
-/// A watch that is open.
-struct Open {
-    lines: Lines,
-    since: Instant,
-    asked_seconds: u32,
 }
 
 impl Kind {
@@ -267,130 +215,6 @@ impl Kind {
         status.set(&self.gvk, state);
     }
 
-    async fn current_version(&mut self) -> Result<String, RequestError> {
-        let path = page_path(&self.collection(), 1, None);
-        let bytes = self
-            .shared
-            .server
-            .fetch_small(&path, METADATA_LIST, LIST_PAGE_BYTES_MAX)
-            .await?;
-        Ok(Page::read(&bytes)?.version)
-    }
-
-    /// Fetches a page and hands its items over one by one: no more than the page is ever held.
-    async fn page(&mut self, token: Option<&str>, limit: u32) -> Result<(), QueueClosed> {
-        let shared = Arc::clone(&self.shared);
-        let _permit = shared.page_permit(self.slow).await;
-        let path = page_path(&self.collection(), limit, token);
-        let fetched = shared
-            .server
-            .fetch(&path, OBJECTS, LIST_PAGE_BYTES_MAX, LIST_PAGE_SECONDS_MAX)
-            .await;
-        let bytes = match fetched {
-            Ok(bytes) => bytes,
-            Err(RequestError::TooLarge { bytes_max }) => {
-                tracing::info!(kind = %self.gvk, limit, bytes_max, "a page was too large: asking for fewer items");
-                return self.tell(Input::PageTooLarge).await;
-            }
-            Err(error) => {
-                self.slow = matches!(error, RequestError::Deadline { .. });
-                let input = self.failed("listing", &error);
-                return self.tell(input).await;
-            }
-        };
-        self.slow = false;
-        let page = match Page::read(&bytes) {
-            Ok(page) => page,
-            Err(error) => {
-                let input = self.failed("listing", &error);
-                return self.tell(input).await;
-            }
-        };
-        for json in &page.items {
-            let item = decode::listed(
-                &self.gvk,
-                self.tracked.as_ref(),
-                &shared.redaction,
-                json.get().as_bytes(),
-            );
-            self.count(|counters| counters.items += 1);
-            if let Err(unreadable) = &item {
-                self.count(|counters| counters.unreadable += 1);
-                tracing::error!(
-                    kind = %self.gvk, object = %unreadable.reason, identified = unreadable.uid.is_some(),
-                    "a listed object cannot be read: nothing is recorded of it"
-                );
-            }
-            self.tell(Input::Listed(item)).await?;
-        }
-        self.count(|counters| counters.pages += 1);
-        self.tell(Input::PageRead {
-            token: page.token,
-            version: page.version,
-        })
-        .await
-    }
-
-    /// Waits for what the open watch brings.
-    async fn read(&mut self) -> Input {
-        let Some(open) = &mut self.open else {
-            // Not reached: the session reads only what is open.
-            return Input::Silent;
-        };
-        let patience = Duration::from_secs(u64::from(open.asked_seconds) + WATCH_SLACK_SECONDS);
-        let line = tokio::time::timeout(patience, open.lines.next()).await;
-        let ended = Input::Ended {
-            asked_seconds: open.asked_seconds,
-            lasted_seconds: u32::try_from(open.since.elapsed().as_secs()).unwrap_or(u32::MAX),
-        };
-        let line: BytesMut = match line {
-            Ok(Ok(Line::Whole(line))) => line,
-            Ok(Ok(Line::TooLong)) => {
-                let reason = format!("a line of more than {WATCH_LINE_BYTES_MAX} bytes");
-                return self.event(Event::Unreadable(Unreadable {
-                    reason,
-                    uid: None,
-                    version: None,
-                    deleted: false,
-                    intact: false,
-                }));
-            }
-            Ok(Ok(Line::End)) => return ended,
-            Ok(Err(error)) => {
-                tracing::info!(kind = %self.gvk, %error, "the watch broke off");
-                return ended;
-            }
-            Err(_) => {
-                self.count(|counters| counters.failures += 1);
-                return Input::Silent;
-            }
-        };
-        let event = decode::event(
-            &self.gvk,
-            self.tracked.as_ref(),
-            &self.shared.redaction,
-            &line,
-        );
-        self.event(event)
-    }
-
-    fn event(&self, event: Event) -> Input {
-        if let Event::Unreadable(unreadable) = &event {
-            tracing::warn!(
-                kind = %self.gvk, object = %unreadable.reason, intact = unreadable.intact,
-                "an event cannot be read"
-            );
-        }
-        self.count(|counters| match &event {
-            Event::Applied(..) | Event::Deleted(..) => counters.events += 1,
-            Event::Bookmark(_) => counters.bookmarks += 1,
-            Event::Expired(_) => counters.expired += 1,
-            Event::Error(_) => counters.failures += 1,
-            Event::Unreadable(_) => counters.unreadable += 1,
-        });
-        Input::Event(event)
-    }
-
     fn collection(&self) -> String {
         self.resource
             .as_ref()
@@ -425,7 +249,7 @@ impl Kind {
         })
     }
 
-    fn count(&self, count: impl FnOnce(&mut super::status::WatchCounters)) {
+    fn count(&self, count: impl FnOnce(&mut WatchCounters)) {
         self.shared.status.count(&self.gvk, count);
     }
 }

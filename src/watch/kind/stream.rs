@@ -1,0 +1,81 @@
+//! A watch that is open: its lines, one after the other.
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::time::Instant;
+
+use super::Kind;
+use crate::limits::{WATCH_LINE_BYTES_MAX, WATCH_SLACK_SECONDS};
+use crate::watch::decode::{self, Event, Unreadable};
+use crate::watch::lines::{Line, Lines};
+use crate::watch::session::Input;
+
+/// A watch that is open.
+pub(super) struct Open {
+    pub(super) lines: Lines,
+    pub(super) since: Instant,
+    pub(super) asked_seconds: u32,
+}
+
+impl Kind {
+    /// Waits for what the open watch brings.
+    pub(super) async fn read(&mut self) -> Input {
+        let Some(open) = &mut self.open else {
+            // Not reached: the session reads only what is open.
+            return Input::Silent;
+        };
+        let patience = Duration::from_secs(u64::from(open.asked_seconds) + WATCH_SLACK_SECONDS);
+        let line = tokio::time::timeout(patience, open.lines.next()).await;
+        let ended = Input::Ended {
+            asked_seconds: open.asked_seconds,
+            lasted_seconds: u32::try_from(open.since.elapsed().as_secs()).unwrap_or(u32::MAX),
+        };
+        let line: BytesMut = match line {
+            Ok(Ok(Line::Whole(line))) => line,
+            Ok(Ok(Line::TooLong)) => {
+                let reason = format!("a line of more than {WATCH_LINE_BYTES_MAX} bytes");
+                return self.event(Event::Unreadable(Unreadable {
+                    reason,
+                    uid: None,
+                    version: None,
+                    deleted: false,
+                    intact: false,
+                }));
+            }
+            Ok(Ok(Line::End)) => return ended,
+            Ok(Err(error)) => {
+                tracing::info!(kind = %self.gvk, %error, "the watch broke off");
+                return ended;
+            }
+            Err(_) => {
+                self.count(|counters| counters.failures += 1);
+                return Input::Silent;
+            }
+        };
+        let event = decode::event(
+            &self.gvk,
+            self.tracked.as_ref(),
+            &self.shared.redaction,
+            &line,
+        );
+        self.event(event)
+    }
+
+    fn event(&self, event: Event) -> Input {
+        if let Event::Unreadable(unreadable) = &event {
+            tracing::warn!(
+                kind = %self.gvk, object = %unreadable.reason, intact = unreadable.intact,
+                "an event cannot be read"
+            );
+        }
+        self.count(|counters| match &event {
+            Event::Applied(..) | Event::Deleted(..) => counters.events += 1,
+            Event::Bookmark(_) => counters.bookmarks += 1,
+            Event::Expired(_) => counters.expired += 1,
+            Event::Error(_) => counters.failures += 1,
+            Event::Unreadable(_) => counters.unreadable += 1,
+        });
+        Input::Event(event)
+    }
+}

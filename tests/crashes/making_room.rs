@@ -1,0 +1,172 @@
+//! A volume that is full, whatever the limit of the store says: the oldest changes go, and recording goes on in the room
+//! that the file has. Guards against a recorder that stands still for ever beside data that it was allowed to drop.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use sk_tracedb::Reader;
+use sk_tracedb::clock::ManualClock;
+use sk_tracedb::ingest::{
+    Patience, Queue, Retention, RetentionPolicy, Writer, WriterStats, WriterThread, queue,
+    spawn_patient,
+};
+use sk_tracedb::model::Observation;
+
+use crate::batches::{CONFIGS, Rng, begin};
+use crate::faulty::Faulty;
+use crate::support::recorder::export_of;
+use crate::support::*;
+
+const DEADLINE: Duration = Duration::from_secs(30);
+/// Objects, each of which changes in every turn, and their size.
+const OBJECTS: usize = 20;
+const BODY_BYTES: usize = 6_000;
+/// Seconds from one turn to the next.
+const TURN_SECONDS: i64 = 20;
+/// Turns before the volume is full, and with it.
+const BEFORE: usize = 20;
+const AFTER: usize = 40;
+/// Room of the volume when it becomes full: about two turns. It never gets more.
+const LEFT_BYTES: u64 = 200_000;
+/// What `SIZE_KEEPS_SECONDS_MIN` promises.
+const KEPT_SECONDS: i64 = 60;
+
+fn at(turn: usize) -> i64 {
+    1_000 + TURN_SECONDS * turn as i64
+}
+
+fn turn(number: usize) -> Vec<Observation> {
+    let mut rng = Rng(number as u64);
+    let map = |n: usize| obj(CONFIGS, &format!("ns/m{n}"), &format!("m{n}"));
+    (0..OBJECTS)
+        .map(|n| map(n).field("data", json!(rng.text(BODY_BYTES))).applied())
+        .collect()
+}
+
+/// A recorder's writer that keeps what fits into `size_bytes`.
+struct Recording {
+    queue: Queue,
+    clock: Arc<ManualClock>,
+    stats: Arc<WriterStats>,
+    reader: Reader,
+    thread: WriterThread,
+}
+
+impl Recording {
+    fn start(storage: &Faulty, size_bytes: Option<u64>) -> Self {
+        let mut writer = Writer::new(storage.open().unwrap()).unwrap();
+        begin(&mut writer).unwrap();
+        let reader = writer.reader();
+        let clock = Arc::new(ManualClock::new(s(1_000)));
+        let (queue, receiver) = queue(clock.clone());
+        let stats = Arc::new(WriterStats::default());
+        let policy = RetentionPolicy {
+            age_us: None,
+            size_bytes,
+        };
+        let retention = Retention::new(policy, &writer).unwrap();
+        let patience = Patience {
+            retry_min: Duration::from_millis(1),
+            retry_max: Duration::from_millis(5),
+            reserve_bytes: 0,
+        };
+        let thread = spawn_patient(
+            writer,
+            retention,
+            receiver,
+            clock.clone(),
+            Arc::clone(&stats),
+            patience,
+        )
+        .unwrap();
+        Self {
+            queue,
+            clock,
+            stats,
+            reader,
+            thread,
+        }
+    }
+
+    /// Records turns, one after the other. Returns whether all of them were acknowledged in time.
+    fn record(&self, turns: Range<usize>, deadline: Duration) -> bool {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let deadline = Instant::now() + deadline;
+        for number in turns {
+            self.clock.set(s(at(number)));
+            let wanted = self.stats.observations.load(Ordering::SeqCst) + OBJECTS as u64;
+            for seen in turn(number) {
+                runtime.block_on(self.queue.send(seen)).unwrap();
+            }
+            while self.stats.observations.load(Ordering::SeqCst) < wanted {
+                if Instant::now() > deadline {
+                    return false;
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        true
+    }
+}
+
+#[test]
+fn the_oldest_changes_make_room_on_a_full_volume() {
+    let storage = Faulty::new_store();
+    // A limit that is far away: only the volume is in the way.
+    let recording = Recording::start(&storage, Some(1 << 40));
+    assert!(recording.record(0..BEFORE, DEADLINE));
+    let dropped = || recording.stats.retention.changes.load(Ordering::SeqCst);
+    assert_eq!(dropped(), 0);
+    storage.leave_bytes(Some(LEFT_BYTES));
+    assert!(
+        recording.record(BEFORE..BEFORE + AFTER, DEADLINE),
+        "recording stands still on a full volume: {:?}, {} changes dropped",
+        recording.stats.pause(),
+        dropped()
+    );
+    assert_eq!(recording.stats.pause(), None);
+    assert!(
+        recording.stats.write_failures.load(Ordering::SeqCst) > 0,
+        "the volume was never full"
+    );
+    let told = ((BEFORE + AFTER) * OBJECTS) as u64;
+    assert!((1..told).contains(&dropped()), "{} dropped", dropped());
+
+    // What is left is what was recorded, and the end of it is never dropped.
+    drop(recording.queue);
+    let reader = recording.thread.join().unwrap().reader();
+    let end = at(BEFORE + AFTER - 1);
+    let horizon = reader.snapshot().unwrap().info().unwrap().horizon;
+    let start = horizon.unwrap().as_seconds() + 1;
+    assert!(start <= end - KEPT_SECONDS, "{start} of {end}");
+    let everything = Recording::start(&Faulty::new_store(), None);
+    assert!(everything.record(0..BEFORE + AFTER, DEADLINE));
+    let exported = |reader: &Reader| export_of(reader, window(start, end + 1), Default::default());
+    let kept = exported(&reader);
+    assert!(kept.trace.changes().len() >= OBJECTS);
+    assert_eq!(kept.bytes, exported(&everything.reader).bytes);
+}
+
+#[test]
+fn a_store_without_a_limit_drops_nothing_on_a_full_volume() {
+    let storage = Faulty::new_store();
+    let recording = Recording::start(&storage, None);
+    assert!(recording.record(0..BEFORE, DEADLINE));
+    storage.leave_bytes(Some(LEFT_BYTES));
+    assert!(!recording.record(BEFORE..BEFORE + AFTER, Duration::from_secs(1)));
+    assert!(recording.stats.pause().is_some());
+    assert_eq!(recording.stats.retention.changes.load(Ordering::SeqCst), 0);
+    assert_eq!(
+        recording.reader.snapshot().unwrap().info().unwrap().horizon,
+        None
+    );
+    // It ends when there is room.
+    storage.leave_bytes(None);
+    drop(recording.queue);
+    recording.thread.join().unwrap();
+}
