@@ -1,6 +1,7 @@
 //! `sk-tracedb gc`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -60,6 +61,8 @@ pub(super) fn run(args: &GcArgs) -> anyhow::Result<()> {
         interrupt.check().is_ok()
     })?;
     let horizon = writer.horizon();
+    // What was dropped of packed rows gives its room back when its chunks are made anew.
+    writer.pack_all(Duration::MAX)?;
     let used = writer.reader().snapshot()?.size_on_disk()?;
     writer.into_store().close()?;
     if collected.changes + collected.rows == 0 {

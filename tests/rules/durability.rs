@@ -164,7 +164,7 @@ fn a_write_that_meets_a_damaged_row_changes_nothing_and_is_the_last() {
     let mut recorder = Recorder::listed(config(&["v1.ConfigMap: {}"]));
     recorder.see(s(101), map(1).applied());
     recorder.stop(s(110));
-    damage(&recorder.path(), "object_to_row");
+    damage(&recorder.path(), "object_to_row_packed");
     recorder.run_from(s(120));
     let before = recorder.info();
     let batch = [(s(121), map(2).applied()), (s(121), map(1).deleted())];
@@ -173,7 +173,7 @@ fn a_write_that_meets_a_damaged_row_changes_nothing_and_is_the_last() {
         matches!(
             &error,
             StoreError::Damaged {
-                table: "object_to_row",
+                table: "object_to_row_packed",
                 ..
             }
         ),

@@ -261,6 +261,12 @@ impl Retention {
             stats.work.add(took.saturating_sub(writer.commit_took()));
             stats.commits.add(writer.commit_took());
         }
+        // What was dropped of packed rows gives its room back when its chunks are made anew.
+        for _ in 0..ROOM_PIECES_MAX {
+            if writer.pack(effort)?.done {
+                break;
+            }
+        }
         tracing::warn!(horizon = %writer.horizon(), "the volume is full: the oldest changes were dropped");
         Ok(())
     }

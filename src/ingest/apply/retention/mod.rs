@@ -90,12 +90,13 @@ impl Apply<'_, '_> {
         }
         let pruned = self.prune(&mut remaining)?;
         retained.rows += pruned.rows;
-        if !pruned.done {
-            return Ok(retained);
+        if pruned.done {
+            let swept = self.sweep(&mut remaining)?;
+            retained.rows += swept.rows;
+            retained.done = swept.done;
         }
-        let swept = self.sweep(&mut remaining)?;
-        retained.rows += swept.rows;
-        retained.done = swept.done;
+        // What is dropped of packed rows is taken out of their chunks by the next pass.
+        self.state.packing.note(retained.rows);
         Ok(retained)
     }
 
