@@ -44,6 +44,8 @@ pub const READER_CACHE_BYTES: usize = 8 << 20;
 pub const TRACE_EVENT_OBJECTS_MAX: usize = 1_024;
 /// Bytes of objects in one event of a trace, the first excepted.
 pub const TRACE_EVENT_BYTES_MAX: usize = 4 << 20;
+/// Greatest object id whose place in an export is kept in an array: 16 MiB of memory when it is reached.
+pub const DENSE_DECISIONS_MAX: u64 = (64 << 20) - 1;
 /// Memory of one ordered scratch set before it goes to a temporary file, bytes.
 pub const SCRATCH_BYTES_MAX: usize = 8 << 20;
 /// Longest life of one read transaction of an export's stream pass, milliseconds.
@@ -198,8 +200,26 @@ pub const STORAGE_RETRY_SECONDS_MAX: u64 = 60;
 /// Longest wait for an object store to forget an unfinished upload, seconds.
 pub const STORAGE_ABORT_SECONDS_MAX: u64 = 10;
 const _: () = assert!(STORAGE_PART_BYTES >= 5 << 20 && STORAGE_PARTS_UNDER_WAY_MAX >= 1);
-/// Bytes of a trace that are encoded before they are written, while no snapshot of the store is held.
-pub const EXPORT_STAGE_BYTES: usize = 1 << 20;
+/// Bytes of a trace that are encoded before they are written, to a file: what is decoded at once by several threads.
+pub const EXPORT_FILE_SHEET_BYTES: usize = 4 << 20;
+/// The same to any other receiver: a recorder may serve several at once.
+pub const EXPORT_STREAM_SHEET_BYTES: usize = 1 << 20;
+/// Such pieces of an export: one that is being filled, one that is being written, one between them.
+pub const EXPORT_SHEETS: usize = 3;
+/// Threads that decode the bodies of one export.
+pub const EXPORT_DECODERS: usize = 2;
+/// Objects of one sheet up to which a second thread is not worth its start.
+pub const EXPORT_HOLES_ALONE_MAX: usize = 64;
+/// Memory of an export to a file for places in groups of versions, bytes, of all decoders together: about a kilobyte for
+/// each object that changes.
+pub const EXPORT_FILE_CURSORS_BYTES_MAX: usize = 40 << 20;
+/// The same of an export to any other receiver.
+pub const EXPORT_STREAM_CURSORS_BYTES_MAX: usize = 8 << 20;
+/// Memory of the history of one object for its place in a group of versions, bytes. Larger groups are read anew for each
+/// version.
+pub const HISTORY_CURSORS_BYTES_MAX: usize = 1 << 20;
+/// Decoded bases that one decoder keeps, bytes.
+pub const CURSOR_BASES_BYTES_MAX: usize = 4 << 20;
 
 /// Rows between two reports of how far a copy or a check has come.
 pub const PROGRESS_ROWS: u64 = 4_096;

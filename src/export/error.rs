@@ -13,6 +13,9 @@ pub enum ExportError {
     /// The trace could not be written.
     #[error(transparent)]
     Encode(#[from] EncodeError),
+    /// The system gives no thread.
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
     /// Nothing has been recorded yet.
     #[error("the store holds no record yet")]
     Empty,

@@ -271,6 +271,9 @@ fn version_in_trace(
     id: u64,
     owner: &OwnerRow,
 ) -> Result<Gvk, StoreError> {
+    if let Some(only) = snapshot.only_number_of(&owner.group, &owner.kind) {
+        return snapshot.gvk(only);
+    }
     let end = EventKey {
         at: plan.window.end,
         seq: 0,

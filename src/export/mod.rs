@@ -6,16 +6,18 @@
 //! remember lives in scratch maps: memory is bounded whatever the window (X1). `filter` says
 //! what is wanted, `encode` writes bytes, `sink` brings them to a file or an object store.
 
+mod decisions;
 pub mod encode;
 mod error;
 mod filter;
 mod grouping;
 mod lifecycles;
 mod plan;
+mod reading;
 mod run;
 mod selection;
+mod sheet;
 pub mod sink;
-mod stage;
 mod stream;
 
 pub use error::ExportError;

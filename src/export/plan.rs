@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::decisions::{Decision, Decisions};
 use super::error::ExportError;
 use super::grouping::Grouping;
 use super::lifecycles::{Lifecycles, plan_lifecycles};
 use super::run::ExportRequest;
 use super::selection::Selection;
+use super::sheet::Wanted;
 use crate::config::TracerConfig;
 use crate::model::{EventKey, Gvk, ObjectKey, TimeRange, Timestamp};
 use crate::store::headers;
@@ -24,8 +26,7 @@ pub(super) struct Plan {
     pub(super) config: TracerConfig,
     /// Events of the trace, the first (the start state) included.
     pub(super) events: u32,
-    /// The start state in its order: sort key -> object id and event of the version.
-    pub(super) start: Scratch,
+    pub(super) start: StartState,
     pub(super) start_objects: u32,
     pub(super) decisions: Decisions,
     pub(super) index: Index,
@@ -61,9 +62,9 @@ impl Plan {
             horizon,
             config: snapshot.config_before(window.end)?,
             events: 1,
-            start: Scratch::new(scratch_folder),
+            start: StartState(Scratch::new(scratch_folder)),
             start_objects: 0,
-            decisions: Decisions(Scratch::new(scratch_folder)),
+            decisions: Decisions::new(scratch_folder),
             index: Index::new(scratch_folder),
             lifecycles: Lifecycles::new(scratch_folder),
             applied: 0,
@@ -112,8 +113,12 @@ impl Plan {
             let gvk = snapshot.gvk(version.kind)?;
             self.index.set(&gvk, &selected.key, version.spec_hash)?;
             let sort_key = start_sort_key(&selected.key, selected.owned, alive.id);
-            self.start
-                .insert(sort_key, keys::history(alive.id, version.event).to_vec())?;
+            let wanted = Wanted {
+                object: alive.id,
+                event: version.event,
+                body_len: version.body_len,
+            };
+            self.start.insert(sort_key, wanted)?;
             self.start_objects = self
                 .start_objects
                 .checked_add(1)
@@ -170,17 +175,23 @@ impl Plan {
         let Self {
             decisions, index, ..
         } = self;
-        decisions.for_each::<ExportError>(|id, decision| {
-            if decision != Decision::Changed {
-                return Ok(());
-            }
-            let Some(row) = snapshot.tables().incarnation(id)? else {
+        let tables = snapshot.tables();
+        decisions.for_each_changed::<ExportError>(|id| {
+            let Some(row) = tables.incarnation(id)? else {
                 return Ok(());
             };
-            for version in versions::range(snapshot.tables(), id, start, end)? {
+            let key = row.key();
+            // Of an object that has always been read in one version of its kind, only the last hash shows.
+            if snapshot.only_number_of(&key.group, &key.kind).is_some()
+                && let Some(last) = tables.version_before(id, end)?
+                && !last.deleted
+            {
+                return Ok(index.set(&snapshot.gvk(last.kind)?, &key, last.spec_hash)?);
+            }
+            for version in versions::range(tables, id, start, end)? {
                 let version = version?;
                 if !version.deleted {
-                    index.set(&snapshot.gvk(version.kind)?, &row.key(), version.spec_hash)?;
+                    index.set(&snapshot.gvk(version.kind)?, &key, version.spec_hash)?;
                 }
             }
             Ok(())
@@ -201,58 +212,28 @@ fn start_sort_key(key: &ObjectKey, owned: bool, id: u64) -> Vec<u8> {
     bytes
 }
 
-/// Which objects are in, by id.
-pub(super) struct Decisions(Scratch);
+/// The objects of the start state in its order.
+pub(super) struct StartState(Scratch);
 
-/// Whether an object is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Decision {
-    Out,
-    In,
-    /// It is in, and has a version in the window.
-    Changed,
-}
-
-impl Decision {
-    fn in_if(included: bool) -> Self {
-        if included { Self::In } else { Self::Out }
+impl StartState {
+    fn insert(&mut self, sort_key: Vec<u8>, wanted: Wanted) -> Result<(), StoreError> {
+        let mut value = keys::history(wanted.object, wanted.event).to_vec();
+        value.extend_from_slice(&wanted.body_len.to_be_bytes());
+        self.0.insert(sort_key, value)
     }
 
-    fn of_byte(byte: Option<&u8>) -> Self {
-        match byte {
-            Some(1) => Self::In,
-            Some(2) => Self::Changed,
-            _ => Self::Out,
-        }
-    }
-}
-
-impl Decisions {
-    fn set(&mut self, id: u64, decision: Decision) -> Result<(), StoreError> {
-        self.0
-            .insert(id.to_be_bytes().to_vec(), vec![decision as u8])
-    }
-
-    /// `None`: the object was not met while planning.
-    fn get(&self, id: u64) -> Result<Option<Decision>, StoreError> {
-        let value = self.0.get(&id.to_be_bytes())?;
-        Ok(value.map(|value| Decision::of_byte(value.first())))
-    }
-
-    /// Whether the object is part of the trace.
-    pub(super) fn includes(&self, id: u64) -> Result<bool, StoreError> {
-        Ok(self
-            .get(id)?
-            .is_some_and(|decision| decision != Decision::Out))
-    }
-
-    fn for_each<E: From<StoreError>>(
+    /// Calls `each` with every object in its order.
+    pub(super) fn for_each(
         &mut self,
-        mut each: impl FnMut(u64, Decision) -> Result<(), E>,
-    ) -> Result<(), E> {
-        self.0.for_each(|key, value| {
-            let id = key.try_into().map(u64::from_be_bytes).unwrap_or_default();
-            each(id, Decision::of_byte(value.first()))
+        mut each: impl FnMut(Wanted) -> Result<(), ExportError>,
+    ) -> Result<(), ExportError> {
+        self.0.for_each(|_, value| {
+            let (key, body_len) = value.split_first_chunk().unwrap_or((&[0; 24], &[]));
+            each(Wanted {
+                object: keys::history_object(key),
+                event: keys::history_event(key),
+                body_len: body_len.try_into().map(u32::from_be_bytes).unwrap_or(0),
+            })
         })
     }
 }

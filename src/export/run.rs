@@ -5,6 +5,7 @@ use std::io::Write;
 use super::error::ExportError;
 use super::filter::ExportFilters;
 use super::plan::Plan;
+use super::reading::Effort;
 use super::stream::write_trace;
 use crate::limits::GAPS_REPORTED_MAX;
 use crate::model::{Horizon, TimeRange, Timestamp};
@@ -192,7 +193,7 @@ impl PreparedExport {
     /// [`ExportError`]: a store that cannot be read, an output that fails. What was written then is no trace.
     pub fn write<W: Write>(mut self, out: W) -> Result<ExportSummary, ExportError> {
         self.held = None;
-        self.write_file(out)
+        self.write_with(Effort::STREAM, out)
     }
 
     /// Writes the trace to an output that never makes it wait, such as a file. Where another process may be writing the
@@ -202,8 +203,17 @@ impl PreparedExport {
     ///
     /// # Errors
     /// As [`PreparedExport::write`].
-    pub fn write_file<W: Write>(mut self, out: W) -> Result<ExportSummary, ExportError> {
-        write_trace(&self.reader, self.held.take(), &mut self.plan, out)?;
+    pub fn write_file<W: Write>(self, out: W) -> Result<ExportSummary, ExportError> {
+        self.write_with(Effort::FILE, out)
+    }
+
+    fn write_with<W: Write>(
+        mut self,
+        effort: Effort,
+        out: W,
+    ) -> Result<ExportSummary, ExportError> {
+        let held = self.held.take();
+        write_trace(&self.reader, held, &mut self.plan, effort, out)?;
         Ok(self.summary)
     }
 }

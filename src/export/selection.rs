@@ -9,7 +9,7 @@ use super::ExportFilters;
 use crate::model::{EventKey, ObjectKey, TimeRange, Timestamp};
 use crate::query::Ownership;
 use crate::store::lookup::Lookup;
-use crate::store::rows::{IncarnationRow, OwnerRow};
+use crate::store::rows::{IncarnationRow, OwnerRefRow, OwnerRow};
 use crate::store::{Snapshot, StoreError};
 
 /// Ancestors whose membership is remembered.
@@ -53,15 +53,15 @@ impl<'s> Selection<'s> {
             return Ok(None);
         };
         let key = row.key();
-        if !self.is_wanted(id, first, &row)? {
+        if !self.filters.wants_name(&key) {
             return Ok(None);
         }
-        let owners = self
-            .ownership
-            .facts(&row.uid())?
-            .map(|row| row.owners)
-            .unwrap_or_default();
-        for ancestor in self.ownership.ancestors(&owners)? {
+        let facts = self.ownership.facts(&row.uid())?;
+        let owners = facts.as_deref().map_or(&[][..], |facts| &facts.owners);
+        if !self.is_wanted(id, first, &row, &key, owners)? {
+            return Ok(None);
+        }
+        for ancestor in self.ownership.ancestors(owners)? {
             // Applying the ancestor creates the object: it must not be in the trace a second time.
             if self.ancestor_is_in(&ancestor)? {
                 return Ok(None);
@@ -128,25 +128,24 @@ impl<'s> Selection<'s> {
         first: EventKey,
         row: &IncarnationRow,
     ) -> Result<bool, StoreError> {
-        Ok(self.filters.wants_scope(&row.key()) && self.is_wanted(id, first, row)?)
+        let key = row.key();
+        if !self.filters.wants_scope(&key) || !self.filters.wants_name(&key) {
+            return Ok(false);
+        }
+        let facts = self.ownership.facts(&row.uid())?;
+        let owners = facts.as_deref().map_or(&[][..], |facts| &facts.owners);
+        self.is_wanted(id, first, row, &key, owners)
     }
 
-    /// Whether the filters want the object, its scope and its ancestors aside.
+    /// Whether the filters want the object, its name, its scope and its ancestors aside.
     fn is_wanted(
-        &mut self,
+        &self,
         id: u64,
         first: EventKey,
         row: &IncarnationRow,
+        key: &ObjectKey,
+        owners: &[OwnerRefRow],
     ) -> Result<bool, StoreError> {
-        let key = row.key();
-        if !self.filters.wants_name(&key) {
-            return Ok(false);
-        }
-        let owners = self
-            .ownership
-            .facts(&row.uid())?
-            .map(|facts| facts.owners)
-            .unwrap_or_default();
         if owners.iter().any(|owner| owner.kind == "DaemonSet") {
             return Ok(false);
         }

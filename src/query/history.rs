@@ -1,9 +1,10 @@
 //! What happened to one object, over all its incarnations.
 
 use super::state::decode_body;
+use crate::limits::HISTORY_CURSORS_BYTES_MAX;
 use crate::model::{Action, EventKey, Gvk, ObjectKey, TimeRange, Timestamp, Uid};
 use crate::store::lookup::Lookup;
-use crate::store::versions::{self, Version};
+use crate::store::versions::{self, Cursors, Version};
 use crate::store::{Snapshot, StoreError};
 
 /// One change of one object.
@@ -49,21 +50,41 @@ impl Snapshot {
         key: &ObjectKey,
         window: TimeRange,
     ) -> Result<impl Iterator<Item = Result<HistoryEntry, StoreError>> + '_, StoreError> {
-        let (start, end) = (window.start, window.end);
-        let tables = self.tables();
+        let from = EventKey {
+            at: window.start,
+            seq: 0,
+        };
+        let (from, to) = (
+            from.max(self.horizon().event()),
+            EventKey {
+                at: window.end,
+                seq: 0,
+            },
+        );
         let incarnations = self.incarnations_of(key)?.into_iter();
         Ok(incarnations.flat_map(move |id| {
-            let from = EventKey { at: start, seq: 0 }.max(self.horizon().event());
-            let to = EventKey { at: end, seq: 0 };
             let entries: Box<dyn Iterator<Item = Result<HistoryEntry, StoreError>> + '_> =
-                match versions::range(tables, id, from, to) {
+                match self.history_of(id, from, to) {
                     Err(error) => Box::new(std::iter::once(Err(error))),
-                    Ok(range) => {
-                        Box::new(range.map(move |version| self.history_entry(id, &version?)))
-                    }
+                    Ok(entries) => Box::new(entries),
                 };
             entries
         }))
+    }
+
+    /// The changes of one incarnation.
+    fn history_of(
+        &self,
+        id: u64,
+        from: EventKey,
+        to: EventKey,
+    ) -> Result<impl Iterator<Item = Result<HistoryEntry, StoreError>> + '_, StoreError> {
+        let uid = self.tables().incarnation(id)?.map(|row| row.uid());
+        let uid = uid.unwrap_or_default();
+        let mut cursors = Cursors::new(HISTORY_CURSORS_BYTES_MAX);
+        let versions = versions::range(self.tables(), id, from, to)?;
+        Ok(versions
+            .map(move |version| self.history_entry(id, uid.clone(), &version?, &mut cursors)))
     }
 
     /// Whether anything was ever recorded of an object of this name.
@@ -74,14 +95,21 @@ impl Snapshot {
         Ok(!self.incarnations_of(key)?.is_empty())
     }
 
-    fn history_entry(&self, id: u64, version: &Version) -> Result<HistoryEntry, StoreError> {
+    fn history_entry(
+        &self,
+        id: u64,
+        uid: Uid,
+        version: &Version,
+        cursors: &mut Cursors,
+    ) -> Result<HistoryEntry, StoreError> {
         let event = version.event;
         let header = self.tables().header(event)?;
-        let uid = self
-            .tables()
-            .incarnation(id)?
-            .map(|row| row.uid())
-            .unwrap_or_default();
+        let mut body = None;
+        if !header.deleted {
+            let mut bytes = vec![0; version.body_len as usize];
+            cursors.body(self.tables(), id, event, &mut bytes)?;
+            body = Some(bytes);
+        }
         Ok(HistoryEntry {
             event,
             action: header.action(),
@@ -89,11 +117,7 @@ impl Snapshot {
             uid,
             since: header.since_us.map(Timestamp::from_micros),
             initial: header.initial,
-            body: if header.deleted {
-                None
-            } else {
-                Some(self.body(id, event)?)
-            },
+            body,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Who owns whom, by UID, from what is stored (R12).
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
 
 use crate::model::Uid;
 use crate::store::lookup::Lookup;
@@ -15,7 +16,7 @@ const ANCESTORS_MAX: usize = 64;
 /// Walks owner chains in one snapshot.
 pub(crate) struct Ownership<'s> {
     snapshot: &'s Snapshot,
-    cache: HashMap<Uid, Option<OwnerRow>>,
+    cache: HashMap<Uid, Option<Rc<OwnerRow>>>,
 }
 
 impl<'s> Ownership<'s> {
@@ -27,7 +28,7 @@ impl<'s> Ownership<'s> {
     }
 
     /// What is known of an object as an owner.
-    pub(crate) fn facts(&mut self, uid: &Uid) -> Result<Option<OwnerRow>, StoreError> {
+    pub(crate) fn facts(&mut self, uid: &Uid) -> Result<Option<Rc<OwnerRow>>, StoreError> {
         if let Some(known) = self.cache.get(uid) {
             return Ok(known.clone());
         }
@@ -36,6 +37,7 @@ impl<'s> Ownership<'s> {
             Some(row) => Some(row),
             None => tables.pod(uid)?.map(OwnerRow::of_pod),
         };
+        let row = row.map(Rc::new);
         if self.cache.len() >= CACHED_OWNERS_MAX {
             self.cache.clear();
         }
@@ -47,18 +49,20 @@ impl<'s> Ownership<'s> {
     pub(crate) fn ancestors(
         &mut self,
         owners: &[OwnerRefRow],
-    ) -> Result<Vec<OwnerRow>, StoreError> {
-        let mut seen: HashSet<Uid> = HashSet::new();
+    ) -> Result<Vec<Rc<OwnerRow>>, StoreError> {
+        // A few of them: searching a list is cheaper than hashing.
+        let mut seen: Vec<Uid> = Vec::new();
         let mut next: VecDeque<Uid> = owners.iter().map(|owner| Uid::from(&owner.uid)).collect();
         let mut ancestors = Vec::new();
         while let Some(uid) = next.pop_front() {
-            if seen.len() >= ANCESTORS_MAX || !seen.insert(uid.clone()) {
+            if seen.len() >= ANCESTORS_MAX || seen.contains(&uid) {
                 continue;
             }
             if let Some(row) = self.facts(&uid)? {
                 next.extend(row.owners.iter().map(|owner| Uid::from(&owner.uid)));
                 ancestors.push(row);
             }
+            seen.push(uid);
         }
         Ok(ancestors)
     }

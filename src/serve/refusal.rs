@@ -77,7 +77,9 @@ impl From<ExportError> for Refusal {
             ExportError::Dropped { .. } => {
                 Self::for_now(StatusCode::SERVICE_UNAVAILABLE, with_causes(&error))
             }
-            ExportError::Store(_) | ExportError::Encode(_) => Self::internal(with_causes(&error)),
+            ExportError::Store(_) | ExportError::Encode(_) | ExportError::Thread(_) => {
+                Self::internal(with_causes(&error))
+            }
         }
     }
 }

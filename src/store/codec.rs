@@ -144,15 +144,15 @@ pub(super) fn recode<R: Row>(key: &[u8], bytes: &[u8]) -> Result<Vec<u8>, StoreE
     encode(key, &decode::<R>(key, bytes)?)
 }
 
-/// Bytes in hex, for messages.
+/// Bytes in hex, for messages and for UIDs.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or_default();
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 0xf));
+    }
+    text
 }
 
 #[cfg(test)]

@@ -166,6 +166,7 @@ fn read_row(
             let object = keys::history_object(key);
             let mut before = None;
             let mut bodies = 0;
+            let mut cursors = versions::Cursors::new(1 << 20);
             for version in versions::range(tables, object, FIRST, LAST)? {
                 let version = version?;
                 // Two versions of one event, which no writer makes, are not told apart.
@@ -175,8 +176,17 @@ fn read_row(
                     continue;
                 }
                 bodies += 1;
-                let body = versions::body(tables, &decompressor, object, version.event)?;
+                let body = versions::body(tables, &decompressor, object, version.event);
+                let mut made = vec![0; version.body_len as usize];
+                let by_cursor = cursors.body(tables, object, version.event, &mut made);
+                assert_eq!(
+                    by_cursor.is_ok(),
+                    body.is_ok(),
+                    "a cursor reads what others do not, or the other way around"
+                );
+                let body = body?;
                 assert_eq!(body.len(), version.body_len as usize, "another length");
+                assert!(made == body, "a cursor reads another body");
                 each(&body);
             }
             Ok(())

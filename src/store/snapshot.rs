@@ -86,6 +86,17 @@ impl Snapshot {
         &self.kinds
     }
 
+    /// The one kind number that there is of a group and kind; `None` where it was read in several versions.
+    pub(crate) fn only_number_of(&self, group: &str, kind: &str) -> Option<u64> {
+        let mut numbers = self
+            .kinds
+            .iter()
+            .filter(|(_, row)| row.group == group && row.kind == kind)
+            .map(|(number, _)| *number);
+        let only = numbers.next()?;
+        numbers.next().is_none().then_some(only)
+    }
+
     /// The kind behind a kind number.
     pub(crate) fn gvk(&self, kind: u64) -> Result<Gvk, StoreError> {
         self.kinds

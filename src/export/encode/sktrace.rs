@@ -101,11 +101,19 @@ impl<W: Write> TraceEncoder<W> {
     /// [`EncodeError::InvalidObject`], and as for [`header`](Self::header).
     pub fn object(&mut self, body: &[u8]) -> Result<(), EncodeError> {
         self.step("object", self.state.object(), |out| {
-            let map = matches!(body.first(), Some(0x80..=0x8f | 0xde | 0xdf));
-            if !map || body.len() > OBJECT_BYTES_MAX {
-                return Err(Unwritten(EncodeError::InvalidObject { bytes: body.len() }));
-            }
+            check_object(body).map_err(Unwritten)?;
             Ok(out.write_all(body)?)
+        })
+    }
+
+    /// An object that is put into the output later: `leave` makes room for it. Whoever puts it there asks [`check_object`].
+    ///
+    /// # Errors
+    /// As for [`header`](Self::header).
+    pub(crate) fn object_later(&mut self, leave: impl FnOnce(&mut W)) -> Result<(), EncodeError> {
+        self.step("object", self.state.object(), |out| {
+            leave(out);
+            Ok(())
         })
     }
 
@@ -276,6 +284,18 @@ impl<W: Write> TraceEncoder<W> {
         self.state = next;
         Ok(())
     }
+}
+
+/// Whether bytes can be an object: see [`TraceEncoder::object`].
+///
+/// # Errors
+/// [`EncodeError::InvalidObject`].
+pub(crate) fn check_object(body: &[u8]) -> Result<(), EncodeError> {
+    let map = matches!(body.first(), Some(0x80..=0x8f | 0xde | 0xdf));
+    if !map || body.len() > OBJECT_BYTES_MAX {
+        return Err(EncodeError::InvalidObject { bytes: body.len() });
+    }
+    Ok(())
 }
 
 /// The object that stands for a deleted one: `apiVersion`, `kind`, and `metadata` with its name and, unless it is

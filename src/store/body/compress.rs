@@ -94,14 +94,16 @@ impl std::fmt::Debug for Decompressor {
 }
 
 impl Decompressor {
-    /// The body of `len` bytes. `Ok(Err(reason))`: the bytes are not what [`Compressor::compress`] made.
-    pub(crate) fn decompress<E>(
+    /// The body of `len` bytes, in place of what `out` held. `Ok(Err(reason))`: the bytes are not what
+    /// [`Compressor::compress`] made.
+    pub(crate) fn decompress_into<E>(
         &self,
         bytes: &[u8],
         len: usize,
         dictionary: u64,
         load: impl FnOnce() -> Result<Vec<u8>, E>,
-    ) -> Result<Result<Vec<u8>, &'static str>, E> {
+        out: &mut Vec<u8>,
+    ) -> Result<Result<(), &'static str>, E> {
         let mut dictionaries = self
             .dictionaries
             .lock()
@@ -127,14 +129,29 @@ impl Decompressor {
         let Some(context) = context.as_mut() else {
             return Ok(Err("zstd is out of memory"));
         };
-        let mut out = Vec::with_capacity(len);
+        out.clear();
+        out.reserve_exact(len);
         Ok(
-            match context.decompress_using_ddict(&mut out, bytes, &dictionary) {
-                Ok(_) if out.len() == len => Ok(out),
+            match context.decompress_using_ddict(out, bytes, &dictionary) {
+                Ok(_) if out.len() == len => Ok(()),
                 Ok(_) => Err("the compressed body has another length"),
                 Err(code) => Err(zstd_safe::get_error_name(code)),
             },
         )
+    }
+
+    /// The same as memory of its own.
+    #[cfg(any(test, feature = "bench", feature = "fuzzing"))]
+    pub(crate) fn decompress<E>(
+        &self,
+        bytes: &[u8],
+        len: usize,
+        dictionary: u64,
+        load: impl FnOnce() -> Result<Vec<u8>, E>,
+    ) -> Result<Result<Vec<u8>, &'static str>, E> {
+        let mut out = Vec::new();
+        let done = self.decompress_into(bytes, len, dictionary, load, &mut out)?;
+        Ok(done.map(|()| out))
     }
 }
 

@@ -55,19 +55,39 @@ pub(crate) fn encode(base: &[u8], target: &[u8], out: &mut Vec<u8>) {
     ops.finish();
 }
 
-/// Rebuilds a body of `len` bytes, appended to `out`. `None`: the bytes are no difference to this base.
-pub(crate) fn decode(base: &[u8], mut delta: &[u8], len: usize, out: &mut Vec<u8>) -> Option<()> {
-    let end = out.len().checked_add(len)?;
+/// A piece of a body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Piece<'a> {
+    /// Bytes that the base does not have there.
+    Literal(&'a [u8]),
+    /// Bytes of the base, which has them.
+    Copy {
+        /// Offset in the base.
+        from: usize,
+        /// Length, at least 1.
+        len: usize,
+    },
+}
+
+/// Calls `each` with the pieces of a body of `len` bytes, as the difference to a base of `base_len` bytes tells them.
+/// `None`: the bytes are no difference to such a base; pieces may have been told by then.
+pub(crate) fn pieces<'a>(
+    base_len: usize,
+    mut delta: &'a [u8],
+    len: usize,
+    mut each: impl FnMut(Piece<'a>) -> Option<()>,
+) -> Option<()> {
+    let mut missing = len;
     let mut expected = 0usize;
-    while out.len() < end {
+    while missing > 0 {
         let literals = usize::try_from(read_varint(&mut delta)?).ok()?;
         let (literal, rest) = delta.split_at_checked(literals)?;
-        if literals > end - out.len() {
-            return None;
+        missing = missing.checked_sub(literals)?;
+        if literals > 0 {
+            each(Piece::Literal(literal))?;
         }
-        out.extend_from_slice(literal);
         delta = rest;
-        if out.len() == end {
+        if missing == 0 {
             break;
         }
         let copied = usize::try_from(read_varint(&mut delta)?).ok()?;
@@ -84,13 +104,25 @@ pub(crate) fn decode(base: &[u8], mut delta: &[u8], len: usize, out: &mut Vec<u8
         )
         .ok()?;
         let to = from.checked_add(copied)?;
-        if copied > end - out.len() {
+        missing = missing.checked_sub(copied)?;
+        if to > base_len {
             return None;
         }
-        out.extend_from_slice(base.get(from..to)?);
+        each(Piece::Copy { from, len: copied })?;
         expected = to;
     }
     delta.is_empty().then_some(())
+}
+
+/// Rebuilds a body of `len` bytes, appended to `out`. `None`: the bytes are no difference to this base.
+pub(crate) fn decode(base: &[u8], delta: &[u8], len: usize, out: &mut Vec<u8>) -> Option<()> {
+    pieces(base.len(), delta, len, |piece| {
+        match piece {
+            Piece::Literal(bytes) => out.extend_from_slice(bytes),
+            Piece::Copy { from, len } => out.extend_from_slice(base.get(from..from + len)?),
+        }
+        Some(())
+    })
 }
 
 struct Ops<'a> {

@@ -96,21 +96,30 @@ pub(crate) fn compressed<'a>(
     })
 }
 
-/// The body that a compressed keyframe stands for; `None` for one that refers to a base.
-pub(crate) fn decompressed(
+/// The body that a compressed keyframe stands for, in place of what `out` held. `false`: the keyframe refers to a base.
+pub(crate) fn decompress_into(
     tables: &impl Tables,
     decompressor: &Decompressor,
     keyframe: &Keyframe<'_>,
     len: usize,
-) -> Result<Option<Result<Vec<u8>, &'static str>>, StoreError> {
+    out: &mut Vec<u8>,
+) -> Result<Result<bool, &'static str>, StoreError> {
     Ok(match keyframe {
-        Keyframe::Raw(bytes) if bytes.len() == len => Some(Ok(bytes.to_vec())),
-        Keyframe::Raw(_) => Some(Err("the body has another length")),
+        Keyframe::Raw(bytes) if bytes.len() == len => {
+            out.clear();
+            out.extend_from_slice(bytes);
+            Ok(true)
+        }
+        Keyframe::Raw(_) => Err("the body has another length"),
         Keyframe::Zstd {
             dictionary: number,
             bytes,
-        } => Some(decompressor.decompress(bytes, len, *number, || dictionary(tables, *number))?),
-        Keyframe::Delta { .. } | Keyframe::Base { .. } => None,
+        } => {
+            let load = || dictionary(tables, *number);
+            let done = decompressor.decompress_into(bytes, len, *number, load, out)?;
+            done.map(|()| true)
+        }
+        Keyframe::Delta { .. } | Keyframe::Base { .. } => Ok(false),
     })
 }
 
@@ -125,9 +134,12 @@ pub(crate) fn body(
         .get(base)?
         .ok_or_else(|| damaged(base, "the base is missing, but versions refer to it"))?;
     let (_, len, keyframe) = read(base, row.value())?;
-    decompressed(tables, decompressor, &keyframe, len)?
-        .unwrap_or(Err("a base refers to another"))
-        .map_err(|reason| damaged(base, reason))
+    let mut body = Vec::with_capacity(len);
+    match decompress_into(tables, decompressor, &keyframe, len, &mut body)? {
+        Ok(true) => Ok(body),
+        Ok(false) => Err(damaged(base, "a base refers to another")),
+        Err(reason) => Err(damaged(base, reason)),
+    }
 }
 
 /// The payload of a base's row with its body as it is; `None`: it is so already, or too long.

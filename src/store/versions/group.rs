@@ -57,11 +57,16 @@ impl<'a> Group<'a> {
 
     /// The versions, oldest first, each with its keyframe or difference.
     pub(crate) fn entries(&self) -> Entries<'a> {
+        self.entries_from(&Place::default())
+    }
+
+    /// The versions behind a place in this very group.
+    pub(crate) fn entries_from(&self, place: &Place) -> Entries<'a> {
         Entries {
             group: *self,
-            rest: self.payload,
-            before: None,
-            body_len: 0,
+            rest: self.payload.get(place.at as usize..).unwrap_or_default(),
+            before: place.before,
+            body_len: place.body_len,
         }
     }
 
@@ -88,6 +93,17 @@ impl<'a> Group<'a> {
     }
 }
 
+/// Where the reading of a group stands. The default: before its first version.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Place {
+    /// Bytes of the payload that have been read.
+    at: u32,
+    /// The last version read.
+    pub(crate) before: Option<Version>,
+    /// Length of the last body.
+    body_len: u32,
+}
+
 /// See [`Group::entries`].
 pub(crate) struct Entries<'a> {
     group: Group<'a>,
@@ -98,6 +114,22 @@ pub(crate) struct Entries<'a> {
 }
 
 impl<'a> Entries<'a> {
+    /// Where it stands.
+    pub(crate) fn place(&self) -> Place {
+        let read = self.group.payload.len() - self.rest_len();
+        Place {
+            // A payload that long is no group: what follows is then read from its end, as nothing.
+            at: u32::try_from(read).unwrap_or(u32::MAX),
+            before: self.before,
+            body_len: self.body_len,
+        }
+    }
+
+    /// Bytes of the payload not read yet.
+    pub(crate) fn rest_len(&self) -> usize {
+        self.rest.len()
+    }
+
     fn read(&mut self) -> Option<(Version, &'a [u8])> {
         let (flags, rest) = self.rest.split_first()?;
         self.rest = rest;

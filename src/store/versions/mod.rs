@@ -5,16 +5,18 @@
 //! a *base*: a body that pods of one owner start from, or a keyframe too large to be written again whenever the group
 //! grows. Bases refer to nothing.
 //!
-//! [`group`] has the bytes, [`read`] what readers ask, [`write`] how the writer adds a version, [`drop`] how retention
-//! removes them, [`base`] bases and siblings.
+//! [`group`] has the bytes, [`read`] what readers ask, [`cursors`] reads many bodies, [`write`] is how the writer adds a
+//! version, [`drop`] how retention removes them, [`base`] has bases and siblings.
 
 #[allow(dead_code, reason = "tests and statistics ask for the uses of a base")]
 pub(crate) mod base;
+mod cursors;
 mod drop;
 pub(crate) mod group;
 mod read;
 mod write;
 
+pub(crate) use cursors::Cursors;
 pub(crate) use drop::{Remains, drop_superseded};
 pub(crate) use group::{Group, Version};
 pub(crate) use read::{bodies, body, range, version_before, version_from};

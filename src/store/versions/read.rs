@@ -10,7 +10,7 @@ use crate::store::tables::{Rows, Tables};
 use crate::store::{StoreError, codec, keys};
 
 /// Calls `read` with the last group of an object that begins before `end`.
-fn group_before<T: Tables, R>(
+pub(super) fn group_before<T: Tables, R>(
     tables: &T,
     object: u64,
     end: EventKey,
@@ -158,8 +158,11 @@ fn keyframe(
 ) -> Result<Vec<u8>, StoreError> {
     let keyframe =
         Keyframe::read(bytes).ok_or_else(|| group.damaged("the keyframe's scheme is unknown"))?;
-    if let Some(body) = base::decompressed(tables, decompressor, &keyframe, len)? {
-        return body.map_err(|reason| group.damaged(reason));
+    let mut body = Vec::with_capacity(len);
+    if base::decompress_into(tables, decompressor, &keyframe, len, &mut body)?
+        .map_err(|reason| group.damaged(reason))?
+    {
+        return Ok(body);
     }
     match keyframe {
         Keyframe::Base { base: number } => {
@@ -175,7 +178,6 @@ fn keyframe(
             bytes,
         } => {
             let base = base::body(tables, decompressor, number)?;
-            let mut body = Vec::with_capacity(len);
             delta::decode(&base, bytes, len, &mut body)
                 .ok_or_else(|| group.damaged("the keyframe's difference does not fit its base"))?;
             Ok(body)

@@ -1,0 +1,174 @@
+//! A stretch of a trace on its way from the encoder to the output.
+//!
+//! What stands around the objects (counts, times, names) follows from headers, and so do the objects' lengths. So a sheet
+//! is laid out first, with a hole for each object, and then filled: by several threads at once, in the order that suits
+//! the store, each body made where it will be written from.
+//!
+//! An output may block for as long as its receiver likes, and whoever blocks must not hold a snapshot: the pages that it
+//! can see are not reused, and the file grows (X2). Sheets are memory: they are written while no snapshot is needed.
+
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::rc::Rc;
+
+use super::encode::sktrace::check_object;
+use super::error::ExportError;
+use crate::limits::{EXPORT_DECODERS, EXPORT_HOLES_ALONE_MAX};
+use crate::model::EventKey;
+use crate::store::Snapshot;
+use crate::store::versions::Cursors;
+
+/// An object as it was after a change.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    pub(super) object: u64,
+    pub(super) event: EventKey,
+    /// Length of its body, bytes.
+    pub(super) body_len: u32,
+}
+
+/// See the [module](self).
+#[derive(Debug, Default)]
+pub(super) struct Sheet {
+    /// Longer than what is used of it: what is left from before need not be cleared.
+    bytes: Vec<u8>,
+    used: usize,
+    /// Where objects go, in rising order.
+    holes: Vec<(usize, Wanted)>,
+}
+
+impl Sheet {
+    /// The bytes of the trace, once it is filled.
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.used).unwrap_or_default()
+    }
+
+    /// Makes it blank. Its memory is kept, unless a large object made it grow far beyond `usual_bytes`.
+    pub(super) fn clear(&mut self, usual_bytes: usize) {
+        self.used = 0;
+        self.holes.clear();
+        if self.bytes.len() > usual_bytes.saturating_mul(3) {
+            self.bytes = Vec::new();
+        }
+    }
+
+    /// Makes room for so many bytes and goes behind it. Returns where it is.
+    fn take(&mut self, len: usize) -> std::ops::Range<usize> {
+        let range = self.used..self.used + len;
+        if self.bytes.len() < range.end {
+            self.bytes.resize(range.end, 0);
+        }
+        self.used = range.end;
+        range
+    }
+
+    /// Puts the objects into the holes.
+    pub(super) fn fill(
+        &mut self,
+        snapshot: &Snapshot,
+        decoders: &mut Decoders,
+    ) -> Result<(), ExportError> {
+        let mut shares: [Vec<(Wanted, &mut [u8])>; EXPORT_DECODERS] = Default::default();
+        let alone = self.holes.len() <= EXPORT_HOLES_ALONE_MAX;
+        let mut rest = self.bytes.as_mut_slice();
+        let mut at = 0;
+        for (from, wanted) in self.holes.drain(..) {
+            let (_, behind) = rest.split_at_mut(from - at);
+            let (hole, behind) = behind.split_at_mut(wanted.body_len as usize);
+            at = from + hole.len();
+            rest = behind;
+            let share = wanted.object % EXPORT_DECODERS as u64;
+            if let Some(share) = shares.get_mut(share as usize) {
+                share.push((wanted, hole));
+            }
+        }
+        let mut work = shares
+            .into_iter()
+            .zip(&mut decoders.0)
+            .map(|(share, cursors)| move || fill_share(snapshot, cursors, share));
+        if alone {
+            return work.try_for_each(|work| work());
+        }
+        std::thread::scope(|scope| {
+            let Some(own) = work.next() else {
+                return Ok(());
+            };
+            let others: Vec<_> = work.map(|work| scope.spawn(work)).collect();
+            let mut done = own();
+            for other in others {
+                match other.join() {
+                    Ok(result) => done = done.and(result),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            done
+        })
+    }
+}
+
+fn fill_share(
+    snapshot: &Snapshot,
+    cursors: &mut Cursors,
+    share: Vec<(Wanted, &mut [u8])>,
+) -> Result<(), ExportError> {
+    for (wanted, hole) in share {
+        cursors.body(snapshot.tables(), wanted.object, wanted.event, hole)?;
+        check_object(hole)?;
+    }
+    Ok(())
+}
+
+/// What each decoding thread remembers from sheet to sheet.
+pub(super) struct Decoders([Cursors; EXPORT_DECODERS]);
+
+impl Decoders {
+    /// Decoders that remember so many bytes all together.
+    pub(super) fn new(cursors_bytes: usize) -> Self {
+        Self(std::array::from_fn(|_| {
+            Cursors::new(cursors_bytes / EXPORT_DECODERS)
+        }))
+    }
+}
+
+/// The encoder's end: the sheet that is being laid out. Cheap to clone; clones share it.
+#[derive(Clone, Default)]
+pub(super) struct Stage(Rc<RefCell<Sheet>>);
+
+impl Stage {
+    /// How much has been laid out, bytes.
+    pub(super) fn used(&self) -> usize {
+        self.0.borrow().used
+    }
+
+    /// Leaves a hole for an object.
+    pub(super) fn leave(&self, wanted: Wanted) {
+        let sheet = &mut *self.0.borrow_mut();
+        let hole = sheet.take(wanted.body_len as usize);
+        sheet.holes.push((hole.start, wanted));
+    }
+
+    /// Takes the sheet away; a blank one is there afterwards.
+    pub(super) fn take(&self) -> Sheet {
+        self.0.take()
+    }
+
+    /// Goes on with another sheet.
+    pub(super) fn put(&self, sheet: Sheet) {
+        self.0.replace(sheet);
+    }
+}
+
+impl Write for Stage {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let sheet = &mut *self.0.borrow_mut();
+        let range = sheet.take(bytes.len());
+        if let Some(to) = sheet.bytes.get_mut(range) {
+            to.copy_from_slice(bytes);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,204 @@
+//! Guards against wrong bytes in an export: whatever is remembered, a body is what reading its group alone gives.
+
+use proptest::prelude::*;
+use redb::ReadableTable;
+
+use super::*;
+use crate::limits::{GROUP_VERSIONS_MAX, OBJECT_BYTES_MAX};
+use crate::model::{Timestamp, Uid};
+use crate::store::rows::WriterRow;
+use crate::store::tables::WriteTables;
+use crate::store::versions::{BodyWriter, NewVersion};
+use crate::store::{Store, codec};
+
+fn event(seq: u64) -> EventKey {
+    EventKey {
+        at: Timestamp::from_micros(seq.cast_signed() * 10),
+        seq,
+    }
+}
+
+/// The body of a version: a little like that of the version before, and like those of other objects.
+fn body(object: u64, version: u64, long: bool) -> Vec<u8> {
+    let mut text = format!("object {object} of many ");
+    for n in 0..30 {
+        text.push_str(&format!(
+            "field {n}: {} ",
+            (object + version / (n + 1)) % 97
+        ));
+    }
+    if long {
+        let mut noise = vec![0; 1_500];
+        blake3::Hasher::new()
+            .update(&object.to_le_bytes())
+            .finalize_xof()
+            .fill(&mut noise);
+        let mut bytes = text.into_bytes();
+        bytes.extend_from_slice(&noise);
+        return bytes;
+    }
+    text.into_bytes()
+}
+
+/// (object, event, body), in the order of the events; `None`: deleted.
+type Written = Vec<(u64, EventKey, Option<Vec<u8>>)>;
+
+/// Writes so many versions of so many objects, in turns that are not the same for all. Object 1 has siblings' bases,
+/// every third one long bodies, every fifth one ends deleted.
+fn write(tables: &mut WriteTables<'_>, objects: u64, changes: u64) -> Written {
+    let mut bodies = BodyWriter::default();
+    let mut writer = WriterRow::default();
+    let owner = Uid("owner".to_owned());
+    let mut written = Vec::new();
+    let mut versions = vec![0; usize::try_from(objects).unwrap() + 1];
+    for n in 1..=changes {
+        let object = 1 + n * n % objects;
+        let version = &mut versions[usize::try_from(object).unwrap()];
+        *version += 1;
+        let deleted = object.is_multiple_of(5) && *version == 20;
+        if object.is_multiple_of(5) && *version > 20 {
+            continue;
+        }
+        let body = (!deleted).then(|| body(object, *version, object.is_multiple_of(3)));
+        let new = NewVersion {
+            event: event(n),
+            kind: 1,
+            spec_hash: n,
+            body: body.as_deref(),
+            owner: (object % 2 == 1).then_some(&owner),
+        };
+        bodies.append(tables, &mut writer, object, 0, &new).unwrap();
+        written.push((object, event(n), body));
+    }
+    written
+}
+
+/// Reads every body; returns how many cursors there were at most.
+fn read(cursors: &mut Cursors, tables: &WriteTables<'_>, written: &Written) -> usize {
+    let mut most = 0;
+    for (object, event, body) in written {
+        let Some(body) = body else { continue };
+        let mut made = vec![0xee; body.len()];
+        cursors.body(tables, *object, *event, &mut made).unwrap();
+        assert!(made == *body, "object {object}, change {}", event.seq);
+        assert!(cursors.bytes <= cursors.limit_bytes);
+        let kept: usize = cursors.cursors.iter().map(|cursor| cursor.bytes()).sum();
+        assert_eq!(cursors.bytes, kept);
+        assert_eq!(cursors.index.len(), cursors.cursors.len());
+        most = most.max(cursors.cursors.len());
+    }
+    most
+}
+
+#[test]
+fn every_body_is_what_was_written_whatever_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::create(folder.path().join("trace.redb")).unwrap();
+    let txn = store.begin_write().unwrap();
+    let mut tables = WriteTables::open(&txn).unwrap();
+    let written = write(&mut tables, 97, 8_000);
+    assert!(
+        tables.bases.first().unwrap().is_some(),
+        "no keyframe refers to a base"
+    );
+    let mut before = None;
+    for limit in [0, 40_000, 1 << 20] {
+        let mut cursors = Cursors::new(limit);
+        let most = read(&mut cursors, &tables, &written);
+        assert!(before < Some(most), "{before:?} {most} {limit}");
+        before = Some(most);
+        // Backwards, and with gaps.
+        let reversed: Written = written.iter().rev().cloned().collect();
+        read(&mut cursors, &tables, &reversed);
+        let some: Written = written
+            .iter()
+            .step_by(GROUP_VERSIONS_MAX - 5)
+            .cloned()
+            .collect();
+        read(&mut cursors, &tables, &some);
+    }
+}
+
+#[test]
+fn what_is_written_meanwhile_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::create(folder.path().join("trace.redb")).unwrap();
+    let txn = store.begin_write().unwrap();
+    let mut tables = WriteTables::open(&txn).unwrap();
+    let mut bodies = BodyWriter::default();
+    let mut writer = WriterRow::default();
+    let mut cursors = Cursors::new(1 << 20);
+    for n in 1..100 {
+        let body = body(7, n, false);
+        for n in [2 * n, 2 * n + 1] {
+            let new = NewVersion {
+                event: event(n),
+                kind: 1,
+                spec_hash: n,
+                body: Some(&body),
+                owner: None,
+            };
+            bodies.append(&mut tables, &mut writer, 7, 0, &new).unwrap();
+        }
+        // The cursor stands before the last version, and the group grows behind it.
+        let mut made = vec![0; body.len()];
+        cursors.body(&tables, 7, event(2 * n), &mut made).unwrap();
+        assert!(made == body, "{n}");
+    }
+}
+
+#[test]
+fn what_is_not_there_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::create(folder.path().join("trace.redb")).unwrap();
+    let txn = store.begin_write().unwrap();
+    let mut tables = WriteTables::open(&txn).unwrap();
+    let written = write(&mut tables, 10, 400);
+    let (object, last, bytes) = written.iter().rfind(|(_, _, body)| body.is_some()).unwrap();
+    let len = bytes.as_ref().unwrap().len();
+    let mut cursors = Cursors::new(1 << 20);
+    let mut get = |object: u64, event: EventKey, len: usize| {
+        cursors.body(&tables, object, event, &mut vec![0; len])
+    };
+    assert!(get(*object, *last, len).is_ok());
+    let message = |result: Result<(), StoreError>| result.unwrap_err().to_string();
+    for wrong in [len - 1, len + 1, 0] {
+        assert!(message(get(*object, *last, wrong)).contains("another length"));
+    }
+    assert!(message(get(*object, event(9_999), len)).contains("missing"));
+    assert!(message(get(*object, event(0), len)).contains("missing"));
+    assert!(message(get(999, *last, len)).contains("missing"));
+    let (deleted, at, _) = written.iter().find(|(_, _, body)| body.is_none()).unwrap();
+    assert!(message(get(*deleted, *at, 0)).contains("missing"));
+}
+
+proptest! {
+    /// Bytes flipped behind the seal are an error, or read as reading the group alone does.
+    #[test]
+    fn damage_is_read_as_others_read_it(at in 0usize..1_400, bits in 1u8.., version in 0usize..20) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::create(folder.path().join("trace.redb")).unwrap();
+        let txn = store.begin_write().unwrap();
+        let mut tables = WriteTables::open(&txn).unwrap();
+        let written = write(&mut tables, 1, 20);
+        let key = keys::history(1, written[0].1);
+        let row = tables.versions.get(&key).unwrap().unwrap().value().to_vec();
+        let mut payload = codec::unseal(crate::store::versions::TABLE, &key, &row).unwrap().to_vec();
+        let at = at % payload.len();
+        payload[at] ^= bits;
+        let row = codec::seal(crate::store::versions::TABLE, &key, &payload);
+        tables.versions.insert(&key, row.as_slice()).unwrap();
+        let mut cursors = Cursors::new(1 << 20);
+        for (object, event, _) in &written[..=version] {
+            let alone = crate::store::versions::body(&tables, &Decompressor::default(), *object, *event);
+            let len = alone.as_ref().map_or(100, Vec::len);
+            prop_assert!(len <= OBJECT_BYTES_MAX);
+            let mut made = vec![0; len];
+            let by_cursor = cursors.body(&tables, *object, *event, &mut made);
+            prop_assert_eq!(by_cursor.is_ok(), alone.is_ok());
+            if let Ok(alone) = alone {
+                prop_assert!(made == alone);
+            }
+        }
+    }
+}
