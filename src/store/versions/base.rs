@@ -157,8 +157,9 @@ pub(crate) fn plain(
         return Ok(None);
     }
     let load = || dictionary_of(dictionaries, dictionary);
-    let body = decompressor
-        .decompress(bytes, len, dictionary, load)?
+    let mut body = Vec::new();
+    decompressor
+        .decompress_into(bytes, len, dictionary, load, &mut body)?
         .map_err(|reason| damaged(base, reason))?;
     Ok(Some(payload(uses, len, Keyframe::Raw(&body))))
 }
