@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::sync::watch::{Receiver, Sender};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use super::decode::{self, Event, Unreadable};
+use super::ahead::{self, Ahead};
+use super::decode::{Decoder, Event, Unreadable};
 use super::discover::{Discovery, Resource};
 use super::lines::{Line, Lines};
 use super::list::{Page, page_path};
@@ -20,8 +21,8 @@ use super::status::{WatchState, WatchStatus};
 use crate::config::TrackedKind;
 use crate::ingest::{Queue, QueueClosed};
 use crate::limits::{
-    LIST_PAGE_BYTES_MAX, LIST_PAGE_SECONDS_MAX, LISTS_MAX, LISTS_SLOW_MAX, WATCH_LINE_BYTES_MAX,
-    WATCH_OPEN_SECONDS_MAX, WATCH_SLACK_SECONDS,
+    LIST_PAGE_BYTES_MAX, LISTS_MAX, LISTS_SLOW_MAX, WATCH_LINE_BYTES_MAX, WATCH_OPEN_SECONDS_MAX,
+    WATCH_SLACK_SECONDS,
 };
 use crate::model::{Gvk, Observation};
 use crate::normalize::Redaction;
@@ -37,9 +38,9 @@ pub(super) struct Shared {
     /// versions that both histories have, and would never find out (R16).
     replaced: Sender<()>,
     /// One permit for each page that may be fetched or held at once.
-    lists: Semaphore,
+    lists: Arc<Semaphore>,
     /// The same for kinds whose last page did not come in time: they do not take the others' places.
-    lists_slow: Semaphore,
+    lists_slow: Arc<Semaphore>,
 }
 
 impl Shared {
@@ -56,15 +57,15 @@ impl Shared {
             status,
             redaction,
             replaced: Sender::new(()),
-            lists: Semaphore::new(LISTS_MAX),
-            lists_slow: Semaphore::new(LISTS_SLOW_MAX),
+            lists: Arc::new(Semaphore::new(LISTS_MAX)),
+            lists_slow: Arc::new(Semaphore::new(LISTS_SLOW_MAX)),
         })
     }
 
-    async fn page_permit(&self, slow: bool) -> Option<SemaphorePermit<'_>> {
+    async fn page_permit(&self, slow: bool) -> Option<OwnedSemaphorePermit> {
         let lane = if slow { &self.lists_slow } else { &self.lists };
         // Never closed.
-        lane.acquire().await.ok()
+        Arc::clone(lane).acquire_owned().await.ok()
     }
 }
 
@@ -78,11 +79,12 @@ pub(super) async fn watch(
     let mut kind = Kind {
         session: Session::new(gvk.clone(), version),
         replaced: shared.replaced.subscribe(),
+        decoder: Decoder::new(gvk.clone(), tracked, shared.redaction.clone()),
         shared,
         gvk,
-        tracked,
         resource: None,
         open: None,
+        ahead: None,
         slow: false,
     };
     loop {
@@ -95,11 +97,13 @@ pub(super) async fn watch(
 struct Kind {
     shared: Arc<Shared>,
     gvk: Gvk,
-    tracked: Option<TrackedKind>,
+    decoder: Decoder,
     session: Session,
     replaced: Receiver<()>,
     resource: Option<Resource>,
     open: Option<Open>,
+    /// The next page of the list under way.
+    ahead: Option<Ahead>,
     /// Whether the last page did not come in time.
     slow: bool,
 }
@@ -121,6 +125,9 @@ impl Kind {
         let action = self.session.action();
         if action != Action::Read {
             self.open = None;
+        }
+        if !matches!(action, Action::Page { .. }) {
+            self.ahead = None;
         }
         match action {
             Action::Discover => {
@@ -280,12 +287,18 @@ impl Kind {
     /// Fetches a page and hands its items over one by one: no more than the page is ever held.
     async fn page(&mut self, token: Option<&str>, limit: u32) -> Result<(), QueueClosed> {
         let shared = Arc::clone(&self.shared);
-        let _permit = shared.page_permit(self.slow).await;
-        let path = page_path(&self.collection(), limit, token);
-        let fetched = shared
-            .server
-            .fetch(&path, OBJECTS, LIST_PAGE_BYTES_MAX, LIST_PAGE_SECONDS_MAX)
-            .await;
+        let come = match self.ahead.take() {
+            Some(ahead) => ahead.page(limit, token).await,
+            None => None,
+        };
+        let (_permit, fetched) = match come {
+            Some((permit, fetched)) => (Some(permit), fetched),
+            None => {
+                let permit = shared.page_permit(self.slow).await;
+                let fetched = ahead::fetch(&shared.server, &self.collection(), limit, token).await;
+                (permit, fetched)
+            }
+        };
         let bytes = match fetched {
             Ok(bytes) => bytes,
             Err(RequestError::TooLarge { bytes_max }) => {
@@ -306,13 +319,17 @@ impl Kind {
                 return self.tell(input).await;
             }
         };
+        // Only where a place is free that nobody waits for.
+        if let Some(next) = &page.token
+            && page.token.as_deref() != token
+            && let Ok(permit) = Arc::clone(&shared.lists).try_acquire_owned()
+        {
+            let (server, collection) = (shared.server.clone(), self.collection());
+            let next = next.clone();
+            self.ahead = Some(Ahead::begin(permit, server, collection, limit, next));
+        }
         for json in &page.items {
-            let item = decode::listed(
-                &self.gvk,
-                self.tracked.as_ref(),
-                &shared.redaction,
-                json.get().as_bytes(),
-            );
+            let item = self.decoder.listed(json.get().as_bytes());
             self.count(|counters| counters.items += 1);
             if let Err(unreadable) = &item {
                 self.count(|counters| counters.unreadable += 1);
@@ -365,12 +382,7 @@ impl Kind {
                 return Input::Silent;
             }
         };
-        let event = decode::event(
-            &self.gvk,
-            self.tracked.as_ref(),
-            &self.shared.redaction,
-            &line,
-        );
+        let event = self.decoder.event(&line);
         self.event(event)
     }
 

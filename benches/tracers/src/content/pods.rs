@@ -55,7 +55,7 @@ struct Owner {
     uid: String,
 }
 
-/// Pods `0..count`; pod `i` belongs to ReplicaSet `i` modulo their number.
+/// Pods `0..count`. Those of one ReplicaSet stand together, as in the lists of an API server.
 #[derive(Debug)]
 pub struct PodTemplates {
     templates: Vec<Template>,
@@ -103,9 +103,9 @@ impl PodTemplates {
     }
 
     pub fn write(&self, index: usize, form: Form, out: &mut Vec<u8>) {
-        let owner = &self.owners[index % self.owners.len()];
-        // All pods of a ReplicaSet have one spec.
-        let template = &self.templates[index % self.owners.len() % self.templates.len()];
+        let position = self.owner(index);
+        let owner = &self.owners[position];
+        let template = &self.templates[position % self.templates.len()];
         let pieces = match form {
             Form::Whole => &template.whole,
             Form::Metadata => &template.metadata,
@@ -134,8 +134,16 @@ impl PodTemplates {
     pub fn find(&self, namespace: &str, name: &str) -> Option<usize> {
         let (owner, number) = name.rsplit_once('-')?;
         let index: usize = number.parse().ok()?;
-        let found = &self.owners[index % self.owners.len()];
-        (index < self.count && found.name == owner && found.namespace == namespace).then_some(index)
+        if index >= self.count {
+            return None;
+        }
+        let found = &self.owners[self.owner(index)];
+        (found.name == owner && found.namespace == namespace).then_some(index)
+    }
+
+    /// The position of a pod's owner.
+    fn owner(&self, index: usize) -> usize {
+        index * self.owners.len() / self.count
     }
 }
 
@@ -155,6 +163,8 @@ impl Template {
         metadata["ownerReferences"][0]["uid"] = mark("\u{5}");
         metadata["generateName"] = json!("\u{4}-");
         pod["spec"]["nodeName"] = mark("\u{6}");
+        // Every owner has a spec of its own.
+        pod["spec"]["containers"][0]["workingDir"] = json!("/srv/\u{4}");
         fill(&mut pod);
         let metadata = json!({"metadata": pod["metadata"]});
         Self {

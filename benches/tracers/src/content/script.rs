@@ -103,7 +103,11 @@ pub fn fleet(objects: usize, pods: usize) -> Content {
         newest.insert(owner.unwrap_or_default().to_owned(), set);
     }
     let mut sets: Vec<_> = newest.into_values().collect();
-    sets.sort_by_key(uid);
+    let name = |set: &Value| {
+        let text = |field: &str| set["metadata"][field].as_str().map(str::to_owned);
+        (text("namespace"), text("name"))
+    };
+    sets.sort_by_key(name);
     let templates = PodTemplates::new(&workload, &sets, pods);
     let tracked = deployments.len() as u64;
     let mut content = content(deployments, sets, Some(templates));
