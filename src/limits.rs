@@ -54,6 +54,9 @@ pub const READ_TXN_MS_MAX: u64 = 2_000;
 /// other's retention drops meanwhile; the file may grow by as much as is written in that time.
 pub const EXPORT_SNAPSHOT_SECONDS_MAX: u64 = 60;
 
+/// Pod specs whose hash a watch remembers, and as many older ones; about 200 bytes each.
+pub const POD_SPECS_KNOWN_MAX: usize = 4_096;
+
 /// Items of one page of a list.
 pub const LIST_PAGE_ITEMS: u32 = 500;
 /// Deadline for one page of a list, seconds.

@@ -10,6 +10,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::identity::{self, Identity};
+use super::known_specs::{KnownSpec, KnownSpecs};
 use super::{NormalizeError, Problem, Redaction};
 use crate::model::pod_spec::pod_spec_hash;
 use crate::model::{Gvk, Item, ObservedPod, OwnerRef, PodTimes, Uid};
@@ -58,7 +59,7 @@ struct LeanOwner {
 /// # Errors
 /// When the text is not JSON of that form, is of another kind, or has no name or UID or too long a one.
 pub fn normalize_pod_lean(redaction: &Redaction, json: &[u8]) -> Result<Item, NormalizeError> {
-    read(&Gvk::pod(), redaction, json)
+    read(&Gvk::pod(), redaction, json, &mut KnownSpecs::default())
 }
 
 /// The same for pods in the version that is watched.
@@ -66,6 +67,7 @@ pub(super) fn read(
     watch: &Gvk,
     redaction: &Redaction,
     json: &[u8],
+    known: &mut KnownSpecs,
 ) -> Result<Item, NormalizeError> {
     let malformed = |error| NormalizeError::new(watch, Problem::Json(error));
     let pod: LeanPod<'_> = serde_json::from_slice(json).map_err(malformed)?;
@@ -89,29 +91,26 @@ pub(super) fn read(
         &metadata.uid.unwrap_or_default(),
         Some(owners.collect()),
     )?;
-    let part = |raw: Option<&RawValue>| match raw {
-        Some(raw) => serde_json::from_str(raw.get()),
-        None => Ok(Value::Null),
-    };
     let failed = |error| NormalizeError::of(watch, &identity, Problem::Json(error));
-    let mut spec = part(pod.spec).map_err(failed)?;
-    redaction.env(&mut spec);
-    let status = part(pod.status).map_err(failed)?;
-    let containers = spec
-        .get("containers")
-        .and_then(Value::as_array)
-        .map_or(0, Vec::len);
-    let (spec_hash, times) = (
-        pod_spec_hash(&spec),
-        PodTimes::from_status(containers, &status),
-    );
+    let spec = pod.spec.unwrap_or(RawValue::NULL);
+    let spec = known.of(spec, || {
+        let mut spec = serde_json::from_str(spec.get()).map_err(failed)?;
+        redaction.env(&mut spec);
+        let containers = spec.get("containers").and_then(Value::as_array);
+        Ok(KnownSpec {
+            hash: pod_spec_hash(&spec),
+            containers: containers.map_or(0, Vec::len),
+        })
+    })?;
+    let status = pod.status.unwrap_or(RawValue::NULL);
+    let times = PodTimes::from_status_json(spec.containers, status.get()).map_err(failed)?;
     Ok(Item {
         pod: Some(ObservedPod {
             namespace: identity.namespace,
             name: identity.name,
             uid: identity.uid,
             owners: identity.owners,
-            spec_hash,
+            spec_hash: spec.hash,
             times,
         }),
         ..Item::default()

@@ -23,12 +23,14 @@ use crate::model::{
 mod body;
 mod error;
 mod identity;
+mod known_specs;
 mod lean_pod;
 mod metadata;
 mod redaction;
 
 pub use body::encode_body;
 pub use error::{NormalizeError, Problem};
+pub use known_specs::KnownSpecs;
 pub use lean_pod::normalize_pod_lean;
 pub use redaction::Redaction;
 
@@ -44,8 +46,23 @@ pub fn normalize_json(
     redaction: &Redaction,
     json: &[u8],
 ) -> Result<Item, NormalizeError> {
+    normalize_knowing(&mut KnownSpecs::default(), watch, tracked, redaction, json)
+}
+
+/// The same, for one object after the other: what was found of the specs of earlier pods is used again. `known` belongs
+/// to one `redaction`.
+///
+/// # Errors
+/// As [`normalize_json`]; what is wrong only in a part that the pod-spec hash leaves out may pass.
+pub fn normalize_knowing(
+    known: &mut KnownSpecs,
+    watch: &Gvk,
+    tracked: Option<&TrackedKind>,
+    redaction: &Redaction,
+    json: &[u8],
+) -> Result<Item, NormalizeError> {
     if tracked.is_none() && watch.is_pod() {
-        return lean_pod::read(watch, redaction, json);
+        return lean_pod::read(watch, redaction, json, known);
     }
     let object = serde_json::from_slice(json)
         .map_err(|error| NormalizeError::new(watch, Problem::Json(error)))?;

@@ -621,6 +621,59 @@ fn any_pod() -> impl Strategy<Value = Value> {
     )
 }
 
+/// Pods of few specs, written in ways that may be taken for each other.
+fn any_similar_pod() -> impl Strategy<Value = String> {
+    let name = prop_oneof![
+        Just(json!("kube-api-access-aaaaa")),
+        Just(json!("kube-api-access-bbbbb")),
+        Just(json!("data")),
+        Just(json!(1)),
+    ];
+    let volumes = prop_oneof![
+        Just(json!([])),
+        name.clone().prop_map(|name| json!([{"name": name}])),
+        name.clone()
+            .prop_map(|name| json!([{"name": name, "x": 1}, {"name": "last"}])),
+        name.prop_map(|name| json!([[name]])),
+        Just(json!("none")),
+    ];
+    let ports = prop_oneof![Just(json!([])), Just(json!([{"containerPort": 80}]))];
+    let list = prop_oneof![Just("containers"), Just("initContainers"), Just("other")];
+    let field = prop_oneof![
+        Just("nodeName"),
+        Just("serviceAccount"),
+        Just("hostname"),
+        Just("volumes"),
+    ];
+    (volumes.clone(), volumes, ports, list, field, "[ab]", 0..3usize).prop_map(
+        |(volumes, mounts, ports, list, field, text, containers)| {
+            let container = json!({"name": "c", "ports": ports, "volumeMounts": mounts});
+            let containers = Value::from(vec![container; containers]);
+            // The same field may be written twice: the last one counts.
+            format!(
+                r#"{{"metadata":{{"name":"p","uid":"u"}},"spec":{{"volumes":{volumes},"{list}":{containers},"{field}":"{text}"}}}}"#
+            )
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn what_is_known_of_earlier_specs_changes_nothing(
+        pods in prop::collection::vec(any_similar_pod(), 1..64),
+    ) {
+        let mut known = super::KnownSpecs::default();
+        for pod in &pods {
+            let fresh = normalize_json(&Gvk::pod(), None, pod.as_bytes());
+            let again =
+                super::normalize_knowing(&mut known, &Gvk::pod(), None, &redaction(), pod.as_bytes());
+            prop_assert_eq!(fresh.unwrap(), again.unwrap(), "{}", pod);
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn the_lean_way_gives_the_same_pod(pod in any_pod()) {

@@ -10,7 +10,7 @@ use super::reason::{chain, shortened};
 use crate::config::TrackedKind;
 use crate::model::json_fault::without_values;
 use crate::model::{Gvk, Item, Uid};
-use crate::normalize::{Redaction, normalize_json};
+use crate::normalize::{KnownSpecs, Redaction, normalize_knowing};
 
 /// Something listed or watched that could not be read, and what is known of it all the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,75 +80,92 @@ impl Metadata {
     }
 }
 
-/// Reads one item of a list.
-pub(super) fn listed(
-    watch: &Gvk,
-    tracked: Option<&TrackedKind>,
-    redaction: &Redaction,
-    json: &[u8],
-) -> Result<Item, Unreadable> {
-    normalized(watch, tracked, redaction, json).map_err(|reason| unreadable(json, &reason, false))
+/// Reads what one watch brings.
+pub(super) struct Decoder {
+    watch: Gvk,
+    tracked: Option<TrackedKind>,
+    redaction: Redaction,
+    /// Of pods that were read before.
+    specs: KnownSpecs,
 }
 
-/// Reads one line of a watch.
-pub(super) fn event(
-    watch: &Gvk,
-    tracked: Option<&TrackedKind>,
-    redaction: &Redaction,
-    line: &[u8],
-) -> Event {
-    #[derive(Deserialize)]
-    struct Line<'a> {
-        #[serde(rename = "type", borrow)]
-        action: Cow<'a, str>,
-        #[serde(borrow)]
-        object: &'a RawValue,
-    }
-    let line: Line<'_> = match serde_json::from_slice(line) {
-        Ok(line) => line,
-        Err(error) => {
-            return Event::Unreadable(garbled(format!(
-                "not a watch event: {}",
-                without_values(&error)
-            )));
+impl Decoder {
+    /// `tracked`: how the kind is tracked; `None` for pods that are read only for their lifecycles.
+    pub(super) fn new(watch: Gvk, tracked: Option<TrackedKind>, redaction: Redaction) -> Self {
+        Self {
+            watch,
+            tracked,
+            redaction,
+            specs: KnownSpecs::default(),
         }
-    };
-    let json = line.object.get().as_bytes();
-    match &*line.action {
-        "ADDED" | "MODIFIED" => change(watch, tracked, redaction, json, Event::Applied, false),
-        "DELETED" => change(watch, tracked, redaction, json, Event::Deleted, true),
-        "BOOKMARK" => match Metadata::of(json).and_then(|metadata| metadata.version()) {
-            Some(version) => Event::Bookmark(version),
-            None => Event::Unreadable(garbled("a bookmark without a version".to_owned())),
-        },
-        "ERROR" => error(json),
-        other => Event::Unreadable(Unreadable {
-            // It may be about a deletion.
-            deleted: true,
-            ..unreadable(
-                json,
-                &format!("unknown type of event {:?}", shortened(other)),
-                true,
-            )
-        }),
     }
-}
 
-fn change(
-    watch: &Gvk,
-    tracked: Option<&TrackedKind>,
-    redaction: &Redaction,
-    json: &[u8],
-    event: impl FnOnce(Item, String) -> Event,
-    deleted: bool,
-) -> Event {
-    let Some(version) = Metadata::of(json).and_then(|metadata| metadata.version()) else {
-        let reason = "an object without a resourceVersion";
-        return Event::Unreadable(unreadable(json, reason, deleted));
-    };
-    match normalized(watch, tracked, redaction, json) {
-        Ok(item) => event(item, version),
-        Err(reason) => Event::Unreadable(unreadable(json, &reason, deleted)),
+    /// Reads one item of a list.
+    pub(super) fn listed(&mut self, json: &[u8]) -> Result<Item, Unreadable> {
+        self.normalized(json)
+            .map_err(|reason| unreadable(json, &reason, false))
+    }
+
+    /// Reads one line of a watch.
+    pub(super) fn event(&mut self, line: &[u8]) -> Event {
+        #[derive(Deserialize)]
+        struct Line<'a> {
+            #[serde(rename = "type", borrow)]
+            action: Cow<'a, str>,
+            #[serde(borrow)]
+            object: &'a RawValue,
+        }
+        let line: Line<'_> = match serde_json::from_slice(line) {
+            Ok(line) => line,
+            Err(error) => {
+                return Event::Unreadable(garbled(format!(
+                    "not a watch event: {}",
+                    without_values(&error)
+                )));
+            }
+        };
+        let json = line.object.get().as_bytes();
+        match &*line.action {
+            "ADDED" | "MODIFIED" => self.change(json, Event::Applied, false),
+            "DELETED" => self.change(json, Event::Deleted, true),
+            "BOOKMARK" => match Metadata::of(json).and_then(|metadata| metadata.version()) {
+                Some(version) => Event::Bookmark(version),
+                None => Event::Unreadable(garbled("a bookmark without a version".to_owned())),
+            },
+            "ERROR" => error(json),
+            other => Event::Unreadable(Unreadable {
+                // It may be about a deletion.
+                deleted: true,
+                ..unreadable(
+                    json,
+                    &format!("unknown type of event {:?}", shortened(other)),
+                    true,
+                )
+            }),
+        }
+    }
+
+    fn change(
+        &mut self,
+        json: &[u8],
+        event: impl FnOnce(Item, String) -> Event,
+        deleted: bool,
+    ) -> Event {
+        let Some(version) = Metadata::of(json).and_then(|metadata| metadata.version()) else {
+            let reason = "an object without a resourceVersion";
+            return Event::Unreadable(unreadable(json, reason, deleted));
+        };
+        match self.normalized(json) {
+            Ok(item) => event(item, version),
+            Err(reason) => Event::Unreadable(unreadable(json, &reason, deleted)),
+        }
+    }
+
+    /// The one place where this room calls the normalizer: the error as a text.
+    fn normalized(&mut self, json: &[u8]) -> Result<Item, String> {
+        let tracked = self.tracked.as_ref();
+        normalize_knowing(&mut self.specs, &self.watch, tracked, &self.redaction, json)
+            .map_err(|error| chain(&error))
     }
 }
 
@@ -203,16 +220,6 @@ fn unreadable(json: &[u8], reason: &str, deleted: bool) -> Unreadable {
     }
 }
 
-/// The one place where this room calls the normalizer: the error as a text.
-fn normalized(
-    watch: &Gvk,
-    tracked: Option<&TrackedKind>,
-    redaction: &Redaction,
-    json: &[u8],
-) -> Result<Item, String> {
-    normalize_json(watch, tracked, redaction, json).map_err(|error| chain(&error))
-}
-
 #[cfg(test)]
 #[allow(clippy::panic)]
 mod tests {
@@ -227,7 +234,7 @@ mod tests {
     }
 
     fn read(line: &str) -> Event {
-        event(&Gvk::pod(), None, &redaction(), line.as_bytes())
+        Decoder::new(Gvk::pod(), None, redaction()).event(line.as_bytes())
     }
 
     fn unread(line: &str) -> Unreadable {

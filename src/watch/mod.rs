@@ -10,6 +10,7 @@
 //! hands it back at the next start as [`run`]'s `resume`. Memory is bounded by [`crate::limits::LISTS_MAX`] pages
 //! and one event for each kind.
 
+mod ahead;
 mod cluster;
 mod connect;
 mod decode;

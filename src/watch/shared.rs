@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::watch::Sender;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::discover::Discovery;
 use super::server::Server;
@@ -23,9 +23,9 @@ pub(super) struct Shared {
     /// versions that both histories have, and would never find out (R16).
     pub(super) replaced: Sender<()>,
     /// One permit for each page that may be fetched or held at once.
-    lists: Semaphore,
+    pub(super) lists: Arc<Semaphore>,
     /// The same for kinds whose last page did not come in time: they do not take the others' places.
-    lists_slow: Semaphore,
+    lists_slow: Arc<Semaphore>,
 }
 
 impl Shared {
@@ -42,14 +42,14 @@ impl Shared {
             status,
             redaction,
             replaced: Sender::new(()),
-            lists: Semaphore::new(LISTS_MAX),
-            lists_slow: Semaphore::new(LISTS_SLOW_MAX),
+            lists: Arc::new(Semaphore::new(LISTS_MAX)),
+            lists_slow: Arc::new(Semaphore::new(LISTS_SLOW_MAX)),
         })
     }
 
-    pub(super) async fn page_permit(&self, slow: bool) -> Option<SemaphorePermit<'_>> {
+    pub(super) async fn page_permit(&self, slow: bool) -> Option<OwnedSemaphorePermit> {
         let lane = if slow { &self.lists_slow } else { &self.lists };
         // Never closed.
-        lane.acquire().await.ok()
+        Arc::clone(lane).acquire_owned().await.ok()
     }
 }

@@ -123,7 +123,47 @@ fn object(hasher: &mut SimkubeHasher, fields: &[Field], entries: &Map<String, Va
 
 fn is_of_service_account(volume: &Value) -> bool {
     let name = volume.get("name").and_then(Value::as_str);
-    name.is_some_and(|name| name.starts_with(SERVICE_ACCOUNT_VOLUME))
+    name.is_some_and(is_service_account_volume)
+}
+
+/// Whether a volume of this name is one that the API server added.
+pub(crate) fn is_service_account_volume(name: &str) -> bool {
+    name.starts_with(SERVICE_ACCOUNT_VOLUME)
+}
+
+/// An object in a pod's spec of which a part is left out.
+#[derive(Clone, Copy)]
+pub(crate) enum Place {
+    PodSpec,
+    Container,
+    InitContainer,
+}
+
+/// How much of a field the hash depends on.
+pub(crate) enum Kept {
+    Nothing,
+    /// All of it, at most.
+    Whole,
+    /// A list of such objects.
+    Objects(Place),
+    /// A list without what is [`is_service_account_volume`].
+    Volumes,
+}
+
+/// On how much of this field [`pod_spec_hash`] depends.
+pub(crate) fn kept(place: Place, field: &str) -> Kept {
+    let edit = match place {
+        Place::PodSpec => Edit::PodSpec,
+        Place::Container => Edit::Container,
+        Place::InitContainer => Edit::InitContainer,
+    };
+    match edit.treatment(field) {
+        Treatment::Drop => Kept::Nothing,
+        Treatment::WithoutServiceAccount => Kept::Volumes,
+        Treatment::Keep(Edit::Container) => Kept::Objects(Place::Container),
+        Treatment::Keep(Edit::InitContainer) => Kept::Objects(Place::InitContainer),
+        Treatment::Keep(_) => Kept::Whole,
+    }
 }
 
 /// Hashes the value that a required field has where it is absent or null.

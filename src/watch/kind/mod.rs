@@ -10,6 +10,8 @@ use tokio::sync::watch::Receiver;
 use tokio::time::Instant;
 
 use self::stream::Open;
+use super::ahead::Ahead;
+use super::decode::Decoder;
 use super::discover::Resource;
 use super::lines::Lines;
 use super::reason::shortened;
@@ -33,11 +35,12 @@ pub(super) async fn watch(
     let mut kind = Kind {
         session: Session::new(gvk.clone(), version),
         replaced: shared.replaced.subscribe(),
+        decoder: Decoder::new(gvk.clone(), tracked, shared.redaction.clone()),
         shared,
         gvk,
-        tracked,
         resource: None,
         open: None,
+        ahead: None,
         slow: false,
     };
     loop {
@@ -50,11 +53,13 @@ pub(super) async fn watch(
 struct Kind {
     shared: Arc<Shared>,
     gvk: Gvk,
-    tracked: Option<TrackedKind>,
+    decoder: Decoder,
     session: Session,
     replaced: Receiver<()>,
     resource: Option<Resource>,
     open: Option<Open>,
+    /// The next page of the list under way.
+    ahead: Option<Ahead>,
     /// Whether the last page did not come in time.
     slow: bool,
 }
@@ -69,6 +74,9 @@ impl Kind {
         let action = self.session.action();
         if action != Action::Read {
             self.open = None;
+        }
+        if !matches!(action, Action::Page { .. }) {
+            self.ahead = None;
         }
         match action {
             Action::Discover => {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::Kind;
 use crate::ingest::QueueClosed;
-use crate::limits::{LIST_PAGE_BYTES_MAX, LIST_PAGE_SECONDS_MAX};
-use crate::watch::decode;
+use crate::limits::LIST_PAGE_BYTES_MAX;
+use crate::watch::ahead::{self, Ahead};
 use crate::watch::list::{Page, page_path};
-use crate::watch::server::{METADATA_LIST, OBJECTS, RequestError};
+use crate::watch::server::{METADATA_LIST, RequestError};
 use crate::watch::session::Input;
 
 impl Kind {
@@ -28,12 +28,18 @@ impl Kind {
         limit: u32,
     ) -> Result<(), QueueClosed> {
         let shared = Arc::clone(&self.shared);
-        let _permit = shared.page_permit(self.slow).await;
-        let path = page_path(&self.collection(), limit, token);
-        let fetched = shared
-            .server
-            .fetch(&path, OBJECTS, LIST_PAGE_BYTES_MAX, LIST_PAGE_SECONDS_MAX)
-            .await;
+        let come = match self.ahead.take() {
+            Some(ahead) => ahead.page(limit, token).await,
+            None => None,
+        };
+        let (_permit, fetched) = match come {
+            Some((permit, fetched)) => (Some(permit), fetched),
+            None => {
+                let permit = shared.page_permit(self.slow).await;
+                let fetched = ahead::fetch(&shared.server, &self.collection(), limit, token).await;
+                (permit, fetched)
+            }
+        };
         let bytes = match fetched {
             Ok(bytes) => bytes,
             Err(RequestError::TooLarge { bytes_max }) => {
@@ -54,13 +60,17 @@ impl Kind {
                 return self.tell(input).await;
             }
         };
+        // Only where a place is free that nobody waits for.
+        if let Some(next) = &page.token
+            && page.token.as_deref() != token
+            && let Ok(permit) = Arc::clone(&shared.lists).try_acquire_owned()
+        {
+            let (server, collection) = (shared.server.clone(), self.collection());
+            let next = next.clone();
+            self.ahead = Some(Ahead::begin(permit, server, collection, limit, next));
+        }
         for json in &page.items {
-            let item = decode::listed(
-                &self.gvk,
-                self.tracked.as_ref(),
-                &shared.redaction,
-                json.get().as_bytes(),
-            );
+            let item = self.decoder.listed(json.get().as_bytes());
             self.count(|counters| counters.items += 1);
             if let Err(unreadable) = &item {
                 self.count(|counters| counters.unreadable += 1);

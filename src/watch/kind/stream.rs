@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::Kind;
 use crate::limits::{WATCH_LINE_BYTES_MAX, WATCH_SLACK_SECONDS};
-use crate::watch::decode::{self, Event, Unreadable};
+use crate::watch::decode::{Event, Unreadable};
 use crate::watch::lines::{Line, Lines};
 use crate::watch::session::Input;
 
@@ -53,12 +53,7 @@ impl Kind {
                 return Input::Silent;
             }
         };
-        let event = decode::event(
-            &self.gvk,
-            self.tracked.as_ref(),
-            &self.shared.redaction,
-            &line,
-        );
+        let event = self.decoder.event(&line);
         self.event(event)
     }
 
