@@ -25,9 +25,8 @@ pub(crate) fn encode(base: &[u8], target: &[u8], out: &mut Vec<u8>) {
     let back = common_suffix(base_rest, target_rest);
     let middle_end = target.len() - back;
     let mut ops = Ops {
-        out,
+        writer: Writer::new(out),
         target,
-        expected: 0,
         literal_from: 0,
     };
     let mut at = front;
@@ -125,37 +124,76 @@ pub(crate) fn decode(base: &[u8], delta: &[u8], len: usize, out: &mut Vec<u8>) -
     })
 }
 
-struct Ops<'a> {
+/// Writes a difference piece by piece.
+pub(crate) struct Writer<'a> {
     out: &'a mut Vec<u8>,
-    target: &'a [u8],
     /// Where in the base the last copy ended.
     expected: usize,
+    /// Literal bytes that no copy has followed yet.
+    literal: &'a [u8],
+}
+
+impl<'a> Writer<'a> {
+    /// What is written is appended to `out`.
+    pub(crate) fn new(out: &'a mut Vec<u8>) -> Self {
+        Self {
+            out,
+            expected: 0,
+            literal: &[],
+        }
+    }
+
+    /// Literal bytes. Two such pieces must not follow each other.
+    pub(crate) fn literal(&mut self, bytes: &'a [u8]) {
+        self.literal = bytes;
+    }
+
+    /// Bytes of the base.
+    pub(crate) fn copy(&mut self, from: usize, len: usize) {
+        let literals = self.literals();
+        write_varint(self.out, len as u64);
+        let ahead = from as i64 - (self.expected + literals) as i64;
+        write_signed(self.out, ahead);
+        self.expected = from + len;
+    }
+
+    /// Nothing follows.
+    pub(crate) fn finish(mut self) {
+        if !self.literal.is_empty() {
+            self.literals();
+        }
+    }
+
+    fn literals(&mut self) -> usize {
+        let literal = std::mem::take(&mut self.literal);
+        write_varint(self.out, literal.len() as u64);
+        self.out.extend_from_slice(literal);
+        literal.len()
+    }
+}
+
+struct Ops<'a> {
+    writer: Writer<'a>,
+    target: &'a [u8],
     /// Where in the target the bytes begin that no operation has covered yet.
     literal_from: usize,
 }
 
 impl Ops<'_> {
     fn literals(&mut self, to: usize) {
-        let literals = self.target.get(self.literal_from..to).unwrap_or_default();
-        write_varint(self.out, literals.len() as u64);
-        self.out.extend_from_slice(literals);
+        let literal = self.target.get(self.literal_from..to).unwrap_or_default();
+        self.writer.literal(literal);
     }
 
     fn copy(&mut self, base_at: usize, target_at: usize, len: usize) {
-        let literals = target_at - self.literal_from;
         self.literals(target_at);
-        write_varint(self.out, len as u64);
-        let ahead = base_at as i64 - (self.expected + literals) as i64;
-        write_signed(self.out, ahead);
-        self.expected = base_at + len;
+        self.writer.copy(base_at, len);
         self.literal_from = target_at + len;
     }
 
     fn finish(mut self) {
-        if self.literal_from < self.target.len() {
-            self.literals(self.target.len());
-        }
-        self.literal_from = self.target.len();
+        self.literals(self.target.len());
+        self.writer.finish();
     }
 }
 

@@ -32,25 +32,36 @@ impl Recipe {
         self.copy(0, len);
     }
 
-    /// Becomes the same as another, with as little memory as that takes.
-    pub(crate) fn set(&mut self, other: &Self) {
-        self.steps.clear();
-        self.steps.reserve_exact(other.steps.len());
-        self.steps.extend_from_slice(&other.steps);
-        self.literals.clear();
-        self.literals.reserve_exact(other.literals.len());
-        self.literals.extend_from_slice(&other.literals);
-        self.len = other.len;
-    }
-
     /// Length of the body, bytes.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    /// Memory behind it, bytes.
-    pub(crate) fn heap_bytes(&self) -> usize {
-        self.steps.capacity() * size_of::<Step>() + self.literals.capacity()
+    /// Becomes what [`Recipe::write`] wrote, for a body of `len` bytes and a root of `root_len`. `None`: it was not that.
+    pub(crate) fn read(&mut self, root_len: usize, bytes: &[u8], len: usize) -> Option<()> {
+        self.clear();
+        delta::pieces(root_len, bytes, len, |piece| {
+            match piece {
+                Piece::Literal(bytes) => self.literal(bytes),
+                Piece::Copy { from, len } => self.copy(from, len),
+            }
+            Some(())
+        })
+    }
+
+    /// Appends it to `out` as one difference between the root and the body.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        let mut writer = delta::Writer::new(out);
+        for step in &self.steps {
+            let from = step.from as usize;
+            if step.literal {
+                let literal = self.literals.get(from..from + step.len as usize);
+                writer.literal(literal.unwrap_or_default());
+            } else {
+                writer.copy(from, step.len as usize);
+            }
+        }
+        writer.finish();
     }
 
     /// The recipe of the body that is so different from this one, in place of what `out` was. `None`: the bytes are no
@@ -196,6 +207,14 @@ mod tests {
                 let mut made = vec![0xee; next.len()];
                 recipe.make(&root, &mut made).unwrap();
                 prop_assert_eq!(&made, &next);
+                let mut written = Vec::new();
+                recipe.write(&mut written);
+                let mut decoded = Vec::new();
+                delta::decode(&root, &written, next.len(), &mut decoded).unwrap();
+                prop_assert_eq!(&decoded, &next);
+                spare.read(root.len(), &written, next.len()).unwrap();
+                prop_assert_eq!(&spare.steps, &recipe.steps);
+                prop_assert_eq!(&spare.literals, &recipe.literals);
                 let mut longer = vec![0; next.len() + 1];
                 prop_assert_eq!(recipe.make(&root, &mut longer), None);
                 body = next;

@@ -104,6 +104,26 @@ pub(crate) struct Place {
     body_len: u32,
 }
 
+impl Place {
+    /// Bytes of the payload that have been read.
+    pub(crate) fn at(&self) -> usize {
+        self.at as usize
+    }
+
+    /// Length of the last body.
+    pub(crate) fn body_len(&self) -> usize {
+        self.body_len as usize
+    }
+
+    /// The same place where what follows begins at another byte.
+    pub(crate) fn moved(&self, at: usize) -> Self {
+        Self {
+            at: u32::try_from(at).unwrap_or(u32::MAX),
+            ..*self
+        }
+    }
+}
+
 /// See [`Group::entries`].
 pub(crate) struct Entries<'a> {
     group: Group<'a>,

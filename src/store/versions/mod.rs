@@ -5,11 +5,12 @@
 //! a *base*: a body that pods of one owner start from, or a keyframe too large to be written again whenever the group
 //! grows. Bases refer to nothing.
 //!
-//! [`group`] has the bytes, [`read`] what readers ask, [`cursors`] reads many bodies, [`write`] is how the writer adds a
+//! [`group`] has the bytes, [`read`] what readers ask, [`cursors`] reads many bodies, with a [`cursor`] in each object's group, [`write`] is how the writer adds a
 //! version, [`drop`] how retention removes them, [`base`] has bases and siblings.
 
 #[allow(dead_code, reason = "tests and statistics ask for the uses of a base")]
 pub(crate) mod base;
+mod cursor;
 mod cursors;
 mod drop;
 pub(crate) mod group;
