@@ -19,7 +19,7 @@ pub const POLL_METRICS: Duration = Duration::from_millis(100);
 /// The same where a start is timed that takes milliseconds.
 pub const POLL_START: Duration = Duration::from_millis(2);
 /// How long a process has to use no CPU time before it counts as done.
-pub const QUIET: Duration = Duration::from_millis(400);
+pub const QUIET: Duration = Duration::from_millis(1_500);
 /// How long after its work a process's memory is looked at.
 pub const SETTLE: Duration = Duration::from_secs(3);
 /// RSS at which a subject is stopped: the machine is shared.

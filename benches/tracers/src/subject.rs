@@ -155,14 +155,20 @@ impl Subject {
         }
     }
 
-    /// Waits until it has used no CPU time for [`QUIET`]; when that began, and its CPU time then.
-    pub async fn quiet(&mut self, most: Duration) -> anyhow::Result<(Instant, f64)> {
+    /// Waits until it has used no CPU time and asked the server for nothing for [`QUIET`]; when that began, and its CPU
+    /// time then.
+    pub async fn quiet(
+        &mut self,
+        server: &ApiServer,
+        most: Duration,
+    ) -> anyhow::Result<(Instant, f64)> {
         let mut used = self.stat()?.cpu_seconds;
+        let mut requests = server.seen().requests();
         let mut since = Instant::now();
         self.wait("come to rest", POLL, most, async |subject| {
-            let now = subject.stat()?.cpu_seconds;
-            if now > used {
-                used = now;
+            let now = (subject.stat()?.cpu_seconds, server.seen().requests());
+            if now != (used, requests) {
+                (used, requests) = now;
                 since = Instant::now();
             }
             Ok((since.elapsed() >= QUIET).then_some((since, used)))

@@ -28,7 +28,6 @@ pub struct KindSeen {
 struct Book {
     kinds: Vec<KindSeen>,
     requests: u64,
-    last: Option<Instant>,
 }
 
 /// Keeps book.
@@ -40,7 +39,6 @@ impl Seen {
         Self(Mutex::new(Book {
             kinds: vec![KindSeen::default(); content.collections.len()],
             requests: 0,
-            last: None,
         }))
     }
 
@@ -62,10 +60,9 @@ impl Seen {
         self.lock().kinds.iter().map(|kind| kind.list_bytes).sum()
     }
 
-    /// Requests of all kinds, and when the last one came.
-    pub fn requests(&self) -> (u64, Option<Instant>) {
-        let book = self.lock();
-        (book.requests, book.last)
+    /// Requests of every sort.
+    pub fn requests(&self) -> u64 {
+        self.lock().requests
     }
 
     /// When the last of these kinds was first watched; `None` while there is one that is not.
@@ -79,9 +76,7 @@ impl Seen {
     }
 
     pub(super) fn asked(&self) {
-        let mut book = self.lock();
-        book.requests += 1;
-        book.last = Some(Instant::now());
+        self.lock().requests += 1;
     }
 
     pub(super) fn page(&self, collection: usize, first: bool, last: bool) {

@@ -14,14 +14,14 @@ const POD_BYTES: usize = 8_600;
 const TEMPLATES_MAX: usize = 16;
 
 /// What differs between two pods of a template. The marks stand in the template's JSON; no object holds such a byte.
-const MARKS: [(&str, Hole); 7] = [
-    ("\u{1}", Hole::Name),
-    ("\u{2}", Hole::Uid),
-    ("\u{3}", Hole::Version),
-    ("\u{4}", Hole::Owner),
-    ("\u{5}", Hole::OwnerUid),
-    ("\u{6}", Hole::Node),
-    ("\u{7}", Hole::Namespace),
+const MARKS: [(char, Hole); 7] = [
+    ('\u{1}', Hole::Name),
+    ('\u{2}', Hole::Uid),
+    ('\u{3}', Hole::Version),
+    ('\u{4}', Hole::Owner),
+    ('\u{5}', Hole::OwnerUid),
+    ('\u{6}', Hole::Node),
+    ('\u{7}', Hole::Namespace),
 ];
 
 #[derive(Clone, Copy, Debug)]
@@ -206,10 +206,10 @@ fn pieces(pod: &Value) -> Vec<Piece> {
     // JSON escapes control characters.
     while let Some(at) = rest.find("\\u000") {
         let (before, marked) = rest.split_at(at);
-        let digit = &marked[5..6];
+        let code = marked[5..6].parse::<u32>().ok();
         let hole = MARKS
             .iter()
-            .find(|(mark, _)| json!(mark).to_string() == format!("\"\\u000{digit}\""))
+            .find(|(mark, _)| Some(u32::from(*mark)) == code)
             .map(|(_, hole)| *hole)
             .expect("only marks are control characters");
         pieces.push(Piece::Text(before.as_bytes().to_vec()));

@@ -50,7 +50,7 @@ async fn one(
     };
     let mut add = |metric, value| results.add(&setting, program.kind.name(), metric, value);
     let (server, mut subject) = watching(program, content).await?;
-    subject.quiet(RECORD_MAX).await?;
+    subject.quiet(&server, RECORD_MAX).await?;
 
     let before = subject.stat()?;
     let began = Instant::now();
@@ -123,7 +123,7 @@ async fn recorded(
         })
         .await?;
     match subject.kind {
-        Kind::SkTracer => Ok(subject.quiet(RECORD_MAX).await?.0),
+        Kind::SkTracer => Ok(subject.quiet(server, RECORD_MAX).await?.0),
         Kind::SkTracedb => {
             subject
                 .wait("recorded all", POLL_METRICS, RECORD_MAX, async |subject| {

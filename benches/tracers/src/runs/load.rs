@@ -49,7 +49,7 @@ async fn one(
     results: &mut Results,
 ) -> anyhow::Result<()> {
     let (server, mut subject) = watching(program, content).await?;
-    subject.quiet(RECORD_MAX).await?;
+    subject.quiet(&server, RECORD_MAX).await?;
     tokio::time::sleep(SETTLE).await;
 
     let objects = content.expected.objects;
@@ -127,7 +127,7 @@ async fn one(
     }
     if program.kind == Kind::SkTracedb {
         // Everything that was offered is recorded, a batch at most excepted.
-        subject.quiet(RECORD_MAX).await?;
+        subject.quiet(&server, RECORD_MAX).await?;
         let recorded = subject.metric("sk_tracedb_changes_total").await? as u64;
         ensure!(
             recorded == objects + offered as u64,

@@ -86,7 +86,7 @@ async fn one(
             subject.check()?.cpu_seconds,
         );
     }
-    let (rest, cpu_seconds) = subject.quiet(SYNC_MAX).await?;
+    let (rest, cpu_seconds) = subject.quiet(&server, SYNC_MAX).await?;
     add(
         ("settled_seconds", "s"),
         (rest - subject.started).as_secs_f64(),
