@@ -280,9 +280,10 @@ pub const AGE_STEPS: i64 = 64;
 pub const AGE_STEP_SECONDS_MAX: i64 = 60;
 /// Time that retention works on one piece, milliseconds, its commit aside.
 pub const RETENTION_WORK_MS_MAX: u64 = 10;
-/// The same while the file is about to reach its limit, milliseconds: a batch of the largest size must not add more than is
-/// dropped with it.
-pub const RETENTION_WORK_MS_PRESSED: u64 = 30;
+/// The same while the file is about to reach its limit, milliseconds.
+pub const RETENTION_WORK_MS_PRESSED: u64 = 20;
+/// Observations in one write transaction while the file is about to reach its limit: no more than can be dropped with it.
+pub const BATCH_OBSERVATIONS_PRESSED: usize = 1_024;
 /// How long nothing must have come before a piece of retention gets a commit of its own, milliseconds.
 pub const RETENTION_SILENCE_MS_MIN: u64 = 50;
 /// Time that one piece of retention may hold back a commit, milliseconds: pieces that take longer become smaller.
@@ -317,7 +318,8 @@ pub const SWEEP_SECONDS_MIN: i64 = 60;
 const _: () = assert!(
     RETENTION_WORK_MS_MAX <= RETENTION_WORK_MS_PRESSED
         && RETENTION_WORK_MS_PRESSED < RETENTION_PIECE_MS_MAX
-        && RETENTION_PIECE_MS_MAX <= BATCH_AGE_MS_MAX,
+        && RETENTION_PIECE_MS_MAX <= BATCH_AGE_MS_MAX
+        && BATCH_OBSERVATIONS_PRESSED <= BATCH_OBSERVATIONS_MAX,
     "retention must not hold back a commit for longer than a batch waits"
 );
 /// Payload of one chunk of headers, bytes: with key, seal and page header it fills a page of 4 KiB.

@@ -13,8 +13,7 @@ use super::stats::WriterStats;
 use super::{Committed, Queued, Retention, Writer};
 use crate::clock::Clock;
 use crate::limits::{
-    BATCH_AGE_MS_MAX, BATCH_BYTES_MAX, BATCH_OBSERVATIONS_MAX, PACKING_AT_CLOSE_SECONDS_MAX,
-    RETENTION_SILENCE_MS_MIN,
+    BATCH_AGE_MS_MAX, BATCH_BYTES_MAX, PACKING_AT_CLOSE_SECONDS_MAX, RETENTION_SILENCE_MS_MIN,
 };
 use crate::store::StoreError;
 
@@ -266,6 +265,7 @@ impl Work {
 
     /// Waits for the first observation for so long, then for more of them until the batch is full or old enough.
     fn next_batch(&mut self, wait: Duration) -> Next {
+        let observations_max = self.retention.batch_observations_max();
         let receiver = &mut self.receiver;
         let first = self
             .timer
@@ -279,7 +279,7 @@ impl Work {
         let mut batch = vec![first];
         let deadline = tokio::time::Instant::now() + Duration::from_millis(BATCH_AGE_MS_MAX);
         self.timer.block_on(async {
-            while batch.len() < BATCH_OBSERVATIONS_MAX && bytes < BATCH_BYTES_MAX {
+            while batch.len() < observations_max && bytes < BATCH_BYTES_MAX {
                 match tokio::time::timeout_at(deadline, receiver.recv()).await {
                     Ok(Some(queued)) => {
                         bytes += queued.observation.weight_bytes();

@@ -13,6 +13,7 @@ mod model_parts;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod beside;
 mod epochs;
 mod flat;
 mod owners;

@@ -113,6 +113,16 @@ impl Recorder {
         self.writer.as_mut().unwrap()
     }
 
+    /// Lends the writer to a thread.
+    pub fn take_writer(&mut self) -> Writer {
+        self.writer.take().unwrap()
+    }
+
+    /// Takes it back.
+    pub fn put_writer(&mut self, writer: Writer) {
+        self.writer = Some(writer);
+    }
+
     /// What the run in progress redacts.
     pub fn redaction(&mut self) -> Redaction {
         let key = self.writer().redaction_key().unwrap();

@@ -17,10 +17,11 @@ use self::size::{Measured, SizeGovernor};
 use super::writer::{Piece, Worked};
 use super::{Durations, Effort, Retained, Writer};
 use crate::limits::{
-    RETENTION_IDLE_MS, RETENTION_PIECE_MS_MAX, RETENTION_ROWS_MAX, RETENTION_ROWS_MIN,
-    RETENTION_SHARE_PERCENT, RETENTION_SHARE_PERCENT_PRESSED, RETENTION_WORK_MS_MAX,
-    RETENTION_WORK_MS_PRESSED, ROOM_PIECES_MAX, SIZE_KEEPS_SECONDS_MIN, SIZE_STRIDES,
-    SWEEP_CHANGES_MIN, SWEEP_PARTS, SWEEP_SECONDS_MIN,
+    BATCH_OBSERVATIONS_MAX, BATCH_OBSERVATIONS_PRESSED, RETENTION_IDLE_MS, RETENTION_PIECE_MS_MAX,
+    RETENTION_ROWS_MAX, RETENTION_ROWS_MIN, RETENTION_SHARE_PERCENT,
+    RETENTION_SHARE_PERCENT_PRESSED, RETENTION_WORK_MS_MAX, RETENTION_WORK_MS_PRESSED,
+    ROOM_PIECES_MAX, SIZE_KEEPS_SECONDS_MIN, SIZE_STRIDES, SWEEP_CHANGES_MIN, SWEEP_PARTS,
+    SWEEP_SECONDS_MIN,
 };
 use crate::model::{ByteSize, Horizon, MICROS_PER_SECOND, Timestamp};
 use crate::store::{StoreError, allocated_bytes};
@@ -67,6 +68,8 @@ pub struct Retention {
     dropped_for_size: bool,
     /// Nothing more can be dropped, and the file is too large: said once.
     warned: bool,
+    /// The file is about to reach its limit.
+    pressed: bool,
 }
 
 /// A piece that is due now.
@@ -98,6 +101,7 @@ impl Default for Retention {
             swept: Timestamp::MIN,
             dropped_for_size: false,
             warned: false,
+            pressed: false,
         }
     }
 }
@@ -187,6 +191,7 @@ impl Retention {
         let started = Instant::now();
         let allocated = allocated_bytes(writer.path())?;
         let pressed = self.size.is_some_and(|size| size.is_pressing(allocated));
+        self.pressed = pressed;
         let (percent, work_ms) = if pressed {
             (RETENTION_SHARE_PERCENT_PRESSED, RETENTION_WORK_MS_PRESSED)
         } else {
@@ -214,6 +219,15 @@ impl Retention {
             percent,
             took: started.elapsed(),
         }))
+    }
+
+    /// Observations that one batch may have now.
+    pub(super) fn batch_observations_max(&self) -> usize {
+        if self.pressed {
+            BATCH_OBSERVATIONS_PRESSED
+        } else {
+            BATCH_OBSERVATIONS_MAX
+        }
     }
 
     /// Takes note of a piece that was committed with a batch. The batch waited for its work only.
