@@ -361,6 +361,8 @@ pub const PACKING_STRIDE_ROWS: usize = 512;
 pub const PACKING_ROWS_MAX: usize = 16_384;
 /// Share of the writer's time that packing may take, percent.
 pub const PACKING_SHARE_PERCENT: u32 = 20;
+/// How long nothing is packed after the storage has failed, seconds.
+pub const PACKING_RETRY_SECONDS: u64 = 60;
 /// Changes after which it is seen what can be packed, at least.
 pub const PACK_CHANGES_MIN: u64 = 8_192;
 /// Longest time that what can be packed is packed before a store is closed, seconds.

@@ -6,7 +6,8 @@ use super::apply::Which;
 use super::retention::Share;
 use super::{Effort, Writer};
 use crate::limits::{
-    PACKING_ROWS_MAX, PACKING_SHARE_PERCENT, RETENTION_IDLE_MS, RETENTION_WORK_MS_MAX,
+    PACKING_RETRY_SECONDS, PACKING_ROWS_MAX, PACKING_SHARE_PERCENT, RETENTION_IDLE_MS,
+    RETENTION_WORK_MS_MAX,
 };
 use crate::store::StoreError;
 
@@ -20,12 +21,15 @@ const PIECE: Effort = Effort {
 #[derive(Debug)]
 pub(crate) struct PackingSchedule {
     share: Share,
+    /// Nothing is packed before this.
+    rests_until: Option<Instant>,
 }
 
 impl Default for PackingSchedule {
     fn default() -> Self {
         Self {
             share: Share::new(PACKING_SHARE_PERCENT, Instant::now()),
+            rests_until: None,
         }
     }
 }
@@ -33,7 +37,8 @@ impl Default for PackingSchedule {
 impl PackingSchedule {
     /// Does one bounded piece, if there is something to do and time for it. Returns how long the next one can wait.
     pub(crate) fn step(&mut self, writer: &mut Writer) -> Result<Duration, StoreError> {
-        if !writer.is_packing_due() {
+        let resting = self.rests_until.is_some_and(|until| Instant::now() < until);
+        if resting || !writer.is_packing_due() {
             return Ok(Duration::from_millis(RETENTION_IDLE_MS));
         }
         let started = Instant::now();
@@ -43,6 +48,11 @@ impl PackingSchedule {
             self.share.spend(started.elapsed());
         }
         Ok(wait)
+    }
+
+    /// The storage failed: packs nothing for a while.
+    pub(super) fn rest(&mut self) {
+        self.rests_until = Some(Instant::now() + Duration::from_secs(PACKING_RETRY_SECONDS));
     }
 }
 

@@ -153,7 +153,14 @@ impl Work {
         let now = self.clock.now();
         self.write(|writer| writer.end_run(now).map(|()| None))?;
         let time_max = Duration::from_secs(PACKING_AT_CLOSE_SECONDS_MAX);
-        self.write(|writer| writer.pack_all(time_max).map(|()| None))?;
+        // Everything is durable: what cannot be packed for want of room stays as it is.
+        match self.writer.pack_all(time_max) {
+            Err(error) if error.storage_failure().is_some() => {
+                tracing::warn!(%error, "the store is not packed before it is closed");
+                self.writer.recover()?;
+            }
+            packed => packed?,
+        }
         Ok(self.writer)
     }
 
@@ -221,8 +228,15 @@ impl Work {
     fn pack(&mut self) -> Result<Duration, StoreError> {
         let mut packing = std::mem::take(&mut self.packing);
         let mut wait = Duration::ZERO;
+        let mut tries = 0;
         let done = self.write(|writer| {
-            wait = packing.step(writer)?;
+            tries += 1;
+            if tries > 1 {
+                // The storage failed. What room there is belongs to what is to be recorded.
+                packing.rest();
+            } else {
+                wait = packing.step(writer)?;
+            }
             Ok(None)
         });
         self.packing = packing;
