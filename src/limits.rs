@@ -352,7 +352,7 @@ pub const PACKED_CHUNK_ROWS_BYTES_MAX: usize = 64 << 10;
 /// Longest row that is packed, bytes.
 pub const PACKED_ROW_BYTES_MAX: usize = 32 << 10;
 /// Chunks that a transaction keeps decompressed for each table.
-pub const PACKED_CHUNKS_CACHED_MAX: usize = 16;
+pub const PACKED_CHUNKS_CACHED_MAX: usize = 96;
 /// Rows that packing moves before it looks at the time, bytes.
 pub const PACKED_PIECE_BYTES_MAX: usize = 256 << 10;
 /// Rows that packing looks at before it looks at the time.
@@ -379,3 +379,5 @@ pub const BENCH_POLL_MS: u64 = 50;
 pub const BENCH_RUNS_MAX: usize = 1_000;
 /// Owners whose rows the writer remembers, 16 bytes each and as much again.
 pub const KNOWN_OWNERS_MAX: usize = 65_536;
+/// Pods whose lifecycles an export looks up at once, in the order in which they are packed: about 5 MB of UIDs.
+pub const EXPORT_PODS_AT_ONCE_MAX: usize = 65_536;

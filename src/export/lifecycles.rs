@@ -8,6 +8,7 @@ use std::path::Path;
 use super::error::ExportError;
 use super::plan::Plan;
 use crate::config::TracerConfig;
+use crate::limits::EXPORT_PODS_AT_ONCE_MAX;
 use crate::model::{EventKey, Gvk, MICROS_PER_SECOND, Timestamp, Uid};
 use crate::query::Ownership;
 use crate::store::lookup::{Lookup, as_slice};
@@ -190,24 +191,43 @@ pub(super) fn plan_lifecycles(snapshot: &Snapshot, plan: &mut Plan) -> Result<()
     let mut ownership = Ownership::new(snapshot);
     let tables = snapshot.tables();
     // Pods that the kubelet started are listed in every epoch that their run overlaps; each counts once, as keys do.
+    let mut uids: Vec<Vec<u8>> = Vec::new();
     for epoch in tables.epochs_over(plan.window.start, plan.window.end)? {
         let (from, to) = keys::prefix_range(&epoch.to_be_bytes());
-        let range = tables.alive_pods.range((as_slice(&from), as_slice(&to)))?;
-        for entry in range {
+        for entry in tables.alive_pods.range((as_slice(&from), as_slice(&to)))? {
             let uid = keys::epoch_pod_of("epoch_and_pod_to_unit", entry?.0.value())?;
-            let Some(pod) = tables.pod(&uid)? else {
-                continue;
-            };
-            let Some(lifecycle) = inside(&pod, plan) else {
-                continue;
-            };
-            if let Some((gvk, name)) = owner_of(snapshot, &mut ownership, plan, &uid, &pod)? {
-                plan.lifecycles
-                    .insert(&gvk, &name, pod.spec_hash, &lifecycle, &uid.0)?;
+            uids.push(keys::uid(&uid));
+            if uids.len() >= EXPORT_PODS_AT_ONCE_MAX {
+                plan_pods(snapshot, &mut ownership, plan, &mut uids)?;
             }
         }
     }
+    plan_pods(snapshot, &mut ownership, plan, &mut uids)?;
     plan.lifecycles.count()
+}
+
+/// Takes these pods in the order of their UIDs: that is how their lifecycles are packed.
+fn plan_pods(
+    snapshot: &Snapshot,
+    ownership: &mut Ownership<'_>,
+    plan: &mut Plan,
+    uids: &mut Vec<Vec<u8>>,
+) -> Result<(), ExportError> {
+    uids.sort_unstable();
+    for uid in uids.drain(..) {
+        let uid = keys::uid_of(&uid).unwrap_or_default();
+        let Some(pod) = snapshot.tables().pod(&uid)? else {
+            continue;
+        };
+        let Some(lifecycle) = inside(&pod, plan) else {
+            continue;
+        };
+        if let Some((gvk, name)) = owner_of(snapshot, ownership, plan, &uid, &pod)? {
+            plan.lifecycles
+                .insert(&gvk, &name, pod.spec_hash, &lifecycle, &uid.0)?;
+        }
+    }
+    Ok(())
 }
 
 /// The pod's lifecycle as the window shows it; `None` where it does not overlap.
