@@ -304,7 +304,10 @@ impl Kubelet {
     async fn try_reap(&self, pod: &Pod) -> kube::Result<()> {
         let (namespace, name) = (pod.namespace().unwrap(), pod.name_any());
         if phase(pod) == "Running" {
-            self.try_finish(pod, 0).await?;
+            match self.try_finish(pod, 0).await {
+                Err(error) if is_another_pods(&error) => return Ok(()),
+                other => other.map(drop)?,
+            }
         }
         let params = DeleteParams {
             preconditions: preconditions(pod),
@@ -446,6 +449,16 @@ pub fn phase(pod: &Pod) -> &str {
         .as_ref()
         .and_then(|status| status.phase.as_deref())
         .unwrap_or("Pending")
+}
+
+/// Whether the status of a pod was refused because the pod is gone, or another has its name by now: an UID that is not the
+/// pod's is answered with 422.
+fn is_another_pods(error: &kube::Error) -> bool {
+    let kube::Error::Api(status) = error else {
+        return false;
+    };
+    let mut causes = status.details.iter().flat_map(|details| &details.causes);
+    status.code == 404 || (status.code == 422 && causes.any(|cause| cause.field == "metadata.uid"))
 }
 
 /// Kubernetes' own times in a pod are whole seconds.
