@@ -3,12 +3,13 @@
 
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 
-use super::v1;
+use super::lifecycles::{self, Lifecycles};
+use super::{v1, write};
 use crate::limits::MIGRATION_BATCH_ROWS;
-use crate::model::Uid;
+use crate::model::{ObjectKey, Uid};
 use crate::store::headers::{Header, HeaderLog};
 use crate::store::rows::{
-    GivenOwner, IncarnationRow, KindRow, ObjectRow, OwnerRefRow, OwnerRow, PodRow, WriterRow,
+    GivenOwner, KindRow, ObjectRow, OwnerRefRow, OwnerRow, PodRow, PodTimes, WriterRow,
     change_hash, identity_kind,
 };
 use crate::store::tables::put;
@@ -25,22 +26,12 @@ pub(super) fn convert(from: &Database, to: &Database) -> Result<(), StoreError> 
     })?;
     convert_alive(&txn, to)?;
     convert_changes(&txn, to, &mut writer)?;
+    convert_pods(&txn, to, &mut writer)?;
     write(to, |tables| put(&mut tables.meta, WRITER, &writer))?;
+    convert_incarnations(&txn, to)?;
     convert_objects(&txn, to)?;
     convert_owners(&txn, to)?;
-    convert_pods(&txn, to)
-}
-
-fn write(
-    to: &Database,
-    work: impl FnOnce(&mut WriteTables<'_>) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
-    let mut txn = to.begin_write()?;
-    // Nothing of it counts before the whole file is synced and renamed; but many small commits must not pile up unsynced.
-    txn.set_quick_repair(false);
-    work(&mut WriteTables::open(&txn)?)?;
-    txn.commit()?;
-    Ok(())
+    list_pods(&txn, to)
 }
 
 fn read_writer(txn: &ReadTransaction) -> Result<WriterRow, StoreError> {
@@ -209,38 +200,28 @@ fn convert_objects(txn: &ReadTransaction, to: &Database) -> Result<(), StoreErro
         to,
         |tables, key, value| {
             let row: v1::ObjectRow = v1::row("object_to_row", key.value(), value.value())?;
-            let live = row.live;
-            put(
-                &mut tables.objects,
-                key.value(),
-                &ObjectRow {
-                    uid: (&Uid(row.uid)).into(),
-                    live,
-                    last_us: row.last_us,
-                    last_seq: row.last_seq,
-                    change_hash: change_hash(&row.change_hash).filter(|_| live),
-                    kind: row.kind,
-                },
-            )
+            let new = ObjectRow {
+                uid: None,
+                live: row.live,
+                last_seq: row.last_seq,
+                change_hash: change_hash(&row.change_hash).filter(|_| row.live),
+                kind: row.kind,
+            };
+            lifecycles::put_object(tables, key.value(), &Uid(row.uid), new)
         },
-    )?;
+    )
+}
+
+fn convert_incarnations(txn: &ReadTransaction, to: &Database) -> Result<(), StoreError> {
     in_batches(
         txn.open_table(v1::INCARNATIONS)?.iter()?,
         to,
         |tables, key, value| {
             let bytes = key.value().to_be_bytes();
             let row: v1::IncarnationRow = v1::row("id_to_incarnation", &bytes, value.value())?;
-            put(
-                &mut tables.incarnations,
-                key.value(),
-                &IncarnationRow {
-                    group: row.group,
-                    kind: row.kind,
-                    namespace: row.namespace,
-                    name: row.name,
-                    uid: (&Uid(row.uid)).into(),
-                },
-            )
+            let object = ObjectKey::new(row.group, row.kind, row.namespace, row.name);
+            let row = lifecycles::incarnation(tables, &object, &Uid(row.uid))?;
+            put(&mut tables.incarnations, key.value(), &row)
         },
     )
 }
@@ -281,48 +262,51 @@ fn convert_owners(txn: &ReadTransaction, to: &Database) -> Result<(), StoreError
     )
 }
 
-fn convert_pods(txn: &ReadTransaction, to: &Database) -> Result<(), StoreError> {
-    in_batches(
-        txn.open_table(v1::PODS)?.iter()?,
-        to,
-        |tables, key, value| {
-            let row: v1::PodRow = v1::row("uid_to_pod", key.value().as_bytes(), value.value())?;
-            let object = v1::owner(txn, key.value())?.and_then(|owner| owner.object);
-            put(
-                &mut tables.pods,
-                keys::uid(&Uid(key.value().to_owned())).as_slice(),
-                &PodRow {
-                    namespace: row.namespace,
-                    name: row.name,
-                    spec_hash: row.spec_hash,
-                    owners: owner_refs(row.owners),
-                    given_owner: row.given_owner.map(|given| GivenOwner {
-                        group: given.group,
-                        version: given.version,
-                        kind: given.kind,
-                        name: given.name,
-                    }),
-                    object,
-                    start_us: row.start_us,
-                    containers_end_us: row.containers_end_us,
-                    end_us: row.end_us,
-                    end_since_us: row.end_since_us,
-                    gone: row.gone,
-                },
-            )
-        },
-    )?;
+fn convert_pods(
+    txn: &ReadTransaction,
+    to: &Database,
+    writer: &mut WriterRow,
+) -> Result<(), StoreError> {
+    let mut lifecycles = Lifecycles::new();
+    for entry in txn.open_table(v1::PODS)?.iter()? {
+        let (key, value) = entry?;
+        let row: v1::PodRow = v1::row("uid_to_pod", key.value().as_bytes(), value.value())?;
+        let object = v1::owner(txn, key.value())?.and_then(|owner| owner.object);
+        lifecycles.add(&PodRow {
+            uid: (&Uid(key.value().to_owned())).into(),
+            namespace: row.namespace,
+            name: row.name,
+            spec_hash: row.spec_hash,
+            owners: owner_refs(row.owners),
+            given_owner: row.given_owner.map(|given| GivenOwner {
+                group: given.group,
+                version: given.version,
+                kind: given.kind,
+                name: given.name,
+            }),
+            object,
+            times: PodTimes {
+                start_us: row.start_us,
+                containers_end_us: row.containers_end_us,
+                end_us: row.end_us,
+                end_since_us: row.end_since_us,
+            },
+            gone: row.gone,
+        })?;
+    }
+    lifecycles.write(to, writer)
+}
+
+fn list_pods(txn: &ReadTransaction, to: &Database) -> Result<(), StoreError> {
     in_batches(
         txn.open_table(v1::ALIVE_PODS)?.iter()?,
         to,
         |tables, key, _| {
             let mut reader = keys::KeyReader::new("epoch_and_pod_to_unit", key.value());
-            let (epoch, namespace, name) = (reader.number()?, reader.text()?, reader.text()?);
+            let (epoch, _, _) = (reader.number()?, reader.text()?, reader.text()?);
             let uid = Uid(reader.text()?);
             reader.end()?;
-            let key = keys::epoch_pod(epoch, &namespace, &name, &uid);
-            tables.alive_pods.insert(&key, &[])?;
-            Ok(())
+            lifecycles::list(tables, epoch, &uid)
         },
     )
 }

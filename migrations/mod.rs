@@ -6,9 +6,10 @@
 //! one working.
 
 mod from_v1;
-mod from_v2;
+mod from_v3;
+mod lifecycles;
 mod v1;
-mod v2;
+mod v3;
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -17,13 +18,17 @@ use std::path::{Path, PathBuf};
 use redb::Database;
 
 use crate::limits::WRITER_CACHE_BYTES;
-use crate::store::{Room, StorageFailure, StoreError, set_schema, sync_folder_of};
+use crate::store::{Room, StorageFailure, StoreError, WriteTables, set_schema, sync_folder_of};
 
 /// Reads a store of an older version and writes it into a new, empty database; all but the version cell.
 type Convert = fn(from: &Database, to: &Database) -> Result<(), StoreError>;
 
 /// Every older version, and how to bring it to the one in force.
-const CONVERSIONS: &[(u32, Convert)] = &[(1, from_v1::convert), (2, from_v2::convert)];
+const CONVERSIONS: &[(u32, Convert)] = &[
+    (1, from_v1::convert),
+    (2, from_v3::convert),
+    (3, from_v3::convert),
+];
 
 /// Brings the store at `path` from schema version `found` to `wanted`. `old` is that file, open for writing, which
 /// keeps every other process from writing it meanwhile.
@@ -116,6 +121,19 @@ fn rewrite(
         .map_err(StoreError::io(new, "cannot be synced"))?;
     fs::rename(new, path).map_err(StoreError::io(path, "cannot be replaced"))?;
     sync_folder_of(path)
+}
+
+/// Writes to all tables of the new file in one transaction.
+fn write(
+    to: &Database,
+    work: impl FnOnce(&mut WriteTables<'_>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let mut txn = to.begin_write()?;
+    // Nothing of it counts before the whole file is synced and renamed; but many small commits must not pile up unsynced.
+    txn.set_quick_repair(false);
+    work(&mut WriteTables::open(&txn)?)?;
+    txn.commit()?;
+    Ok(())
 }
 
 /// Where the new file grows: beside the old one, so that a rename can put it into its place.

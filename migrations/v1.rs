@@ -49,7 +49,7 @@ pub(super) struct EventRow {
 pub(super) struct ObjectRow {
     pub(super) uid: String,
     pub(super) live: bool,
-    pub(super) last_us: i64,
+    _last_us: i64,
     pub(super) last_seq: u64,
     pub(super) change_hash: [u8; 32],
     pub(super) kind: u64,

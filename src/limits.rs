@@ -345,14 +345,15 @@ pub const CLOSE_COMPACT_BYTES_MAX: u64 = 256 << 20;
 /// Rows that a migration writes in one transaction.
 pub const MIGRATION_BATCH_ROWS: usize = 4_096;
 
-/// Size of the page that a chunk of packed rows fills, bytes: two of redb's.
+/// Size of the page that a chunk of packed rows fills, bytes: two of redb's. Larger ones compress
+/// a little better, but redb's compaction leaves holes between them.
 pub const PACKED_PAGE_BYTES: usize = 8 << 10;
 /// Rows of one chunk before compression, bytes: it bounds what reading one row costs.
-pub const PACKED_CHUNK_ROWS_BYTES_MAX: usize = 64 << 10;
+pub const PACKED_CHUNK_ROWS_BYTES_MAX: usize = 128 << 10;
 /// Longest row that is packed, bytes.
 pub const PACKED_ROW_BYTES_MAX: usize = 32 << 10;
 /// Chunks that a transaction keeps decompressed for each table.
-pub const PACKED_CHUNKS_CACHED_MAX: usize = 96;
+pub const PACKED_CHUNKS_CACHED_MAX: usize = 64;
 /// Rows that packing moves before it looks at the time, bytes.
 pub const PACKED_PIECE_BYTES_MAX: usize = 256 << 10;
 /// Rows that packing looks at before it looks at the time.

@@ -191,34 +191,35 @@ pub(super) fn plan_lifecycles(snapshot: &Snapshot, plan: &mut Plan) -> Result<()
     let mut ownership = Ownership::new(snapshot);
     let tables = snapshot.tables();
     // Pods that the kubelet started are listed in every epoch that their run overlaps; each counts once, as keys do.
-    let mut uids: Vec<Vec<u8>> = Vec::new();
+    let mut numbers: Vec<u64> = Vec::new();
     for epoch in tables.epochs_over(plan.window.start, plan.window.end)? {
         let (from, to) = keys::prefix_range(&epoch.to_be_bytes());
         for entry in tables.alive_pods.range((as_slice(&from), as_slice(&to)))? {
-            let uid = keys::epoch_pod_of("epoch_and_pod_to_unit", entry?.0.value())?;
-            uids.push(keys::uid(&uid));
-            if uids.len() >= EXPORT_PODS_AT_ONCE_MAX {
-                plan_pods(snapshot, &mut ownership, plan, &mut uids)?;
+            let entry = entry?.0;
+            numbers.push(keys::epoch_pod_of("epoch_and_pod_to_unit", entry.value())?);
+            if numbers.len() >= EXPORT_PODS_AT_ONCE_MAX {
+                plan_pods(snapshot, &mut ownership, plan, &mut numbers)?;
             }
         }
     }
-    plan_pods(snapshot, &mut ownership, plan, &mut uids)?;
+    plan_pods(snapshot, &mut ownership, plan, &mut numbers)?;
     plan.lifecycles.count()
 }
 
-/// Takes these pods in the order of their UIDs: that is how their lifecycles are packed.
+/// Takes these pods in the order of their numbers: that is how their lifecycles are packed.
 fn plan_pods(
     snapshot: &Snapshot,
     ownership: &mut Ownership<'_>,
     plan: &mut Plan,
-    uids: &mut Vec<Vec<u8>>,
+    numbers: &mut Vec<u64>,
 ) -> Result<(), ExportError> {
-    uids.sort_unstable();
-    for uid in uids.drain(..) {
-        let uid = keys::uid_of(&uid).unwrap_or_default();
-        let Some(pod) = snapshot.tables().pod(&uid)? else {
+    numbers.sort_unstable();
+    numbers.dedup();
+    for number in numbers.drain(..) {
+        let Some(pod) = snapshot.tables().pod_of(number)? else {
             continue;
         };
+        let uid = Uid::from(&pod.uid);
         let Some(lifecycle) = inside(&pod, plan) else {
             continue;
         };
@@ -232,8 +233,8 @@ fn plan_pods(
 
 /// The pod's lifecycle as the window shows it; `None` where it does not overlap.
 fn inside(pod: &PodRow, plan: &Plan) -> Option<Lifecycle> {
-    let start = Timestamp::from_micros(pod.start_us?);
-    let end = pod.end_us.map(Timestamp::from_micros);
+    let start = Timestamp::from_micros(pod.times.start_us?);
+    let end = pod.times.end_us.map(Timestamp::from_micros);
     if start >= plan.window.end || end.is_some_and(|end| end < plan.window.start) {
         return None;
     }

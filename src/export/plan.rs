@@ -180,7 +180,7 @@ impl Plan {
             let Some(row) = tables.incarnation(id)? else {
                 return Ok(());
             };
-            let key = row.key();
+            let key = row.key;
             // Of an object that has always been read in one version of its kind, only the last hash shows.
             if snapshot.only_number_of(&key.group, &key.kind).is_some()
                 && let Some(last) = tables.version_before(id, end)?

@@ -9,7 +9,7 @@ use super::ExportFilters;
 use crate::model::{EventKey, ObjectKey, TimeRange, Timestamp};
 use crate::query::Ownership;
 use crate::store::lookup::Lookup;
-use crate::store::rows::{IncarnationRow, OwnerRefRow, OwnerRow};
+use crate::store::rows::{Incarnation, OwnerRefRow, OwnerRow};
 use crate::store::{Snapshot, StoreError};
 
 /// Ancestors whose membership is remembered.
@@ -52,11 +52,11 @@ impl<'s> Selection<'s> {
         let Some(row) = self.snapshot.tables().incarnation(id)? else {
             return Ok(None);
         };
-        let key = row.key();
+        let key = row.key.clone();
         if !self.filters.wants_name(&key) {
             return Ok(None);
         }
-        let facts = self.ownership.facts(&row.uid())?;
+        let facts = self.ownership.facts_of(&row)?;
         let owners = facts.as_deref().map_or(&[][..], |facts| &facts.owners);
         if !self.is_wanted(id, first, &row, &key, owners)? {
             return Ok(None);
@@ -126,15 +126,15 @@ impl<'s> Selection<'s> {
         &mut self,
         id: u64,
         first: EventKey,
-        row: &IncarnationRow,
+        row: &Incarnation,
     ) -> Result<bool, StoreError> {
-        let key = row.key();
-        if !self.filters.wants_scope(&key) || !self.filters.wants_name(&key) {
+        let key = &row.key;
+        if !self.filters.wants_scope(key) || !self.filters.wants_name(key) {
             return Ok(false);
         }
-        let facts = self.ownership.facts(&row.uid())?;
+        let facts = self.ownership.facts_of(row)?;
         let owners = facts.as_deref().map_or(&[][..], |facts| &facts.owners);
-        self.is_wanted(id, first, row, &key, owners)
+        self.is_wanted(id, first, row, key, owners)
     }
 
     /// Whether the filters want the object, its name, its scope and its ancestors aside.
@@ -142,7 +142,7 @@ impl<'s> Selection<'s> {
         &self,
         id: u64,
         first: EventKey,
-        row: &IncarnationRow,
+        row: &Incarnation,
         key: &ObjectKey,
         owners: &[OwnerRefRow],
     ) -> Result<bool, StoreError> {
@@ -162,9 +162,15 @@ impl<'s> Selection<'s> {
     }
 
     /// A bare pod that had finished before the window is not part of it.
-    fn had_ended(&self, row: &IncarnationRow) -> Result<bool, StoreError> {
-        let pod = self.snapshot.tables().pod(&row.uid())?;
-        let end = pod.and_then(|pod| pod.end_us).map(Timestamp::from_micros);
+    fn had_ended(&self, row: &Incarnation) -> Result<bool, StoreError> {
+        let tables = self.snapshot.tables();
+        let pod = match row.pod {
+            Some(number) => tables.pod_of(number)?,
+            None => tables.pod(&row.uid)?.map(|(_, pod)| pod),
+        };
+        let end = pod
+            .and_then(|pod| pod.times.end_us)
+            .map(Timestamp::from_micros);
         Ok(end.is_some_and(|end| end < self.window.start))
     }
 }

@@ -117,7 +117,7 @@ impl Pending {
             let gvk: Gvk = snapshot.gvk(version.kind)?;
             if let Some(row) = snapshot.tables().incarnation(header.object)? {
                 self.deleted
-                    .push(deleted_object(&gvk, &row.namespace, &row.name));
+                    .push(deleted_object(&gvk, &row.key.namespace, &row.key.name));
             }
         } else {
             self.applied.push(Wanted {

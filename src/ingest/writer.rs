@@ -10,7 +10,7 @@ use super::state::WriterState;
 use crate::config::TracerConfig;
 use crate::model::{EventKey, Horizon, Observation, RedactionKey, Timestamp, WatchId};
 use crate::store::rows::WriterRow;
-use crate::store::tables::ReadableTableMetadata;
+use crate::store::tables::Rows;
 use crate::store::{Pins, Reader, Store, StoreError, WriteTables, headers};
 
 /// Owns the write handle of a store and decides what observations mean.
@@ -339,7 +339,7 @@ impl Writer {
     pub fn weight(&self) -> Result<u64, StoreError> {
         let tables = self.store.read_tables()?;
         let pods = self.state.row.pods.saturating_mul(POD_WEIGHT);
-        let owners = tables.owners.len()?.saturating_mul(OWNER_WEIGHT);
+        let owners = tables.owners.about()?.saturating_mul(OWNER_WEIGHT);
         Ok(self
             .state
             .kinds

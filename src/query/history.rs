@@ -79,7 +79,7 @@ impl Snapshot {
         from: EventKey,
         to: EventKey,
     ) -> Result<impl Iterator<Item = Result<HistoryEntry, StoreError>> + '_, StoreError> {
-        let uid = self.tables().incarnation(id)?.map(|row| row.uid());
+        let uid = self.tables().incarnation(id)?.map(|row| row.uid);
         let uid = uid.unwrap_or_default();
         let mut cursors = Cursors::new(HISTORY_CURSORS_BYTES_MAX);
         let versions = versions::range(self.tables(), id, from, to)?;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::model::Uid;
 use crate::store::lookup::Lookup;
-use crate::store::rows::{OwnerRefRow, OwnerRow};
+use crate::store::rows::{Incarnation, OwnerRefRow, OwnerRow};
 use crate::store::{Snapshot, StoreError};
 
 /// Owners remembered between walks.
@@ -35,14 +35,33 @@ impl<'s> Ownership<'s> {
         let tables = self.snapshot.tables();
         let row = match tables.owner(uid)? {
             Some(row) => Some(row),
-            None => tables.pod(uid)?.map(OwnerRow::of_pod),
+            None => tables.pod(uid)?.map(|(_, pod)| OwnerRow::of_pod(pod)),
         };
+        Ok(self.remember(uid, row))
+    }
+
+    /// What is known of a recorded object as an owner.
+    pub(crate) fn facts_of(
+        &mut self,
+        incarnation: &Incarnation,
+    ) -> Result<Option<Rc<OwnerRow>>, StoreError> {
+        let Some(number) = incarnation.pod else {
+            return self.facts(&incarnation.uid);
+        };
+        if let Some(known) = self.cache.get(&incarnation.uid) {
+            return Ok(known.clone());
+        }
+        let pod = self.snapshot.tables().pod_of(number)?;
+        Ok(self.remember(&incarnation.uid, pod.map(OwnerRow::of_pod)))
+    }
+
+    fn remember(&mut self, uid: &Uid, row: Option<OwnerRow>) -> Option<Rc<OwnerRow>> {
         let row = row.map(Rc::new);
         if self.cache.len() >= CACHED_OWNERS_MAX {
             self.cache.clear();
         }
         self.cache.insert(uid.clone(), row.clone());
-        Ok(row)
+        row
     }
 
     /// The known ancestors of something with these owners, nearest first, each once.

@@ -73,7 +73,7 @@ impl Snapshot {
             let Alive { id, version } = alive?;
             if let Some(row) = self.tables().incarnation(id)? {
                 let event = keys::history(id, version.event).to_vec();
-                by_name.insert(keys::object(&row.key(), id), event)?;
+                by_name.insert(keys::object(&row.key, id), event)?;
             }
         }
         Ok(by_name.into_entries()?.map(|entry| {
@@ -149,7 +149,7 @@ impl Snapshot {
         let uid = self
             .tables()
             .incarnation(alive.id)?
-            .map(|row| row.uid())
+            .map(|row| row.uid)
             .unwrap_or_default();
         Ok(ObjectVersion {
             gvk: self.gvk(alive.version.kind)?,

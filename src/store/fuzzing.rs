@@ -76,7 +76,13 @@ pub(crate) fn decode_row(table: &str, key: &[u8], payload: &[u8], each: &mut dyn
         "epoch_and_pod_to_unit" => {
             let _ = keys::epoch_pod_of("epoch_and_pod_to_unit", key);
         }
-        "uid_to_owner" | "uid_to_pod" => {
+        "uid_hash_and_pod_to_unit" => {
+            let _ = keys::pod_uid_of("uid_hash_and_pod_to_unit", key);
+        }
+        "name_and_pod_to_unit" => {
+            let _ = keys::pod_name_of("name_and_pod_to_unit", key);
+        }
+        "uid_to_owner" => {
             let _ = keys::uid_of(key);
         }
         _ => {}
@@ -97,8 +103,7 @@ fn in_memory() -> Result<Database, StoreError> {
             BASE_BODY.len(),
             Keyframe::Raw(BASE_BODY),
         )?;
-        let dictionary = seal(base::DICTIONARY_TABLE, &KNOWN.to_be_bytes(), DICTIONARY);
-        tables.dictionaries.insert(KNOWN, dictionary.as_slice())?;
+        base::insert_dictionary(&mut tables, KNOWN, DICTIONARY)?;
     }
     txn.commit()?;
     Ok(database)
@@ -355,6 +360,8 @@ pub(crate) fn packed_rows() -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
         }
     }
     let key = KNOWN.to_be_bytes().to_vec();
-    rows.push((base::DICTIONARY_TABLE, key, DICTIONARY.to_vec()));
+    if let Ok(payload) = base::dictionary_payload(DICTIONARY) {
+        rows.push((base::DICTIONARY_TABLE, key, payload));
+    }
     rows
 }

@@ -191,18 +191,46 @@ pub(crate) fn epoch_kind_prefix(epoch: u64, kind: u32) -> Vec<u8> {
     bytes
 }
 
-/// `epoch | namespace | name`: the prefix of all pods of a name in one epoch.
-pub(crate) fn epoch_pod_prefix(epoch: u64, namespace: &str, name: &str) -> Vec<u8> {
+/// `epoch | pod number`.
+pub(crate) fn epoch_pod(epoch: u64, pod: u64) -> Vec<u8> {
     let mut bytes = epoch.to_be_bytes().to_vec();
+    bytes.extend_from_slice(&pod.to_be_bytes());
+    bytes
+}
+
+/// Bytes of a UID's hash in the index of pods: of ten million pods, no more than one in 400 shares them.
+const POD_HASH_BYTES: usize = 4;
+
+/// The prefix of all pods whose UIDs have one hash: the first bytes of blake3 of the UID's bytes.
+pub(crate) fn pod_uid_prefix(pod: &Uid) -> [u8; POD_HASH_BYTES] {
+    let mut hash = [0; POD_HASH_BYTES];
+    blake3::Hasher::new()
+        .update(&uid(pod))
+        .finalize_xof()
+        .fill(&mut hash);
+    hash
+}
+
+/// `hash of the UID | pod number`; the number without its leading zero bytes, for most of the key is random.
+pub(crate) fn pod_uid(pod: &Uid, number: u64) -> Vec<u8> {
+    let mut bytes = pod_uid_prefix(pod).to_vec();
+    let zeros = number.leading_zeros() as usize / 8;
+    bytes.extend(number.to_be_bytes().into_iter().skip(zeros));
+    bytes
+}
+
+/// `namespace | name`: the prefix of all pods of a name.
+pub(crate) fn pod_name_prefix(namespace: &str, name: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(namespace.len() + name.len() + 16);
     push_text(&mut bytes, namespace);
     push_text(&mut bytes, name);
     bytes
 }
 
-/// `epoch | namespace | name | uid`.
-pub(crate) fn epoch_pod(epoch: u64, namespace: &str, name: &str, pod: &Uid) -> Vec<u8> {
-    let mut bytes = epoch_pod_prefix(epoch, namespace, name);
-    bytes.extend_from_slice(&uid(pod));
+/// `namespace | name | pod number`.
+pub(crate) fn pod_name(namespace: &str, name: &str, number: u64) -> Vec<u8> {
+    let mut bytes = pod_name_prefix(namespace, name);
+    bytes.extend_from_slice(&number.to_be_bytes());
     bytes
 }
 
@@ -312,14 +340,35 @@ pub(crate) fn epoch_object_of(table: &'static str, bytes: &[u8]) -> Result<u64, 
     Ok(id)
 }
 
-/// Reads the UID of `epoch | namespace | name | uid`.
-pub(crate) fn epoch_pod_of(table: &'static str, bytes: &[u8]) -> Result<Uid, StoreError> {
+/// Reads the pod number of `epoch | pod number`.
+pub(crate) fn epoch_pod_of(table: &'static str, bytes: &[u8]) -> Result<u64, StoreError> {
     let mut reader = KeyReader::new(table, bytes);
     reader.number()?;
+    let pod = reader.number()?;
+    reader.end()?;
+    Ok(pod)
+}
+
+/// Reads the pod number of `hash of the UID | pod number`.
+pub(crate) fn pod_uid_of(table: &'static str, bytes: &[u8]) -> Result<u64, StoreError> {
+    let reader = KeyReader::new(table, bytes);
+    match bytes.split_at_checked(POD_HASH_BYTES) {
+        Some((_, number)) if number.len() <= 8 && number.first() != Some(&0) => {
+            let shift = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
+            Ok(number.iter().fold(0, shift))
+        }
+        _ => Err(reader.damaged("the key holds no pod number")),
+    }
+}
+
+/// Reads the pod number of `namespace | name | pod number`.
+pub(crate) fn pod_name_of(table: &'static str, bytes: &[u8]) -> Result<u64, StoreError> {
+    let mut reader = KeyReader::new(table, bytes);
     reader.text()?;
     reader.text()?;
-    let uid = uid_of(reader.rest).ok_or_else(|| reader.damaged("the key ends in no UID"))?;
-    Ok(uid)
+    let number = reader.number()?;
+    reader.end()?;
+    Ok(number)
 }
 
 /// The least key that is greater than every key with this prefix; `None` when there is none.
@@ -422,10 +471,17 @@ mod tests {
         }
 
         #[test]
-        fn pod_keys_sort_and_read_back(a in (part(), part(), part()), b in (part(), part(), part())) {
-            let bytes = |p: &(String, String, String)| epoch_pod(3, &p.0, &p.1, &Uid(p.2.clone()));
-            prop_assert_eq!(a.cmp(&b), bytes(&a).cmp(&bytes(&b)));
-            prop_assert_eq!(epoch_pod_of("t", &bytes(&a)).unwrap(), Uid(a.2.clone()));
+        fn pod_keys_sort_and_read_back(a in (part(), part(), any::<u64>()), b in (part(), part(), any::<u64>())) {
+            let name = |(namespace, name, number): &(String, String, u64)| pod_name(namespace, name, *number);
+            prop_assert_eq!(a.cmp(&b), name(&a).cmp(&name(&b)));
+            prop_assert!(name(&a).starts_with(&pod_name_prefix(&a.0, &a.1)));
+            prop_assert_eq!(pod_name_of("t", &name(&a)).unwrap(), a.2);
+            let epoch = |pod: u64| epoch_pod(3, pod);
+            prop_assert_eq!(a.2.cmp(&b.2), epoch(a.2).cmp(&epoch(b.2)));
+            prop_assert_eq!(epoch_pod_of("t", &epoch(a.2)).unwrap(), a.2);
+            let uid = Uid(a.0);
+            prop_assert!(pod_uid(&uid, a.2).starts_with(&pod_uid_prefix(&uid)));
+            prop_assert_eq!(pod_uid_of("t", &pod_uid(&uid, a.2)).unwrap(), a.2);
         }
 
         #[test]
@@ -444,6 +500,8 @@ mod tests {
             let _ = object_of("t", &bytes);
             let _ = epoch_object_of("t", &bytes);
             let _ = epoch_pod_of("t", &bytes);
+            let _ = pod_name_of("t", &bytes);
+            let _ = pod_uid_of("t", &bytes);
         }
     }
 }

@@ -2,8 +2,11 @@
 
 use redb::ReadableTable;
 
+use super::codec::Row;
 use super::headers::{self, Header};
-use super::rows::{EpochRow, IncarnationRow, ObjectRow, OwnerRow, PodRow, WriterRow};
+use super::rows::{
+    EpochRow, Incarnation, IncarnationRow, ObjectRow, OwnerRow, PodRow, UidBytes, WriterRow,
+};
 use super::tables::{Rows, Tables, get, row};
 use super::versions::{self, Version};
 use super::{StoreError, codec, keys, meta};
@@ -39,16 +42,49 @@ pub(crate) trait Lookup: Tables + Sized {
 
     /// The name and the row behind an object id.
     fn incarnation_object(&self, id: u64) -> Result<Option<(ObjectKey, ObjectRow)>, StoreError> {
-        let Some(incarnation) = self.incarnation(id)? else {
+        let Some(Incarnation { key, .. }) = self.incarnation(id)? else {
             return Ok(None);
         };
-        let key = incarnation.key();
         Ok(self.object(&key, id)?.map(|row| (key, row)))
     }
 
     /// What an object id stands for.
-    fn incarnation(&self, id: u64) -> Result<Option<IncarnationRow>, StoreError> {
-        get(self.incarnations(), id)
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] also when its row refers to a lifecycle that there is not.
+    fn incarnation(&self, id: u64) -> Result<Option<Incarnation>, StoreError> {
+        match get(self.incarnations(), id)? {
+            Some(row) => self.incarnation_of(id, row).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// What the row of an object id stands for.
+    ///
+    /// # Errors
+    /// As [`Lookup::incarnation`].
+    fn incarnation_of(&self, id: u64, row: IncarnationRow) -> Result<Incarnation, StoreError> {
+        match row {
+            IncarnationRow::Whole {
+                group,
+                kind,
+                namespace,
+                name,
+                uid,
+            } => Ok(Incarnation {
+                key: ObjectKey::new(group, kind, namespace, name),
+                uid: Uid::from(&uid),
+                pod: None,
+            }),
+            IncarnationRow::Pod(number) => match self.pod_of(number)? {
+                Some(pod) => Ok(Incarnation::of_pod(number, &pod)),
+                None => Err(StoreError::Damaged {
+                    table: IncarnationRow::TABLE,
+                    key: codec::hex(&id.to_be_bytes()),
+                    reason: format!("there is no pod {number}"),
+                }),
+            },
+        }
     }
 
     /// The last version of an object whose event lies before `end` (exclusive).
@@ -109,9 +145,24 @@ pub(crate) trait Lookup: Tables + Sized {
         get(self.owners(), keys::uid(uid).as_slice())
     }
 
-    /// A pod's lifecycle.
-    fn pod(&self, uid: &Uid) -> Result<Option<PodRow>, StoreError> {
-        get(self.pods(), keys::uid(uid).as_slice())
+    /// A pod's lifecycle, with its number.
+    fn pod(&self, uid: &Uid) -> Result<Option<(u64, PodRow)>, StoreError> {
+        let (from, to) = keys::prefix_range(&keys::pod_uid_prefix(uid));
+        let bytes = UidBytes::from(uid);
+        for entry in self.pod_uids().range((as_slice(&from), as_slice(&to)))? {
+            let number = keys::pod_uid_of("uid_hash_and_pod_to_unit", entry?.0.value())?;
+            if let Some(pod) = self.pod_of(number)?
+                && pod.uid == bytes
+            {
+                return Ok(Some((number, pod)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The lifecycle of a pod number.
+    fn pod_of(&self, number: u64) -> Result<Option<PodRow>, StoreError> {
+        get(self.pods(), number)
     }
 
     /// The epochs in which something alive at an instant of [start, end] is listed, as numbers: from the last one that

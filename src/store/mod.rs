@@ -13,7 +13,7 @@ pub mod body;
 #[cfg(not(feature = "bench"))]
 pub(crate) mod body;
 mod check;
-mod codec;
+pub(crate) mod codec;
 mod copy_grace;
 mod create;
 mod error;
@@ -29,6 +29,7 @@ mod overlay;
 pub(crate) mod packed;
 mod pins;
 mod place;
+mod pod_times;
 mod progress;
 mod read_handle;
 mod reader;

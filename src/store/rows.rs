@@ -27,7 +27,7 @@ row_of! {
     SiblingRow in "owner_and_kind_to_sibling";
     OwnerRow in "uid_to_owner";
     WantedRow in "uid_to_wanted_owner";
-    PodRow in "uid_to_pod";
+    PodRow in "number_to_pod";
     RunRow in "run_to_row";
     GapRow in "gap_to_row";
     WatchRow in "kind_to_watch";
@@ -57,12 +57,10 @@ impl From<&UidBytes> for Uid {
 /// The state of one incarnation of an object.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct ObjectRow {
-    /// UID.
-    pub uid: UidBytes,
+    /// UID; `None` of a deleted pod that has a lifecycle, whose row tells it.
+    pub uid: Option<UidBytes>,
     /// Whether it exists.
     pub live: bool,
-    /// Time of its last event.
-    pub last_us: i64,
     /// Sequence number of its last event.
     pub last_seq: u64,
     /// Hash of what counts as a change; `None` once it is deleted.
@@ -79,14 +77,28 @@ pub(crate) fn change_hash(hash: &[u8; 32]) -> Option<[u8; CHANGE_HASH_BYTES]> {
     hash.first_chunk().copied()
 }
 
-/// What never changes of an incarnation.
+/// What never changes of an incarnation, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub(crate) struct IncarnationRow {
-    pub group: String,
-    pub kind: String,
-    pub namespace: String,
-    pub name: String,
-    pub uid: UidBytes,
+pub(crate) enum IncarnationRow {
+    /// All of it.
+    Whole {
+        group: String,
+        kind: String,
+        namespace: String,
+        name: String,
+        uid: UidBytes,
+    },
+    /// It is the pod of this number, whose row tells its name and UID. A lifecycle is never dropped before the object.
+    Pod(u64),
+}
+
+/// What never changes of an incarnation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Incarnation {
+    pub(crate) key: ObjectKey,
+    pub(crate) uid: Uid,
+    /// Number of its lifecycle, where its row refers to that.
+    pub(crate) pod: Option<u64>,
 }
 
 impl IncarnationRow {
@@ -97,7 +109,7 @@ impl IncarnationRow {
             namespace,
             name,
         } = key.clone();
-        Self {
+        Self::Whole {
             group,
             kind,
             namespace,
@@ -105,13 +117,17 @@ impl IncarnationRow {
             uid: uid.into(),
         }
     }
+}
 
-    pub(crate) fn uid(&self) -> Uid {
-        Uid::from(&self.uid)
-    }
-
-    pub(crate) fn key(&self) -> ObjectKey {
-        ObjectKey::new(&*self.group, &*self.kind, &*self.namespace, &*self.name)
+impl Incarnation {
+    /// The incarnation whose row refers to a lifecycle.
+    pub(crate) fn of_pod(number: u64, pod: &PodRow) -> Self {
+        let Gvk { group, kind, .. } = Gvk::pod();
+        Self {
+            key: ObjectKey::new(group, kind, &*pod.namespace, &*pod.name),
+            uid: Uid::from(&pod.uid),
+            pod: Some(number),
+        }
     }
 }
 
@@ -229,6 +245,7 @@ pub(crate) struct GivenOwner {
 /// A pod's lifecycle, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct PodRow {
+    pub uid: UidBytes,
     pub namespace: String,
     pub name: String,
     /// SimKube's pod-spec hash of the first version seen.
@@ -237,6 +254,15 @@ pub(crate) struct PodRow {
     pub given_owner: Option<GivenOwner>,
     /// Object id, where the pod is recorded as an object too.
     pub object: Option<u64>,
+    pub times: PodTimes,
+    /// Whether it is known to have been deleted.
+    pub gone: bool,
+}
+
+/// When a pod ran, as far as it is known: microseconds since the Unix epoch. How it is stored is said in
+/// [`super::pod_times`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PodTimes {
     /// When its first container started; never moves once known.
     pub start_us: Option<i64>,
     /// `finishedAt` of the last containers, as the last status told it; not the end while the pod may run again.
@@ -245,8 +271,6 @@ pub(crate) struct PodRow {
     pub end_us: Option<i64>,
     /// The end was inferred: the pod ended after this time.
     pub end_since_us: Option<i64>,
-    /// Whether it is known to have been deleted.
-    pub gone: bool,
 }
 
 /// One run of a recorder.
@@ -365,6 +389,8 @@ pub(crate) struct WriterRow {
     pub last_base: u64,
     /// Last dictionary number given.
     pub last_dictionary: u64,
+    /// Last pod number given.
+    pub last_pod: u64,
 }
 
 /// In `horizon_seq`: everything up to the end of a microsecond.

@@ -151,8 +151,6 @@ tables! {
         dictionaries, DICTIONARIES, "dictionary_to_bytes", u64;
         /// Epoch number -> [`super::rows::EpochRow`].
         epochs, EPOCHS, "epoch_to_row", u64;
-        /// UID -> [`super::rows::OwnerRow`]: what owner chains are walked along.
-        owners, OWNERS, "uid_to_owner", &'static [u8];
         /// UID -> [`super::rows::WantedRow`]: owners that are referred to, of kinds that are not tracked, and still unknown.
         wanted, WANTED, "uid_to_wanted_owner", &'static str;
         /// Run number -> [`super::rows::RunRow`].
@@ -185,12 +183,21 @@ tables! {
         /// Every object that was alive at some time in an epoch: epoch, kind number, object id -> nothing.
         alive, ALIVE, ALIVE_PACKED, ALIVE_PARTS,
             "epoch_and_object_to_unit", "epoch_and_object_to_unit_packed", &'static [u8], false;
-        /// Every pod that had not ended at some time in an epoch: epoch, namespace, name, uid -> nothing.
+        /// Every pod that had not ended at some time in an epoch: epoch, pod number -> nothing.
         alive_pods, ALIVE_PODS, ALIVE_PODS_PACKED, ALIVE_PODS_PARTS,
             "epoch_and_pod_to_unit", "epoch_and_pod_to_unit_packed", &'static [u8], false;
-        /// Pod UID -> [`super::rows::PodRow`]: its lifecycle.
+        /// Pod number -> [`super::rows::PodRow`]: its lifecycle. Numbers are given in the order in which pods appear.
         pods, PODS, PODS_PACKED, PODS_PARTS,
-            "uid_to_pod", "uid_to_pod_packed", &'static [u8], true;
+            "number_to_pod", "number_to_pod_packed", u64, true;
+        /// The way from a UID to its pod: hash of the UID, pod number -> nothing.
+        pod_uids, POD_UIDS, POD_UIDS_PACKED, POD_UIDS_PARTS,
+            "uid_hash_and_pod_to_unit", "uid_hash_and_pod_to_unit_packed", &'static [u8], false;
+        /// The pods that are not known to be gone: namespace, name, pod number -> nothing.
+        pod_names, POD_NAMES, POD_NAMES_PACKED, POD_NAMES_PARTS,
+            "name_and_pod_to_unit", "name_and_pod_to_unit_packed", &'static [u8], false;
+        /// UID -> [`super::rows::OwnerRow`]: what owner chains are walked along.
+        owners, OWNERS, OWNERS_PACKED, OWNERS_PARTS,
+            "uid_to_owner", "uid_to_owner_packed", &'static [u8], true;
     }
 }
 

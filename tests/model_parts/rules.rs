@@ -338,21 +338,25 @@ impl Record {
             return;
         };
         state.listed = true;
-        // In the order of their names, as everything that happens at once.
         let names: BTreeSet<ObjectKey> = self
             .changes
             .iter()
             .map(|change| change.key.clone())
             .collect();
+        let mut gone: Vec<(usize, ObjectKey)> = Vec::new();
         for key in names {
             let of_kind = key.group == watch.group && key.kind == watch.kind;
-            if of_kind
-                && self
-                    .live(&key)
-                    .is_some_and(|live| !listed.contains(&live.uid))
+            if let Some(live) = self.live(&key)
+                && of_kind
+                && !listed.contains(&live.uid)
             {
-                self.delete(at, &key, since);
+                gone.push((self.appeared(&key), key));
             }
+        }
+        // In the order in which they appeared.
+        gone.sort();
+        for (_, key) in gone {
+            self.delete(at, &key, since);
         }
         if watch.is_pod() {
             for (uid, life) in &mut self.pods {
@@ -362,6 +366,15 @@ impl Record {
             }
         }
         self.sighted(at, watch);
+    }
+
+    /// Where the last incarnation of a name begins.
+    fn appeared(&self, key: &ObjectKey) -> usize {
+        let changes = self.changes.iter().enumerate().rev();
+        let mut of_name = changes.filter(|(_, change)| change.key == *key).peekable();
+        let uid = of_name.peek().map(|(_, last)| last.uid.clone());
+        let incarnation = of_name.take_while(|(_, change)| Some(&change.uid) == uid.as_ref());
+        incarnation.last().map_or(0, |(at, _)| at)
     }
 
     /// What exists at a time.

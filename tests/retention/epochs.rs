@@ -137,7 +137,7 @@ fn windows_behind_the_horizon_find_what_was_alive_in_every_epoch() {
             writer.pack_all(Duration::MAX).unwrap();
             writer.into_store().close().unwrap();
             let cut = Reader::open(recorder.path()).unwrap();
-            for table in ["epoch_and_pod_to_unit", "uid_to_pod"] {
+            for table in ["epoch_and_pod_to_unit", "number_to_pod"] {
                 assert_eq!(rows(&cut, table), 0, "{table}");
                 let packed = format!("{table}_packed");
                 assert!(rows(&cut, &packed) <= rows(&kept, &packed) / 2, "{table}");

@@ -77,5 +77,5 @@ fn owners_stay_as_long_as_a_pod_needs_them() {
     };
     // The Deployment, and the ReplicaSet whose pod runs on.
     assert_eq!(rows("uid_to_owner"), 2);
-    assert_eq!(rows("uid_to_pod"), 1);
+    assert_eq!(rows("number_to_pod"), 1);
 }

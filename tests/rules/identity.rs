@@ -202,3 +202,36 @@ fn an_object_read_in_another_version_is_the_same_object() {
         .collect();
     assert_eq!(live, [("x.io/v1.Job", 1), ("x.io/v1beta1.Job", 0)]);
 }
+
+/// Of a deleted pod that has a lifecycle only that row has the UID.
+#[test]
+fn a_recorded_pod_that_is_back_is_the_same_pod_and_another_one_is_not() {
+    let mut recorder = Recorder::listed(config(&["v1.Pod: {trackLifecycle: true}"]));
+    let pod_of = |uid: &str| pod("ns/db-0", uid).tracked();
+    recorder.see(s(101), pod_of("pod-1").started(101).applied());
+    recorder.see(s(103), pod_of("pod-1").started(101).deleted());
+    // A restored etcd has it again.
+    recorder.see(s(105), pod_of("pod-1").started(101).applied());
+    recorder.see(s(107), pod_of("pod-1").started(101).deleted());
+    recorder.see(s(109), pod_of("pod-2").started(109).applied());
+    assert_eq!(recorder.state(s(102)), ["Pod ns/db-0 pod-1"]);
+    assert_eq!(recorder.state(s(108)), [""; 0]);
+    assert_eq!(recorder.state(s(109)), ["Pod ns/db-0 pod-2"]);
+    assert_eq!(
+        recorder.story(&obj("v1.Pod", "ns/db-0", "").key()),
+        [
+            "101 + pod-1",
+            "103 - pod-1",
+            "105 + pod-1",
+            "107 - pod-1",
+            "109 + pod-2"
+        ]
+    );
+    assert_eq!(recorder.info().pods, 2);
+    let before = recorder.export(100, 200).bytes;
+    let path = recorder.path();
+    recorder.stop(s(120));
+    let verified = sk_tracedb::store::verify(&path, &mut |_| true).unwrap();
+    assert!(verified.intact, "{:?}", verified.findings);
+    assert!(recorder.export(100, 200).bytes == before);
+}

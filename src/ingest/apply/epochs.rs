@@ -10,7 +10,7 @@ use crate::store::tables::ReadableTable;
 
 use super::Apply;
 use crate::limits::{EPOCH_GROWTH, EPOCH_ROWS_MIN};
-use crate::model::{Timestamp, Uid};
+use crate::model::Timestamp;
 use crate::store::lookup::{Lookup, as_slice};
 use crate::store::rows::EpochRow;
 use crate::store::tables::{Rows, put};
@@ -33,13 +33,8 @@ impl Apply<'_, '_> {
     }
 
     /// The pod has not ended yet, or ended in this epoch.
-    pub(super) fn pod_alive(
-        &mut self,
-        namespace: &str,
-        name: &str,
-        uid: &Uid,
-    ) -> Result<(), StoreError> {
-        let entry = keys::epoch_pod(self.state.row.epoch, namespace, name, uid);
+    pub(super) fn pod_alive(&mut self, number: u64) -> Result<(), StoreError> {
+        let entry = keys::epoch_pod(self.state.row.epoch, number);
         if self.tables.alive_pods.add(&entry)? {
             self.state.row.epoch_rows += 1;
         }
@@ -50,14 +45,12 @@ impl Apply<'_, '_> {
     pub(super) fn pod_alive_from(
         &mut self,
         start: Timestamp,
-        namespace: &str,
-        name: &str,
-        uid: &Uid,
+        number: u64,
     ) -> Result<(), StoreError> {
         let now = Timestamp::from_micros(self.state.row.last_us);
         for epoch in self.tables.epochs_over(start, now.max(start))? {
             if epoch < self.state.row.epoch {
-                let entry = keys::epoch_pod(epoch, namespace, name, uid);
+                let entry = keys::epoch_pod(epoch, number);
                 self.tables.alive_pods.add(&entry)?;
             }
         }
@@ -146,12 +139,12 @@ impl Apply<'_, '_> {
                     .is_some_and(|(_, row)| row.live)
             }
             Carried::Pods => {
-                let uid = keys::epoch_pod_of("epoch_and_pod_to_unit", entry)?;
+                let number = keys::epoch_pod_of("epoch_and_pod_to_unit", entry)?;
                 // The kubelet's clock may be ahead of the recorder's: what ends in the new epoch is listed in it.
                 let last_us = self.state.row.last_us;
                 self.tables
-                    .pod(&uid)?
-                    .is_some_and(|row| row.end_us.is_none_or(|end_us| end_us >= last_us))
+                    .pod_of(number)?
+                    .is_some_and(|row| row.times.end_us.is_none_or(|end_us| end_us >= last_us))
             }
         })
     }

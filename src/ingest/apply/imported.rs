@@ -3,7 +3,7 @@
 use super::{Apply, Certainty};
 use crate::model::{Gvk, ObjectKey, ObservedObject, Timestamp, Uid};
 use crate::store::lookup::Lookup;
-use crate::store::rows::{GivenOwner, PodRow};
+use crate::store::rows::{GivenOwner, PodRow, PodTimes};
 use crate::store::tables::put;
 use crate::store::{StoreError, keys};
 
@@ -55,7 +55,7 @@ impl Apply<'_, '_> {
                 match self.tables.newest_incarnation(&object.key)? {
                     Some((id, row)) if row.live => {
                         let object = ObservedObject {
-                            uid: Uid::from(&row.uid),
+                            uid: row.uid.as_ref().map(Uid::from).unwrap_or_default(),
                             ..(**object).clone()
                         };
                         self.record_apply(at, id, &object, Some(&row), certainty)?;
@@ -104,9 +104,11 @@ impl Apply<'_, '_> {
         end: Option<Timestamp>,
     ) -> Result<(), StoreError> {
         self.state.row.pods += 1;
-        let uid = Uid(format!("imported-pod-{}", self.state.row.pods));
+        let uid = Uid(format!("imported-pod-{}", self.state.row.last_pod + 1));
+        let number = self.new_pod_number(&uid)?;
         let (namespace, owner_name) = name.split_once('/').unwrap_or(("", name));
         let row = PodRow {
+            uid: (&uid).into(),
             namespace: namespace.to_owned(),
             name: owner_name.to_owned(),
             spec_hash: pod_spec_hash,
@@ -118,16 +120,18 @@ impl Apply<'_, '_> {
                 name: name.to_owned(),
             }),
             object: None,
-            start_us: Some(start.as_micros()),
-            containers_end_us: end.map(Timestamp::as_micros),
-            end_us: end.map(Timestamp::as_micros),
-            end_since_us: None,
+            times: PodTimes {
+                start_us: Some(start.as_micros()),
+                containers_end_us: end.map(Timestamp::as_micros),
+                end_us: end.map(Timestamp::as_micros),
+                end_since_us: None,
+            },
             gone: end.is_some(),
         };
-        put(&mut self.tables.pods, keys::uid(&uid).as_slice(), &row)?;
+        put(&mut self.tables.pods, number, &row)?;
         let last = end.unwrap_or(Timestamp::MAX);
         for epoch in self.tables.epochs_over(start, last)? {
-            let entry = keys::epoch_pod(epoch, namespace, owner_name, &uid);
+            let entry = keys::epoch_pod(epoch, number);
             self.tables
                 .alive_pods
                 .insert(entry.as_slice(), [].as_slice())?;

@@ -5,7 +5,7 @@ use crate::model::{Gvk, ObjectKey, ObservedObject, OwnerFacts, Timestamp, Uid};
 use crate::store::headers::Header;
 use crate::store::lookup::Lookup;
 use crate::store::rows::{IncarnationRow, ObjectRow, OwnerRow, UidBytes, change_hash};
-use crate::store::tables::put;
+use crate::store::tables::{get, put};
 use crate::store::versions::NewVersion;
 use crate::store::{StoreError, keys};
 
@@ -20,7 +20,7 @@ impl Apply<'_, '_> {
     ) -> Result<u64, StoreError> {
         let newest = self.tables.newest_incarnation(&object.key)?;
         let (id, before) = match newest {
-            Some((id, row)) if row.uid == UidBytes::from(&object.uid) => {
+            Some((id, row)) if self.is_of(id, &row, &object.uid)? => {
                 if row.live && row.change_hash == change_hash(&object.change_hash) {
                     return Ok(id);
                 }
@@ -47,7 +47,7 @@ impl Apply<'_, '_> {
         certainty: Certainty,
     ) -> Result<(), StoreError> {
         match self.tables.newest_incarnation(key)? {
-            Some((id, row)) if row.live && row.uid == UidBytes::from(uid) => {
+            Some((id, row)) if row.live && self.is_of(id, &row, uid)? => {
                 self.record_delete(at, key, id, row, certainty)
             }
             _ => Ok(()),
@@ -101,9 +101,14 @@ impl Apply<'_, '_> {
             owner: None,
         };
         self.record(&header, &version)?;
+        if key.group.is_empty()
+            && key.kind == "Pod"
+            && let Some(IncarnationRow::Pod(_)) = get(&self.tables.incarnations, id)?
+        {
+            row.uid = None;
+        }
         row.live = false;
         row.change_hash = None;
-        row.last_us = event.at.as_micros();
         row.last_seq = event.seq;
         put(
             &mut self.tables.objects,
@@ -115,6 +120,17 @@ impl Apply<'_, '_> {
             kind.live = kind.live.saturating_sub(1);
         });
         Ok(())
+    }
+
+    /// Whether an incarnation has this UID.
+    fn is_of(&self, id: u64, row: &ObjectRow, uid: &Uid) -> Result<bool, StoreError> {
+        Ok(match &row.uid {
+            Some(known) => *known == UidBytes::from(uid),
+            None => self
+                .tables
+                .incarnation(id)?
+                .is_some_and(|incarnation| incarnation.uid == *uid),
+        })
     }
 
     fn new_incarnation(&mut self, object: &ObservedObject) -> Result<u64, StoreError> {
@@ -155,9 +171,8 @@ impl Apply<'_, '_> {
         };
         self.record(&header, &version)?;
         let row = ObjectRow {
-            uid: (&object.uid).into(),
+            uid: Some((&object.uid).into()),
             live: true,
-            last_us: event.at.as_micros(),
             last_seq: event.seq,
             change_hash: change_hash(&object.change_hash),
             kind,

@@ -6,7 +6,7 @@ use super::Apply;
 use crate::model::{OwnerFacts, OwnerRef, Timestamp, Uid};
 use crate::store::lookup::Lookup;
 use crate::store::rows::{OwnerRow, WantedRow};
-use crate::store::tables::{get, put};
+use crate::store::tables::{Rows, get, put};
 use crate::store::{StoreError, keys};
 
 /// How long an owner that the API server does not have is asked for, microseconds. A later reference to it asks anew.

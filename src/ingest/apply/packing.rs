@@ -59,6 +59,9 @@ enum Table {
     Alive,
     AlivePods,
     Pods,
+    PodUids,
+    PodNames,
+    Owners,
 }
 
 impl Table {
@@ -71,7 +74,10 @@ impl Table {
             Self::Incarnations => Self::Alive,
             Self::Alive => Self::AlivePods,
             Self::AlivePods => Self::Pods,
-            Self::Pods => return None,
+            Self::Pods => Self::PodUids,
+            Self::PodUids => Self::PodNames,
+            Self::PodNames => Self::Owners,
+            Self::Owners => return None,
         })
     }
 }
@@ -161,6 +167,7 @@ impl Apply<'_, '_> {
         let of_closed_epoch = |key: &[u8], _: &[u8], _: Option<&[u8]>| {
             Ok((all || key.first_chunk::<8>().is_some_and(|of| *of < epoch)).into())
         };
+        let at_the_end = |_: &[u8], _: &[u8], _: Option<&[u8]>| Ok(all.into());
         match pass.table {
             Table::Versions => {
                 let settled = |key: &[u8], value: &[u8], next: Option<&[u8]>| {
@@ -208,8 +215,14 @@ impl Apply<'_, '_> {
             Table::AlivePods => tables.alive_pods.pack(packer, after, rows, of_closed_epoch),
             Table::Pods => tables.pods.pack(packer, after, rows, |key, value, _| {
                 let pod: PodRow = row::<&[u8], _>(key, value)?;
-                Ok((all || pod.gone && pod.end_us.is_some()).into())
+                Ok((all || pod.gone && pod.times.end_us.is_some()).into())
             }),
+            Table::PodUids => tables
+                .pod_uids
+                .pack(packer, after, rows, |_, _, _| Ok(Settled::AsItIs)),
+            // They leave the list again, or change with a version of the object.
+            Table::PodNames => tables.pod_names.pack(packer, after, rows, at_the_end),
+            Table::Owners => tables.owners.pack(packer, after, rows, at_the_end),
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Pod lifecycles: one for each pod, by UID (R1, R14).
+//! Pod lifecycles: one for each pod (UID), by a number that it is given when it appears (R1, R14).
 
 use super::{Apply, Certainty};
-use crate::model::{ObservedPod, Timestamp};
+use crate::model::{ObservedPod, Timestamp, Uid};
 use crate::store::lookup::{Lookup, as_slice};
-use crate::store::rows::{OwnerRefRow, PodRow};
+use crate::store::rows::{IncarnationRow, OwnerRefRow, PodRow, PodTimes};
 use crate::store::tables::{Rows, put};
 use crate::store::{StoreError, keys};
 
@@ -17,19 +17,21 @@ impl Apply<'_, '_> {
         object: Option<u64>,
         certainty: Certainty,
     ) -> Result<(), StoreError> {
-        let before = self.tables.pod(&pod.uid)?;
-        if before.is_none() {
+        let known = self.tables.pod(&pod.uid)?;
+        if known.is_none() {
             self.end_predecessors(at, pod, certainty)?;
         }
-        let mut row = before.clone().unwrap_or_else(|| new_pod(pod));
+        let mut row = known
+            .as_ref()
+            .map_or_else(|| new_pod(pod), |(_, row)| row.clone());
         learn(&mut row, pod);
         row.object = object.or(row.object);
         // A pod whose deletion was inferred and that is there after all.
         row.gone = false;
         if pod.times.terminal {
-            end(&mut row, at, certainty.since_of_presence());
+            end(&mut row.times, at, certainty.since_of_presence());
         }
-        self.store_pod(at, pod, before.as_ref(), &row)
+        self.store_pod(at, pod, known.as_ref(), &row)
     }
 
     /// The pod was deleted; `pod` is its final version, or its last known one.
@@ -39,12 +41,14 @@ impl Apply<'_, '_> {
         pod: &ObservedPod,
         certainty: Certainty,
     ) -> Result<(), StoreError> {
-        let before = self.tables.pod(&pod.uid)?;
-        let mut row = before.clone().unwrap_or_else(|| new_pod(pod));
+        let known = self.tables.pod(&pod.uid)?;
+        let mut row = known
+            .as_ref()
+            .map_or_else(|| new_pod(pod), |(_, row)| row.clone());
         learn(&mut row, pod);
         row.gone = true;
-        end(&mut row, at, certainty.since);
-        self.store_pod(at, pod, before.as_ref(), &row)
+        end(&mut row.times, at, certainty.since);
+        self.store_pod(at, pod, known.as_ref(), &row)
     }
 
     /// Another pod has taken the name: the deletions of those before were missed (R1, R9).
@@ -54,39 +58,66 @@ impl Apply<'_, '_> {
         pod: &ObservedPod,
         certainty: Certainty,
     ) -> Result<(), StoreError> {
-        let name = keys::epoch_pod_prefix(self.state.row.epoch, &pod.namespace, &pod.name);
-        let (from, to) = keys::prefix_range(&name);
+        let (from, to) = keys::prefix_range(&keys::pod_name_prefix(&pod.namespace, &pod.name));
+        let mut numbers = Vec::new();
         for entry in self
             .tables
-            .alive_pods
+            .pod_names
             .range((as_slice(&from), as_slice(&to)))?
         {
-            let uid = keys::epoch_pod_of("epoch_and_pod_to_unit", entry?.0.value())?;
-            let Some(mut row) = self.tables.pod(&uid)? else {
-                continue;
-            };
-            // An imported pod bears its owner's name.
-            if row.gone || row.given_owner.is_some() {
-                continue;
+            numbers.push(keys::pod_name_of("name_and_pod_to_unit", entry?.0.value())?);
+        }
+        for number in numbers {
+            if let Some(row) = self.tables.pod_of(number)? {
+                self.pod_gone(at, number, row, certainty)?;
             }
-            row.gone = true;
-            end(&mut row, at, certainty.since);
-            put(&mut self.tables.pods, keys::uid(&uid).as_slice(), &row)?;
         }
         Ok(())
     }
 
+    /// The pod is found to be gone.
+    pub(super) fn pod_gone(
+        &mut self,
+        at: Timestamp,
+        number: u64,
+        mut row: PodRow,
+        certainty: Certainty,
+    ) -> Result<(), StoreError> {
+        row.gone = true;
+        end(&mut row.times, at, certainty.since);
+        let name = keys::pod_name(&row.namespace, &row.name, number);
+        self.tables.pod_names.remove(name.as_slice())?;
+        put(&mut self.tables.pods, number, &row)
+    }
+
+    /// `known`: its number and row, where it has one.
     fn store_pod(
         &mut self,
         at: Timestamp,
         pod: &ObservedPod,
-        before: Option<&PodRow>,
+        known: Option<&(u64, PodRow)>,
         row: &PodRow,
     ) -> Result<(), StoreError> {
+        let before = known.map(|(_, row)| row);
         if before == Some(row) {
             return Ok(());
         }
-        put(&mut self.tables.pods, keys::uid(&pod.uid).as_slice(), row)?;
+        let number = match known {
+            Some((number, _)) => *number,
+            None => self.new_pod_number(&pod.uid)?,
+        };
+        put(&mut self.tables.pods, number, row)?;
+        self.note_name(number, before, row)?;
+        if let Some(id) = row.object
+            && before.and_then(|before| before.object) != Some(id)
+            && (&row.namespace, &row.name) == (&pod.namespace, &pod.name)
+        {
+            put(
+                &mut self.tables.incarnations,
+                id,
+                &IncarnationRow::Pod(number),
+            )?;
+        }
         self.state.packing.note(1);
         if let Some(sweep) = &mut self.state.sweep {
             // It may be back after it was over.
@@ -96,40 +127,62 @@ impl Apply<'_, '_> {
             self.state.row.pods += 1;
         }
         // Also one that had ended, perhaps epochs ago, and is told more of now.
-        let told_late =
-            before.is_some_and(|before| before.end_us.is_some() && before.end_us != row.end_us);
+        let told_late = before.is_some_and(|before| {
+            before.times.end_us.is_some() && before.times.end_us != row.times.end_us
+        });
         if before.is_none() || told_late {
-            self.pod_alive(&row.namespace, &row.name, &pod.uid)?;
+            self.pod_alive(number)?;
         }
         // The kubelet may tell of a start that lies in an epoch before the one in which the pod was first seen.
-        let started = before.is_none_or(|before| before.start_us.is_none());
-        if let Some(start) = row.start_us.filter(|_| started || told_late) {
-            self.pod_alive_from(
-                Timestamp::from_micros(start),
-                &row.namespace,
-                &row.name,
-                &pod.uid,
-            )?;
+        let started = before.is_none_or(|before| before.times.start_us.is_none());
+        if let Some(start) = row.times.start_us.filter(|_| started || told_late) {
+            self.pod_alive_from(Timestamp::from_micros(start), number)?;
         }
         if before.is_none_or(|before| before.owners != row.owners) {
             self.owners_wanted(at, &pod.namespace, &pod.owners)?;
         }
         Ok(())
     }
+
+    /// The number of a new pod.
+    pub(super) fn new_pod_number(&mut self, uid: &Uid) -> Result<u64, StoreError> {
+        self.state.row.last_pod += 1;
+        let number = self.state.row.last_pod;
+        let key = keys::pod_uid(uid, number);
+        self.tables.pod_uids.insert(key.as_slice(), &[])?;
+        Ok(number)
+    }
+
+    /// Lists the pod by its name as long as it is not gone.
+    fn note_name(
+        &mut self,
+        number: u64,
+        before: Option<&PodRow>,
+        row: &PodRow,
+    ) -> Result<(), StoreError> {
+        let was_listed = before.is_some_and(|before| !before.gone);
+        if was_listed != row.gone {
+            return Ok(());
+        }
+        let name = keys::pod_name(&row.namespace, &row.name, number);
+        if row.gone {
+            self.tables.pod_names.remove(name.as_slice())?;
+            return Ok(());
+        }
+        self.tables.pod_names.insert(name.as_slice(), &[])
+    }
 }
 
 fn new_pod(pod: &ObservedPod) -> PodRow {
     PodRow {
+        uid: (&pod.uid).into(),
         namespace: pod.namespace.clone(),
         name: pod.name.clone(),
         spec_hash: pod.spec_hash,
         owners: Vec::new(),
         given_owner: None,
         object: None,
-        start_us: None,
-        containers_end_us: None,
-        end_us: None,
-        end_since_us: None,
+        times: PodTimes::default(),
         gone: false,
     }
 }
@@ -137,27 +190,28 @@ fn new_pod(pod: &ObservedPod) -> PodRow {
 /// Takes over what a version of the pod tells. A start, once known, stays: a restarted container must not move it.
 fn learn(row: &mut PodRow, pod: &ObservedPod) {
     row.owners = pod.owners.iter().map(OwnerRefRow::from).collect();
+    let times = &mut row.times;
     let containers_end_us = pod.times.containers_end.map(Timestamp::as_micros);
-    if row.end_us.is_none() {
-        row.start_us = row.start_us.or(pod.times.start.map(Timestamp::as_micros));
-        row.containers_end_us = containers_end_us;
-    } else if let (None, Some(end_us)) = (row.containers_end_us, containers_end_us) {
+    if times.end_us.is_none() {
+        times.start_us = times.start_us.or(pod.times.start.map(Timestamp::as_micros));
+        times.containers_end_us = containers_end_us;
+    } else if let (None, Some(end_us)) = (times.containers_end_us, containers_end_us) {
         // It was seen to have ended before its containers told when (an evicted pod): now they do.
-        row.start_us = row.start_us.or(pod.times.start.map(Timestamp::as_micros));
-        row.containers_end_us = Some(end_us);
-        row.end_us = Some(row.start_us.map_or(end_us, |start| end_us.max(start)));
-        row.end_since_us = None;
+        times.start_us = times.start_us.or(pod.times.start.map(Timestamp::as_micros));
+        times.containers_end_us = Some(end_us);
+        times.end_us = Some(times.start_us.map_or(end_us, |start| end_us.max(start)));
+        times.end_since_us = None;
     }
 }
 
 /// The pod has ended: at the `finishedAt` of its last containers where that is known, else now.
-pub(super) fn end(row: &mut PodRow, at: Timestamp, since: Option<Timestamp>) {
-    if row.end_us.is_some() {
+pub(super) fn end(times: &mut PodTimes, at: Timestamp, since: Option<Timestamp>) {
+    if times.end_us.is_some() {
         return;
     }
-    let end_us = row.containers_end_us.unwrap_or(at.as_micros());
-    row.end_us = Some(row.start_us.map_or(end_us, |start| end_us.max(start)));
-    if row.containers_end_us.is_none() {
-        row.end_since_us = since.map(Timestamp::as_micros);
+    let end_us = times.containers_end_us.unwrap_or(at.as_micros());
+    times.end_us = Some(times.start_us.map_or(end_us, |start| end_us.max(start)));
+    if times.containers_end_us.is_none() {
+        times.end_since_us = since.map(Timestamp::as_micros);
     }
 }

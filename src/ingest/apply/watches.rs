@@ -7,7 +7,7 @@ use super::{Apply, Certainty};
 use crate::ingest::state::{Watch, uid_mark};
 use crate::model::{ObjectKey, Timestamp, Uid, WatchId};
 use crate::store::lookup::{Lookup, as_slice};
-use crate::store::rows::{GapRow, ObjectRow, WatchRow};
+use crate::store::rows::{GapRow, ObjectRow, PodRow, WatchRow};
 use crate::store::tables::{Rows, get, put};
 use crate::store::{StoreError, keys};
 
@@ -205,7 +205,8 @@ impl Apply<'_, '_> {
                 let id = keys::epoch_object_of("epoch_and_object_to_unit", &bytes)?;
                 if let Some((key, row)) = self.tables.incarnation_object(id)?
                     && row.live
-                    && !listed.contains(&uid_mark(&Uid::from(&row.uid)))
+                    && let Some(uid) = &row.uid
+                    && !listed.contains(&uid_mark(&Uid::from(uid)))
                 {
                     gone.push((key, id, row));
                 }
@@ -225,25 +226,33 @@ impl Apply<'_, '_> {
         listed: &HashSet<u128>,
         certainty: Certainty,
     ) -> Result<(), StoreError> {
-        let (start, end) = keys::prefix_range(&self.state.row.epoch.to_be_bytes());
-        for entry in self
-            .tables
-            .alive_pods
-            .range((as_slice(&start), as_slice(&end)))?
-        {
-            let uid = keys::epoch_pod_of("epoch_and_pod_to_unit", entry?.0.value())?;
-            let Some(mut row) = self.tables.pod(&uid)? else {
-                continue;
-            };
-            // An imported pod has no UID of the cluster's: no list can speak of it.
-            if row.gone || row.given_owner.is_some() || listed.contains(&uid_mark(&uid)) {
-                continue;
+        const CHUNK_ROWS: usize = 1_024;
+        let mut after: Bound<Vec<u8>> = Bound::Unbounded;
+        loop {
+            // What is gone leaves the list: it cannot be read and changed at once.
+            let mut gone: Vec<(u64, PodRow)> = Vec::new();
+            let mut last = None;
+            for entry in self
+                .tables
+                .pod_names
+                .range((as_slice(&after), Bound::Unbounded))?
+                .take(CHUNK_ROWS)
+            {
+                let name = entry?.0.value().to_vec();
+                let number = keys::pod_name_of("name_and_pod_to_unit", &name)?;
+                if let Some(row) = self.tables.pod_of(number)?
+                    && !listed.contains(&uid_mark(&Uid::from(&row.uid)))
+                {
+                    gone.push((number, row));
+                }
+                last = Some(name);
             }
-            row.gone = true;
-            super::pods::end(&mut row, at, certainty.since);
-            put(&mut self.tables.pods, keys::uid(&uid).as_slice(), &row)?;
+            let Some(last) = last else { return Ok(()) };
+            after = Bound::Excluded(last);
+            for (number, row) in gone {
+                self.pod_gone(at, number, row, certainty)?;
+            }
         }
-        Ok(())
     }
 }
 

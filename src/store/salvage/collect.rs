@@ -9,6 +9,7 @@ use zstd_safe::DCtx;
 use super::Salvage;
 use super::pages::{self, Keys, PAGE_BYTES};
 use crate::limits::BACKUP_COMMIT_BYTES;
+use crate::model::EventKey;
 use crate::store::codec::{self, Row};
 use crate::store::packed::{TOMBSTONE, chunk};
 use crate::store::progress::Counter;
@@ -16,9 +17,11 @@ use crate::store::rows::{
     GapRow, KindRow, ObjectRow, OwnerRow, PodRow, RunRow, WatchRow, WriterRow,
 };
 use crate::store::tables::{
-    ALIVE, ALIVE_PACKED, ALIVE_PODS, ALIVE_PODS_PACKED, EPOCHS, SIBLINGS, SIBLINGS_PACKED,
-    SealedKey, StoredRows, TableVisitor, WriteRows, WriteTables, each_table, packed_parts,
+    ALIVE, ALIVE_PACKED, ALIVE_PODS, ALIVE_PODS_PACKED, EPOCHS, POD_NAMES, POD_NAMES_PACKED,
+    POD_UIDS, POD_UIDS_PACKED, SIBLINGS, SIBLINGS_PACKED, SealedKey, StoredRows, TableVisitor,
+    WriteRows, WriteTables, each_table, packed_parts,
 };
+use crate::store::versions::Group;
 use crate::store::{StoreError, WRITER, check, meta};
 
 /// Copies every row that checks out into the tables of `to`.
@@ -59,6 +62,10 @@ fn is_derived(table: &str) -> bool {
         ALIVE_PODS.name(),
         ALIVE_PODS_PACKED.name(),
         EPOCHS.name(),
+        POD_NAMES.name(),
+        POD_NAMES_PACKED.name(),
+        POD_UIDS.name(),
+        POD_UIDS_PACKED.name(),
         SIBLINGS.name(),
         SIBLINGS_PACKED.name(),
     ]
@@ -174,6 +181,7 @@ fn shapes() -> [(Keys, &'static [&'static str]); 4] {
                 "base_to_body",
                 "dictionary_to_bytes",
                 "id_to_incarnation",
+                "number_to_pod",
                 "run_to_row",
                 "gap_to_row",
                 "kind_id_to_kind",
@@ -188,9 +196,9 @@ fn shapes() -> [(Keys, &'static [&'static str]); 4] {
                 "object_and_event_to_versions_packed",
                 "id_to_incarnation_packed",
                 "uid_to_owner",
+                "uid_to_owner_packed",
                 "uid_to_wanted_owner",
-                "uid_to_pod",
-                "uid_to_pod_packed",
+                "number_to_pod_packed",
                 "kind_to_watch",
                 "meta",
             ],
@@ -271,14 +279,18 @@ fn is_newer(table: &str, key: &[u8], new: &[u8], old: &[u8]) -> bool {
     }
     match table {
         // Rows that are added to.
-        "event_to_headers" | "object_and_event_to_versions" => new.len() > old.len(),
+        "event_to_headers" => new.len() > old.len(),
+        // Its keyframe may have become shorter.
+        "object_and_event_to_versions" => last_version(key, new) > last_version(key, old),
         "object_to_row" => by(key, new, old, |row: &ObjectRow| row.last_seq),
         "uid_to_owner" => by(key, new, old, |row: &OwnerRow| {
             (row.object, row.owners.len())
         }),
-        "uid_to_pod" => by(key, new, old, |row: &PodRow| {
-            (row.gone, row.end_us, row.containers_end_us, row.start_us)
-        }),
+        // A number that was given in a transaction which never came to its end is given again, to another pod.
+        "number_to_pod" => match (codec::decode(key, new), codec::decode(key, old)) {
+            (Ok(new), Ok(old)) => is_newer_pod(&new, &old),
+            (new, old) => new.is_ok() && old.is_err(),
+        },
         "run_to_row" => by(key, new, old, |row: &RunRow| (row.closed, row.last_us)),
         "gap_to_row" => by(key, new, old, |row: &GapRow| row.end_us),
         "kind_to_watch" => by(key, new, old, |row: &WatchRow| row.contact_us),
@@ -291,6 +303,22 @@ fn is_newer(table: &str, key: &[u8], new: &[u8], old: &[u8]) -> bool {
         // Written once.
         _ => false,
     }
+}
+
+fn is_newer_pod(new: &PodRow, old: &PodRow) -> bool {
+    let told = |row: &PodRow| {
+        let times = row.times;
+        let ends = (times.end_us, times.containers_end_us);
+        (row.gone, ends, times.start_us, row.object)
+    };
+    new.uid == old.uid && told(new) > told(old)
+}
+
+/// The last event that a group of versions tells of; `None` where it cannot be read.
+fn last_version(key: &[u8], row: &[u8]) -> Option<EventKey> {
+    let group = Group::open(key.try_into().ok()?, row).ok()?;
+    let last = group.entries().last()?;
+    Some(last.ok()?.0.event)
 }
 
 /// Stores a row unless a newer one is there. `key` is the key as it is sealed.
@@ -347,12 +375,12 @@ fn put(
         "base_to_body" => number!(tables.bases),
         "dictionary_to_bytes" => number!(tables.dictionaries),
         "id_to_incarnation" => number!(tables.incarnations),
+        "number_to_pod" => number!(tables.pods),
         "run_to_row" => number!(tables.runs),
         "gap_to_row" => number!(tables.gaps),
         "kind_id_to_kind" => number!(tables.kinds),
         "object_to_row" => into(&mut tables.objects, table, key, key, value),
         "uid_to_owner" => into(&mut tables.owners, table, key, key, value),
-        "uid_to_pod" => into(&mut tables.pods, table, key, key, value),
         "uid_to_wanted_owner" => text!(tables.wanted),
         "kind_to_watch" => text!(tables.watches),
         // The new store has its own schema version and application.

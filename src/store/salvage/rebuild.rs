@@ -12,8 +12,8 @@ use crate::store::headers::{Header, HeaderLog};
 use crate::store::lookup::{FIRST, Lookup};
 use crate::store::progress::Counter;
 use crate::store::rows::{
-    CHANGE_HASH_BYTES, EpochRow, IncarnationRow, KindRow, ObjectRow, PodRow, WatchRow, WriterRow,
-    identity_kind,
+    CHANGE_HASH_BYTES, EpochRow, Incarnation, IncarnationRow, KindRow, ObjectRow, PodRow, WatchRow,
+    WriterRow, identity_kind,
 };
 use crate::store::tables::{ReadTables, Rows, WriteTables, get, put, row};
 use crate::store::versions::group::{Group, Keyframe, Version};
@@ -384,11 +384,11 @@ impl Rebuild<'_, '_> {
             let id = id.value();
             last_object = last_object.max(id);
             let incarnation: IncarnationRow = row::<u64, _>(id, value.value())?;
+            let Incarnation { key, uid, pod } = tables.incarnation_of(id, incarnation)?;
             let Some(last) = tables.version_before(id, LAST)? else {
                 gone.push(id);
                 continue;
             };
-            let key = incarnation.key();
             let old = tables.object(&key, id)?;
             let hash = old
                 .filter(|old| old.last_seq == last.event.seq)
@@ -399,9 +399,8 @@ impl Rebuild<'_, '_> {
                 kind.live += 1;
             }
             let object = ObjectRow {
-                uid: incarnation.uid.clone(),
+                uid: (!last.deleted || pod.is_none()).then(|| (&uid).into()),
                 live: !last.deleted,
-                last_us: last.event.at.as_micros(),
                 last_seq: last.event.seq,
                 // A hash that nothing has: the object is recorded again when it is seen.
                 change_hash: (!last.deleted).then(|| hash.unwrap_or([0; CHANGE_HASH_BYTES])),
@@ -450,28 +449,35 @@ impl Rebuild<'_, '_> {
     fn pods(&mut self) -> Result<(), StoreError> {
         let tables = self.read()?;
         self.counter.begin("listing pods", tables.pods.about()?)?;
-        let mut entries = Vec::new();
-        let mut pods = 0;
-        let store = |entries: &mut Vec<Vec<u8>>| {
+        let mut found: Vec<(u64, PodRow)> = Vec::new();
+        let (mut pods, mut last) = (0, 0);
+        let store = |found: &mut Vec<(u64, PodRow)>| {
             self.write(|tables| {
-                for entry in entries.drain(..) {
-                    tables.alive_pods.insert(&entry, &[])?;
+                for (number, pod) in found.drain(..) {
+                    tables.alive_pods.insert(&keys::epoch_pod(0, number), &[])?;
+                    let uid = keys::pod_uid(&Uid::from(&pod.uid), number);
+                    tables.pod_uids.insert(&uid, &[])?;
+                    if !pod.gone && pod.given_owner.is_none() {
+                        let name = keys::pod_name(&pod.namespace, &pod.name, number);
+                        tables.pod_names.insert(&name, &[])?;
+                    }
                 }
                 Ok(())
             })
         };
         for entry in tables.pods.iter()? {
-            let (bytes, value) = entry?;
-            let pod: PodRow = row::<&[u8], _>(bytes.value(), value.value())?;
-            let uid: Uid = keys::uid_of(bytes.value()).unwrap_or_default();
-            entries.push(keys::epoch_pod(0, &pod.namespace, &pod.name, &uid));
+            let (number, value) = entry?;
+            let pod: PodRow = row::<u64, _>(number.value(), value.value())?;
+            last = number.value();
+            found.push((last, pod));
             pods += 1;
-            if entries.len() >= SALVAGE_ROWS_PER_COMMIT {
-                store(&mut entries)?;
+            if found.len() >= SALVAGE_ROWS_PER_COMMIT {
+                store(&mut found)?;
             }
         }
-        store(&mut entries)?;
+        store(&mut found)?;
         self.writer.pods = pods;
+        self.writer.last_pod = self.writer.last_pod.max(last);
         self.writer.epoch_rows += pods;
         self.writer.epoch_carried = self.writer.epoch_rows;
         self.salvage.pods = pods;

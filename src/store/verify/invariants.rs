@@ -9,7 +9,7 @@ use crate::store::codec::{Row, hex};
 use crate::store::lookup::{FIRST, Lookup};
 use crate::store::progress::Counter;
 use crate::store::rows::{
-    IncarnationRow, KindRow, ObjectRow, PodRow, SiblingRow, WriterRow, identity_kind,
+    Incarnation, IncarnationRow, KindRow, ObjectRow, PodRow, SiblingRow, WriterRow, identity_kind,
 };
 use crate::store::tables::{ReadTables, Rows, SealedKey, row};
 use crate::store::versions::group::{Group, Keyframe};
@@ -36,7 +36,9 @@ pub(super) fn check(
         + tables.incarnations.about()?
         + tables.alive.about()?
         + tables.alive_pods.about()?
-        + tables.pods.about()?;
+        + tables.pods.about()?
+        + tables.pod_uids.about()?
+        + tables.pod_names.about()?;
     counter.begin("checking what tables promise each other", total)?;
     let mut checking = Checking {
         tables,
@@ -247,7 +249,14 @@ impl Checking<'_, '_> {
                 continue;
             };
             let incarnation = self.findings.keep(tables.incarnation(id))?.flatten();
-            if incarnation.is_none_or(|row| row.key() != key || row.uid != object.uid) {
+            let agrees = incarnation.is_some_and(|row| {
+                row.key == key
+                    && match &object.uid {
+                        Some(uid) => Uid::from(uid) == row.uid,
+                        None => !object.live && row.pod.is_some(),
+                    }
+            });
+            if !agrees {
                 let what = format!("id_to_incarnation says otherwise of object {id}");
                 self.findings.add(ObjectRow::TABLE, &name, what);
             }
@@ -255,10 +264,8 @@ impl Checking<'_, '_> {
                 .findings
                 .keep(tables.version_before(id, LAST))?
                 .flatten();
-            let told = (object.last_us, object.last_seq, !object.live);
-            if last.is_none_or(|last| {
-                (last.event.at.as_micros(), last.event.seq, last.deleted) != told
-            }) {
+            let told = (object.last_seq, !object.live);
+            if last.is_none_or(|last| (last.event.seq, last.deleted) != told) {
                 self.findings.add(
                     ObjectRow::TABLE,
                     &name,
@@ -308,7 +315,10 @@ impl Checking<'_, '_> {
             let Some(row) = self.row::<u64, IncarnationRow>(id, value.value())? else {
                 continue;
             };
-            let key = row.key();
+            let incarnation = self.findings.keep(tables.incarnation_of(id, row))?;
+            let Some(Incarnation { key, .. }) = incarnation else {
+                continue;
+            };
             if tables
                 .objects
                 .get(keys::object(&key, id).as_slice())?
@@ -357,36 +367,49 @@ impl Checking<'_, '_> {
             let parsed = self
                 .findings
                 .keep(keys::epoch_pod_of(PODS, bytes.value()))?;
-            let Some(uid) = parsed else { continue };
-            if tables.pods.get(keys::uid(&uid).as_slice())?.is_none() && self.lists_exist() {
-                let what = format!("there is no pod {uid}");
+            let Some(number) = parsed else { continue };
+            if tables.pods.get(number)?.is_none() && self.lists_exist() {
+                let what = format!("there is no pod {number}");
                 self.findings.add(PODS, &hex(bytes.value()), what);
             }
         }
         Ok(())
     }
 
-    /// Lifecycles that have not ended are listed in the current epoch.
+    /// Lifecycles are found by UID, those of pods that are not gone by name; those that have not ended are listed in the
+    /// current epoch.
     fn pods(&mut self) -> Result<(), StoreError> {
         let tables = self.tables;
-        let mut pods = 0;
+        let (mut pods, mut named) = (0, 0);
         for entry in tables.pods.iter()? {
-            let (bytes, value) = entry?;
+            let (number, value) = entry?;
+            let number = number.value();
             pods += 1;
-            let name = hex(bytes.value());
-            let Some(pod) = self.row::<&[u8], PodRow>(bytes.value(), value.value())? else {
+            let key = hex(&number.to_be_bytes());
+            let Some(pod) = self.row::<u64, PodRow>(number, value.value())? else {
                 continue;
             };
-            let Some(uid) = keys::uid_of(bytes.value()) else {
-                self.findings.add(PodRow::TABLE, &name, "the key is no UID");
-                continue;
+            let mut add = |what: &str| {
+                let what = format!("{}/{} {what}", pod.namespace, pod.name);
+                self.findings.add(PodRow::TABLE, &key, what);
             };
-            if pod.end_us.is_none() && !self.is_listed(&pod, &uid)? {
-                let what = format!(
-                    "{}/{} has not ended and is not listed in epoch {}",
-                    pod.namespace, pod.name, self.writer.epoch
-                );
-                self.findings.add(PodRow::TABLE, &name, what);
+            let uid = keys::pod_uid(&Uid::from(&pod.uid), number);
+            if tables.pod_uids.get(uid.as_slice())?.is_none() {
+                add("is not found by its UID");
+            }
+            let name = keys::pod_name(&pod.namespace, &pod.name, number);
+            let is_named = tables.pod_names.get(name.as_slice())?.is_some();
+            named += u64::from(is_named);
+            // An imported pod bears its owner's name, and no other pod takes its place.
+            if is_named != (!pod.gone && pod.given_owner.is_none()) {
+                add("is listed by its name and gone, or neither");
+            }
+            let listed = keys::epoch_pod(self.writer.epoch, number);
+            if pod.times.end_us.is_none() && tables.alive_pods.get(listed.as_slice())?.is_none() {
+                add("has not ended and is not listed in the current epoch");
+            }
+            if number > self.writer.last_pod {
+                add("has a number that was not given");
             }
         }
         // Those that retention dropped stay counted.
@@ -394,11 +417,118 @@ impl Checking<'_, '_> {
             let what = format!("there are {pods} pods, {} are counted", self.writer.pods);
             self.findings.add("meta", &hex(b"writer"), what);
         }
-        Ok(())
+        // Every pod has been asked for its own entries: more than those are of no pod.
+        self.no_more_than(&tables.pod_uids, "uid_hash_and_pod_to_unit", pods)?;
+        self.no_more_than(&tables.pod_names, "name_and_pod_to_unit", named)
     }
 
-    fn is_listed(&self, pod: &PodRow, uid: &Uid) -> Result<bool, StoreError> {
-        let entry = keys::epoch_pod(self.writer.epoch, &pod.namespace, &pod.name, uid);
-        Ok(self.tables.alive_pods.get(entry.as_slice())?.is_some())
+    fn no_more_than(
+        &mut self,
+        list: &impl Rows<&'static [u8]>,
+        table: &'static str,
+        expected: u64,
+    ) -> Result<(), StoreError> {
+        let mut entries = 0;
+        for entry in list.iter()? {
+            entry?;
+            self.counter.row()?;
+            entries += 1;
+        }
+        if entries > expected {
+            let what = format!("there are {entries} entries of {expected} pods");
+            self.findings.add(table, "", what);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::store::rows::{PodTimes, UidBytes};
+    use crate::store::tables::{WriteTables, put};
+    use crate::store::{Store, WRITER, verify};
+
+    fn pod(uid: &Uid, gone: bool) -> PodRow {
+        PodRow {
+            uid: UidBytes::from(uid),
+            namespace: "ns".to_owned(),
+            name: "web-0".to_owned(),
+            spec_hash: 1,
+            owners: Vec::new(),
+            given_owner: None,
+            object: None,
+            times: PodTimes {
+                start_us: Some(1),
+                end_us: Some(2),
+                ..PodTimes::default()
+            },
+            gone,
+        }
+    }
+
+    /// Writes a store with one pod and what belongs to it, and then what `spoil` does. Returns what is found wrong.
+    fn found(gone: bool, spoil: impl FnOnce(&mut WriteTables<'_>)) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("trace.redb");
+        let store = Store::create(&path).unwrap();
+        let txn = store.begin_write().unwrap();
+        {
+            let mut tables = WriteTables::open(&txn).unwrap();
+            let uid = Uid("pod-1".to_owned());
+            put(&mut tables.pods, 1, &pod(&uid, gone)).unwrap();
+            let index = keys::pod_uid(&uid, 1);
+            tables.pod_uids.insert(&index, &[]).unwrap();
+            if !gone {
+                let name = keys::pod_name("ns", "web-0", 1);
+                tables.pod_names.insert(&name, &[]).unwrap();
+            }
+            let writer = WriterRow {
+                pods: 1,
+                last_pod: 1,
+                ..WriterRow::default()
+            };
+            put(&mut tables.meta, WRITER, &writer).unwrap();
+            spoil(&mut tables);
+        }
+        txn.commit().unwrap();
+        store.close().unwrap();
+        let verified = verify(&path, &mut |_| true).unwrap();
+        let told = verified.findings.iter().map(|found| found.what.clone());
+        told.collect()
+    }
+
+    #[test]
+    fn a_pod_is_found_by_its_uid_and_by_its_name_until_it_is_gone() {
+        let uid = Uid("pod-1".to_owned());
+        let name = keys::pod_name("ns", "web-0", 1);
+        assert_eq!(found(true, |_| {}), [""; 0]);
+        assert_eq!(found(false, |_| {}), [""; 0]);
+        let unfound = found(true, |tables| {
+            let index = keys::pod_uid(&uid, 1);
+            assert!(tables.pod_uids.remove(index.as_slice()).unwrap());
+        });
+        assert_eq!(unfound, ["ns/web-0 is not found by its UID"]);
+        let unnamed = ["ns/web-0 is listed by its name and gone, or neither"];
+        let gone = found(true, |tables| tables.pod_names.insert(&name, &[]).unwrap());
+        assert_eq!(gone, unnamed);
+        let there = found(false, |tables| {
+            assert!(tables.pod_names.remove(name.as_slice()).unwrap());
+        });
+        assert_eq!(there, unnamed);
+        let of_none = found(true, |tables| {
+            let index = keys::pod_uid(&uid, 2);
+            tables.pod_uids.insert(&index, &[]).unwrap();
+        });
+        assert_eq!(of_none, ["there are 2 entries of 1 pods"]);
+        let not_given = found(true, |tables| {
+            let writer = WriterRow {
+                pods: 1,
+                ..WriterRow::default()
+            };
+            put(&mut tables.meta, WRITER, &writer).unwrap();
+        });
+        assert_eq!(not_given, ["ns/web-0 has a number that was not given"]);
     }
 }

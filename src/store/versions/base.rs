@@ -1,7 +1,7 @@
 //! Bases: bodies that keyframes refer to. And siblings: which base, or which object, a new object of an owner is most
 //! like.
 //!
-//! A base's row: `uses | scheme | dictionary | length of the body | bytes`, numbers as varints; scheme and dictionary as
+//! A dictionary's row: `length | zstd frame`. A base's row: `uses | scheme | dictionary | length of the body | bytes`, numbers as varints; scheme and dictionary as
 //! in a keyframe. `uses` is the number of groups that refer to it: without any it is removed.
 
 use redb::ReadableTable;
@@ -34,14 +34,41 @@ pub(crate) fn dictionary_number(key: u64) -> u64 {
     key & !SECOND_COPY
 }
 
+/// Longest dictionary that is believed to be one, bytes.
+const DICTIONARY_BYTES_MAX: usize = 1 << 20;
+/// It is compressed once, and there are few of them.
+const DICTIONARY_LEVEL: i32 = 19;
+
+/// The payload of a dictionary's row: `length | zstd frame`.
+pub(crate) fn dictionary_payload(dictionary: &[u8]) -> Result<Vec<u8>, StoreError> {
+    let mut frame = Vec::with_capacity(zstd_safe::compress_bound(dictionary.len()));
+    zstd_safe::compress(&mut frame, dictionary, DICTIONARY_LEVEL)
+        .map_err(|_| StoreError::Refused("there is no memory to compress rows".to_owned()))?;
+    let mut payload = Vec::with_capacity(frame.len() + 3);
+    write_varint(&mut payload, dictionary.len() as u64);
+    payload.extend_from_slice(&frame);
+    Ok(payload)
+}
+
+fn read_dictionary(mut payload: &[u8]) -> Option<Vec<u8>> {
+    let len = usize::try_from(read_varint(&mut payload)?).ok()?;
+    if len > DICTIONARY_BYTES_MAX {
+        return None;
+    }
+    let mut dictionary = Vec::with_capacity(len);
+    zstd_safe::decompress(&mut dictionary, payload).ok()?;
+    (dictionary.len() == len).then_some(dictionary)
+}
+
 /// Stores a dictionary, twice.
 pub(crate) fn insert_dictionary(
     tables: &mut WriteTables<'_>,
     number: u64,
     dictionary: &[u8],
 ) -> Result<(), StoreError> {
+    let payload = dictionary_payload(dictionary)?;
     for key in [number, number | SECOND_COPY] {
-        let row = codec::seal(DICTIONARY_TABLE, &key.to_be_bytes(), dictionary);
+        let row = codec::seal(DICTIONARY_TABLE, &key.to_be_bytes(), &payload);
         tables.dictionaries.insert(key, row.as_slice())?;
     }
     Ok(())
@@ -65,13 +92,15 @@ fn dictionary_at(
     number: u64,
 ) -> Result<Vec<u8>, StoreError> {
     let key = number.to_be_bytes();
+    let damaged = |reason: &str| StoreError::Damaged {
+        table: DICTIONARY_TABLE,
+        key: codec::hex(&key),
+        reason: reason.to_owned(),
+    };
     match table.get(number)? {
-        Some(row) => Ok(codec::unseal(DICTIONARY_TABLE, &key, row.value())?.to_vec()),
-        None => Err(StoreError::Damaged {
-            table: DICTIONARY_TABLE,
-            key: codec::hex(&key),
-            reason: "the dictionary is missing, but bodies refer to it".to_owned(),
-        }),
+        Some(row) => read_dictionary(codec::unseal(DICTIONARY_TABLE, &key, row.value())?)
+            .ok_or_else(|| damaged("the row is not that of a dictionary")),
+        None => Err(damaged("the dictionary is missing, but bodies refer to it")),
     }
 }
 

@@ -227,6 +227,7 @@ impl BodyWriter {
                         &mut buffer,
                     )?;
                     base::insert(tables, row.base, sibling.len(), own)?;
+                    refer_to_base(tables, &known, row.base)?;
                 } else {
                     base::retain(tables, row.base)?;
                 }
@@ -254,11 +255,7 @@ impl BodyWriter {
                 Ok(None)
             };
         }
-        let first = EventKey {
-            at: crate::model::Timestamp::from_micros(row.first_us),
-            seq: row.first_seq,
-        };
-        let key = keys::history(row.object, first);
+        let key = keys::history(row.object, first_event(row));
         let Some(group) = tables.versions.get(&key)? else {
             return Ok(None);
         };
@@ -292,6 +289,48 @@ impl BodyWriter {
     }
 }
 
+/// The object whose first body has become a base refers to it from now on, instead of having it a second time.
+fn refer_to_base(
+    tables: &mut WriteTables<'_>,
+    sibling: &SiblingRow,
+    base: u64,
+) -> Result<(), StoreError> {
+    let key = keys::history(sibling.object, first_event(sibling));
+    let mut payload = Vec::new();
+    {
+        let Some(row) = tables.versions.get(&key)? else {
+            return Ok(());
+        };
+        let group = Group::open(&key, row.value())?;
+        let mut entries = group.entries();
+        let Some((first, keyframe)) = entries.next().transpose()? else {
+            return Ok(());
+        };
+        let has_own = Keyframe::read(keyframe).is_some_and(|keyframe| keyframe.base().is_none());
+        if first.deleted || !has_own {
+            return Ok(());
+        }
+        push(
+            &mut payload,
+            None,
+            &first,
+            &Keyframe::Base { base }.to_bytes(),
+        );
+        let rest = group.payload.get(entries.place().at()..);
+        payload.extend_from_slice(rest.unwrap_or_default());
+    }
+    store(tables, &key, &payload)?;
+    base::retain(tables, base)
+}
+
+/// The first change of the group that a sibling's row names.
+fn first_event(sibling: &SiblingRow) -> EventKey {
+    EventKey {
+        at: crate::model::Timestamp::from_micros(sibling.first_us),
+        seq: sibling.first_seq,
+    }
+}
+
 fn store(
     tables: &mut WriteTables<'_>,
     key: &keys::HistoryBytes,
@@ -300,4 +339,91 @@ fn store(
     let row = codec::seal(super::TABLE, key, payload);
     tables.versions.insert(key, row.as_slice())?;
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::model::Timestamp;
+    use crate::store::Store;
+    use crate::store::versions::{drop_superseded, version_before};
+
+    fn event(seq: u64) -> EventKey {
+        EventKey {
+            at: Timestamp::from_micros(seq.cast_signed()),
+            seq,
+        }
+    }
+
+    fn body(object: u64, version: u64) -> Vec<u8> {
+        let mut text = String::new();
+        for n in 0..60 {
+            text.push_str(&format!("field {n} of the template: {} ", n * 7_919));
+        }
+        format!("{text} object {object} version {version}").into_bytes()
+    }
+
+    /// A body is stored once: an object whose body others are compared with does not keep it for itself.
+    #[test]
+    fn the_first_of_an_owner_refers_to_the_base_that_was_made_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::create(folder.path().join("trace.redb")).unwrap();
+        let txn = store.begin_write().unwrap();
+        let mut tables = WriteTables::open(&txn).unwrap();
+        let (mut bodies_of, mut writer) = (BodyWriter::default(), WriterRow::default());
+        let owner = Uid("owner".to_owned());
+        // The first one has two versions when its sibling comes.
+        for (seq, object, version) in [(1, 1, 1), (2, 1, 2), (3, 2, 1), (4, 3, 1), (5, 1, 3)] {
+            let body = body(object, version);
+            let new = NewVersion {
+                event: event(seq),
+                kind: 1,
+                spec_hash: seq,
+                body: Some(&body),
+                owner: Some(&owner),
+            };
+            bodies_of
+                .append(&mut tables, &mut writer, object, 0, &new)
+                .unwrap();
+        }
+        let key = keys::history(1, event(1));
+        {
+            let row = tables.versions.get(&key).unwrap().unwrap();
+            let group = Group::open(&key, row.value()).unwrap();
+            let (_, keyframe) = group.entries().next().unwrap().unwrap();
+            assert_eq!(Keyframe::read(keyframe), Some(Keyframe::Base { base: 1 }));
+            let mut made = Vec::new();
+            bodies(&tables, &Decompressor::default(), &group, |_, body| {
+                made.push(body.to_vec());
+                Ok(true)
+            })
+            .unwrap();
+            assert_eq!(made, [body(1, 1), body(1, 2), body(1, 3)]);
+        }
+        let last = version_before(&tables, 1, event(9)).unwrap().unwrap();
+        assert_eq!((last.event, last.spec_hash), (event(5), 5));
+        let uses = |tables: &WriteTables<'_>| {
+            let row = tables.bases.get(1).unwrap().unwrap();
+            base::uses(1, row.value()).unwrap()
+        };
+        assert_eq!(uses(&tables), 3);
+        // Retention drops the first one's group: the base stays for the others.
+        let new = NewVersion {
+            event: event(6),
+            kind: 1,
+            spec_hash: 0,
+            body: None,
+            owner: None,
+        };
+        bodies_of
+            .append(&mut tables, &mut writer, 1, 0, &new)
+            .unwrap();
+        drop_superseded(&mut tables, 1, event(6)).unwrap();
+        assert_eq!(uses(&tables), 2);
+        assert_eq!(
+            base::body(&tables, &Decompressor::default(), 1).unwrap(),
+            body(1, 1)
+        );
+    }
 }

@@ -18,6 +18,7 @@ use super::Apply;
 use crate::limits::RETENTION_STRIDE_ROWS;
 use crate::model::{EventKey, Horizon};
 use crate::store::lookup::Lookup;
+use crate::store::rows::Incarnation;
 use crate::store::tables::ReadableTable;
 use crate::store::versions::{self, Remains};
 use crate::store::{StoreError, headers, keys};
@@ -205,10 +206,9 @@ impl Apply<'_, '_> {
 
     /// Forgets an incarnation that is gone, and of which no version is left.
     fn drop_incarnation(&mut self, object: u64) -> Result<(), StoreError> {
-        let Some(incarnation) = self.tables.incarnation(object)? else {
+        let Some(Incarnation { key, .. }) = self.tables.incarnation(object)? else {
             return Ok(());
         };
-        let key = incarnation.key();
         if self
             .tables
             .object(&key, object)?

@@ -13,7 +13,7 @@ use super::{Apply, Remaining};
 use crate::limits::{RETENTION_STRIDE_ROWS, SWEEP_MARKS_BYTES_MAX, SWEEP_TOUCHED_MAX};
 use crate::model::{EventKey, Horizon, Timestamp, Uid};
 use crate::store::lookup::{Lookup, as_slice};
-use crate::store::rows::{GapRow, IncarnationRow, PodRow, SiblingRow};
+use crate::store::rows::{GapRow, Incarnation, IncarnationRow, PodRow, SiblingRow};
 use crate::store::scratch::Scratch;
 use crate::store::tables::{ReadableTable, Rows, row};
 use crate::store::{StoreError, headers, keys};
@@ -33,9 +33,9 @@ pub(in crate::ingest) struct Sweep {
 
 /// Where a pass is; each phase goes on behind the key that it read last.
 enum Phase {
-    MarkPods(Bound<Vec<u8>>),
+    MarkPods(Bound<u64>),
     MarkObjects(Bound<u64>),
-    Pods(Bound<Vec<u8>>),
+    Pods(Bound<u64>),
     Owners(Bound<Vec<u8>>),
     Wanted(Bound<String>),
     Siblings(Bound<Vec<u8>>),
@@ -160,7 +160,7 @@ impl Apply<'_, '_> {
                 None => self
                     .tables
                     .pod(&owner)?
-                    .map_or(Vec::new(), |row| row.owners),
+                    .map_or(Vec::new(), |(_, row)| row.owners),
             };
             next.extend(above.iter().map(|owner| keys::uid(&Uid::from(&owner.uid))));
         }
@@ -171,10 +171,10 @@ impl Apply<'_, '_> {
     fn mark_pods(
         &mut self,
         pass: &mut Sweep,
-        after: Bound<Vec<u8>>,
+        after: Bound<u64>,
         remaining: &mut Remaining,
     ) -> Result<Phase, StoreError> {
-        let chunk = self.pods_behind(&after)?;
+        let chunk = self.pods_behind(after)?;
         let mut last = None;
         for (key, pod) in chunk {
             if !self.is_over(pass.horizon, &pod)? {
@@ -193,13 +193,13 @@ impl Apply<'_, '_> {
         })
     }
 
-    fn pods_behind(&self, after: &Bound<Vec<u8>>) -> Result<Vec<(Vec<u8>, PodRow)>, StoreError> {
+    fn pods_behind(&self, after: Bound<u64>) -> Result<Vec<(u64, PodRow)>, StoreError> {
         let mut chunk = Vec::new();
-        let behind = (as_slice(after), Bound::Unbounded);
+        let behind = (after, Bound::Unbounded);
         for entry in self.tables.pods.range(behind)?.take(RETENTION_STRIDE_ROWS) {
-            let (uid, value) = entry?;
-            let pod = row::<&[u8], _>(uid.value(), value.value())?;
-            chunk.push((uid.value().to_vec(), pod));
+            let (number, value) = entry?;
+            let pod = row::<u64, _>(number.value(), value.value())?;
+            chunk.push((number.value(), pod));
         }
         Ok(chunk)
     }
@@ -209,7 +209,7 @@ impl Apply<'_, '_> {
     /// whether it is part of a trace.
     fn is_over(&self, horizon: Horizon, pod: &PodRow) -> Result<bool, StoreError> {
         let horizon_us = horizon.event().at.as_micros();
-        if !pod.gone || pod.end_us.is_none_or(|end_us| end_us >= horizon_us) {
+        if !pod.gone || pod.times.end_us.is_none_or(|end_us| end_us >= horizon_us) {
             return Ok(false);
         }
         Ok(match pod.object {
@@ -233,8 +233,9 @@ impl Apply<'_, '_> {
             .take(RETENTION_STRIDE_ROWS)
         {
             let (id, value) = entry?;
-            let incarnation: IncarnationRow = row::<u64, _>(id.value(), value.value())?;
-            self.mark(pass, keys::uid(&incarnation.uid()), remaining)?;
+            let incarnation = row::<u64, IncarnationRow>(id.value(), value.value())?;
+            let Incarnation { uid, .. } = self.tables.incarnation_of(id.value(), incarnation)?;
+            self.mark(pass, keys::uid(&uid), remaining)?;
             last = Some(id.value());
             if !remaining.spend(1) {
                 break;
@@ -250,19 +251,22 @@ impl Apply<'_, '_> {
     fn sweep_pods_over(
         &mut self,
         pass: &Sweep,
-        after: Bound<Vec<u8>>,
+        after: Bound<u64>,
         remaining: &mut Remaining,
     ) -> Result<(Phase, u64), StoreError> {
-        let chunk = self.pods_behind(&after)?;
+        let chunk = self.pods_behind(after)?;
         remaining.spend(chunk.len());
         let Some((last, _)) = chunk.last() else {
             return Ok((Phase::Owners(Bound::Unbounded), 0));
         };
-        let next = Phase::Pods(Bound::Excluded(last.clone()));
+        let next = Phase::Pods(Bound::Excluded(*last));
         let mut rows = 0;
-        for (uid, pod) in chunk {
-            if self.is_over(pass.horizon, &pod)? && !pass.is_marked(&uid)? {
-                self.tables.pods.remove(uid.as_slice())?;
+        for (number, pod) in chunk {
+            let uid = Uid::from(&pod.uid);
+            if self.is_over(pass.horizon, &pod)? && !pass.is_marked(&keys::uid(&uid))? {
+                self.tables.pods.remove(number)?;
+                let index = keys::pod_uid(&uid, number);
+                self.tables.pod_uids.remove(index.as_slice())?;
                 self.state.row.pods = self.state.row.pods.saturating_sub(1);
                 rows += 1;
             }
@@ -410,11 +414,11 @@ impl Apply<'_, '_> {
 }
 
 fn keys_behind(
-    table: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    table: &impl Rows<&'static [u8]>,
     after: &Bound<Vec<u8>>,
 ) -> Result<Vec<Vec<u8>>, StoreError> {
     table
-        .range::<&[u8]>((as_slice(after), Bound::Unbounded))?
+        .range((as_slice(after), Bound::Unbounded))?
         .take(RETENTION_STRIDE_ROWS)
         .map(|entry| Ok(entry?.0.value().to_vec()))
         .collect()
