@@ -36,7 +36,7 @@ pub const RESERVE_BYTES: u64 = 4 << 20;
 pub const RESERVE_RETRY_SECONDS: u64 = 60;
 
 /// Page cache of the recorder's own database, bytes.
-pub const WRITER_CACHE_BYTES: usize = 48 << 20;
+pub const WRITER_CACHE_BYTES: usize = 32 << 20;
 /// Page cache of a database opened for reading, bytes. One-pass scans are fastest with a small cache.
 pub const READER_CACHE_BYTES: usize = 8 << 20;
 
@@ -382,3 +382,27 @@ pub const BENCH_RUNS_MAX: usize = 1_000;
 pub const KNOWN_OWNERS_MAX: usize = 65_536;
 /// Pods whose lifecycles an export looks up at once, in the order in which they are packed: about 5 MB of UIDs.
 pub const EXPORT_PODS_AT_ONCE_MAX: usize = 65_536;
+
+/// Edits of the journal that are gathered in memory before a fold begins, bytes; the fold is done when as many have
+/// gathered behind it.
+pub const JOURNAL_FOLD_BYTES_MIN: usize = 16 << 20;
+/// Edits of the journal in memory, bytes: with more, folding goes before recording.
+pub const JOURNAL_MEMORY_BYTES_MAX: usize = 40 << 20;
+/// Records of the journal in the file before they are folded, bytes.
+pub const JOURNAL_STORED_BYTES_MAX: usize = 8 << 20;
+/// The same where the file must stay small, bytes.
+pub const JOURNAL_STORED_BYTES_MIN: usize = 512 << 10;
+/// The part of a file's limit that the journal's records may take before they are folded: one in so many.
+pub const JOURNAL_LIMIT_PARTS: u64 = 24;
+/// Layers of edits that readers may leave behind before they are joined.
+pub const JOURNAL_LAYERS_MAX: usize = 8;
+/// How often a reader looks whether the writer has told what it committed, before it reads the journal itself.
+pub const JOURNAL_READ_TRIES_MAX: u32 = 16;
+/// Bytes of a record in one row of the journal: what fits into a page.
+pub const JOURNAL_ROW_BYTES_MAX: usize = 4_000;
+/// What is written as one record of the journal, bytes before compression; one edit more may be in it.
+pub const JOURNAL_RECORD_BYTES_MAX: usize = 4 << 20;
+/// Rows of the journal that one piece of folding brings into their tables, at most.
+pub const FOLDING_ROWS_MAX: usize = 16_384;
+/// How long the journal is not folded after the storage has failed, seconds; unless it is full.
+pub const FOLDING_RETRY_SECONDS: u64 = 60;

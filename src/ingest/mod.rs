@@ -7,6 +7,7 @@
 
 mod apply;
 mod durations;
+mod folding;
 mod known_owners;
 mod list_marks;
 mod packing;

@@ -11,7 +11,7 @@ use crate::config::TracerConfig;
 use crate::model::{EventKey, Horizon, Observation, RedactionKey, Timestamp, WatchId};
 use crate::store::rows::WriterRow;
 use crate::store::tables::Rows;
-use crate::store::{Pins, Reader, Store, StoreError, WriteTables, headers};
+use crate::store::{Pins, Reader, Store, StoreError, headers};
 
 /// Owns the write handle of a store and decides what observations mean.
 ///
@@ -39,14 +39,16 @@ use crate::store::{Pins, Reader, Store, StoreError, WriteTables, headers};
 /// # }
 /// ```
 pub struct Writer {
-    store: Store,
+    pub(super) store: Store,
     state: WriterState,
     /// A transaction failed: memory and file may differ, so nothing more is written before [`Writer::recover`].
     failed: Option<Failed>,
     /// A run has begun and not ended: only then anything is recorded.
-    running: bool,
+    pub(super) running: bool,
     /// How long the last commit took.
     commit_took: Duration,
+    /// Folding the journal failed: it is not tried again before this, unless the journal is full.
+    pub(super) folding_rests_until: Option<Instant>,
 }
 
 /// What a pod's lifecycle weighs in [`Writer::weight`], bytes: its row and its places in the lists of epochs. An object
@@ -120,6 +122,7 @@ impl Writer {
             failed: None,
             running: false,
             commit_took: Duration::ZERO,
+            folding_rests_until: None,
         })
     }
 
@@ -171,6 +174,7 @@ impl Writer {
         piece: Option<Piece>,
     ) -> Result<(Committed, Option<Worked>), StoreError> {
         self.require_run()?;
+        self.fold_due()?;
         let piece = piece.map(|piece| piece.claimed(self.store.pins()));
         let mut worked = None;
         let committed = self.transaction(true, |apply| {
@@ -200,6 +204,7 @@ impl Writer {
         batch: impl IntoIterator<Item = (Timestamp, Imported)>,
     ) -> Result<Committed, StoreError> {
         self.require_run()?;
+        self.fold_due()?;
         self.transaction(true, |apply| {
             for (at, fact) in batch {
                 apply.imported(at, &fact)?;
@@ -287,6 +292,7 @@ impl Writer {
     /// # Errors
     /// What the store says.
     pub fn pack_all(&mut self, time_max: Duration) -> Result<(), StoreError> {
+        self.fold_all(time_max)?;
         super::packing::pack_all(self, time_max)
     }
 
@@ -476,8 +482,8 @@ impl Writer {
             running: (self.running, running),
         });
         let txn = self.store.begin_write()?;
-        {
-            let mut tables = WriteTables::open(&txn)?;
+        let journaled = {
+            let mut tables = self.store.write_tables(&txn)?;
             let mut apply = Apply {
                 tables: &mut tables,
                 state: &mut self.state,
@@ -495,13 +501,15 @@ impl Writer {
             }
             apply.store_watches()?;
             apply.store_writer()?;
-        }
+            tables.write_journal(self.store.journal())?
+        };
         if let Some(failed) = &mut self.failed {
             failed.after = Some(self.state.row);
         }
         let started = Instant::now();
         txn.commit()?;
         self.commit_took = started.elapsed();
+        self.store.journal().committed(journaled)?;
         self.failed = None;
         self.running = running;
         self.state.settle();

@@ -11,12 +11,13 @@ use redb::backends::InMemoryBackend;
 use super::body::compress::Decompressor;
 use super::codec::{SEAL_BYTES, seal, unseal};
 use super::headers::HeaderLog;
+use super::journal::record::RecordReader;
 use super::lookup::FIRST;
 use super::rows::RECODERS;
-use super::tables::WriteTables;
+use super::tables::{PACKED_TABLES, WriteTables};
 use super::versions::base;
 use super::versions::group::Keyframe;
-use super::{StoreError, headers, keys, versions};
+use super::{StoreError, headers, journal, keys, versions};
 use crate::limits::OBJECT_BYTES_MAX;
 use crate::model::{EventKey, Timestamp};
 
@@ -31,7 +32,8 @@ const DICTIONARY: &[u8] =
 /// Versions of a group whose bodies are read: each reads those before it.
 const BODIES_MAX: usize = 8;
 /// Tables whose rows are packed.
-const PACKED: [&str; 4] = [
+const PACKED: [&str; 5] = [
+    journal::record::TABLE,
     headers::TABLE,
     versions::TABLE,
     base::TABLE,
@@ -151,6 +153,12 @@ fn read_row(
         bytes.map(u64::from_be_bytes)
     };
     match table {
+        journal::record::TABLE => {
+            let mut reader = RecordReader::default();
+            let edits = reader.take(number()?, row)?.unwrap_or_default();
+            assert!(edits.iter().all(|(table, ..)| *table < PACKED_TABLES.len()));
+            reader.finish()
+        }
         headers::TABLE => {
             let key = <&[u8; 16]>::try_from(key).map_err(|_| no_key())?;
             tables.events.insert(key, row)?;
@@ -223,7 +231,7 @@ pub(crate) fn recoders() -> &'static [(&'static str, super::codec::Recode)] {
 
 /// The tables whose rows are packed.
 #[cfg(test)]
-pub(crate) fn packed_tables() -> [&'static str; 4] {
+pub(crate) fn packed_tables() -> [&'static str; 5] {
     PACKED
 }
 

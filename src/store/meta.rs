@@ -27,6 +27,9 @@ const REDACTION_KEY: &str = "redaction_key";
 /// Meta key: [`super::rows::WriterRow`].
 pub(crate) const WRITER: &str = "writer";
 
+/// Meta key: the number that the journal's next record has at least, u64 little-endian, sealed.
+pub(crate) const JOURNAL_NEXT: &str = "journal_next";
+
 /// Meta key: [`super::rows::BackupRow`].
 pub(crate) const BACKUP: &str = "backup";
 

@@ -20,6 +20,7 @@ mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 pub(crate) mod headers;
+pub(crate) mod journal;
 pub(crate) mod keys;
 pub(crate) mod lookup;
 mod mark;

@@ -10,13 +10,15 @@ use redb::{
     WriteTransaction,
 };
 
+use super::journal::Journal;
 use super::lookup::Lookup;
 use super::mark::{self, Origin, OwnFile};
 use super::place::{Handles, Place};
 use super::read_handle::ReadHandle;
 use super::volume::allocated_bytes;
 use super::{
-    Pins, ReadTables, Reader, SCHEMA_VERSION, StoreError, check, create, meta, reader, tables,
+    Pins, ReadTables, Reader, SCHEMA_VERSION, StoreError, WriteTables, check, create, meta, reader,
+    tables,
 };
 use crate::limits::{CLOSE_COMPACT_BYTES_MAX, WRITER_CACHE_BYTES};
 use crate::migrations;
@@ -44,6 +46,7 @@ pub struct Store {
     reader: Reader,
     place: Place,
     pins: Arc<Pins>,
+    journal: Arc<Journal>,
     path: PathBuf,
     cache_bytes: usize,
 }
@@ -169,12 +172,17 @@ impl Store {
     ) -> Result<Self, StoreError> {
         // After the writer: a file that was not closed cleanly is repaired now.
         let reader = ReadHandle::open(place.clone(), path.to_owned())?;
-        let horizon = ReadTables::open(&database.begin_read()?)?.horizon()?;
+        let txn = database.begin_read()?;
+        let horizon = ReadTables::open(&txn)?.horizon()?;
         let pins = Arc::new(Pins::new(horizon));
+        let journal = Arc::<Journal>::default();
+        journal.load(&txn)?;
+        drop(txn);
         Ok(Self {
             database: Some(place.own(database, path)),
-            reader: Reader::beside_writer(reader, Arc::clone(&pins), path),
+            reader: Reader::beside_writer(reader, Arc::clone(&pins), Arc::clone(&journal), path),
             pins,
+            journal,
             place,
             path: path.to_owned(),
             cache_bytes,
@@ -195,6 +203,7 @@ impl Store {
             .place
             .write(&self.path, self.cache_bytes)
             .map_err(open_error(&self.path))?;
+        self.journal.load(&database.begin_read()?)?;
         self.database = Some(self.place.own(database, &self.path));
         Ok(())
     }
@@ -221,9 +230,22 @@ impl Store {
         Ok(txn)
     }
 
-    /// All tables as they are now.
+    /// All tables of a transaction, whose rows go into the journal first.
+    pub(crate) fn write_tables<'txn>(
+        &self,
+        txn: &'txn WriteTransaction,
+    ) -> Result<WriteTables<'txn>, StoreError> {
+        WriteTables::open_journaled(txn, &self.journal.pending())
+    }
+
+    /// What is not in the tables yet.
+    pub(crate) fn journal(&self) -> &Arc<Journal> {
+        &self.journal
+    }
+
+    /// All tables as they are now. For the writer: nobody writes meanwhile.
     pub(crate) fn read_tables(&self) -> Result<ReadTables, StoreError> {
-        ReadTables::open(&self.database()?.begin_read()?)
+        ReadTables::open_with(&self.database()?.begin_read()?, &self.journal.pending())
     }
 
     fn database(&self) -> Result<&Database, StoreError> {
@@ -314,7 +336,7 @@ impl Store {
 fn repack(database: &Database) -> Result<(), StoreError> {
     let mut txn = database.begin_write()?;
     txn.set_quick_repair(true);
-    super::WriteTables::open(&txn)?.repack()?;
+    WriteTables::open(&txn)?.repack()?;
     Ok(txn.commit()?)
 }
 

@@ -8,12 +8,13 @@ use redb::{Database, ReadOnlyDatabase, ReadableDatabase};
 
 use super::body::compress::Decompressor;
 use super::check::{self, Found};
+use super::journal::{self, Journal, Pending};
 use super::mark::Origin;
 use super::open::{check_magic, schema_of};
 use super::progress::{Counter, Progress};
 use super::read_handle::ReadHandle;
 use super::{Pin, Pins, SCHEMA_VERSION, Snapshot, StoreError};
-use crate::limits::READ_OPEN_TRIES_MAX;
+use crate::limits::{JOURNAL_READ_TRIES_MAX, READ_OPEN_TRIES_MAX};
 use crate::model::{Horizon, Timestamp};
 
 /// A handle for reading a store. Cheap to clone. It never changes the file.
@@ -25,6 +26,8 @@ pub struct Reader {
     path: PathBuf,
     /// Its dictionaries, once loaded: they never change.
     decompressor: Arc<Decompressor>,
+    /// The writer's where this process writes the store, else what was read last.
+    journal: Arc<Journal>,
 }
 
 /// The work that is told of.
@@ -72,15 +75,22 @@ impl Reader {
             pins: None,
             path: path.to_owned(),
             decompressor: Arc::default(),
+            journal: Arc::default(),
         })
     }
 
-    pub(super) fn beside_writer(handle: ReadHandle, pins: Arc<Pins>, path: &Path) -> Self {
+    pub(super) fn beside_writer(
+        handle: ReadHandle,
+        pins: Arc<Pins>,
+        journal: Arc<Journal>,
+        path: &Path,
+    ) -> Self {
         Self {
             source: Source::BesideWriter(Arc::new(handle)),
             pins: Some(pins),
             path: path.to_owned(),
             decompressor: Arc::default(),
+            journal,
         }
     }
 
@@ -113,6 +123,7 @@ impl Reader {
             pins: None,
             path: path.to_owned(),
             decompressor: Arc::default(),
+            journal: Arc::default(),
         })
     }
 
@@ -141,12 +152,35 @@ impl Reader {
     /// # Errors
     /// What the file system says.
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let (txn, pending) = self.begin_consistent()?;
         Snapshot::new(
-            self.begin_read()?,
+            txn,
+            &pending,
             self.source.clone(),
             self.path.clone(),
             Arc::clone(&self.decompressor),
         )
+    }
+
+    /// A read transaction, and what its journal says.
+    fn begin_consistent(&self) -> Result<(redb::ReadTransaction, Pending), StoreError> {
+        let shared = matches!(self.source, Source::BesideWriter(_));
+        for _ in 1..JOURNAL_READ_TRIES_MAX {
+            let txn = self.begin_read()?;
+            let span = journal::span(&txn)?;
+            if let Some(pending) = self.journal.pending_at(span) {
+                return Ok((txn, pending));
+            }
+            if !shared {
+                self.journal.load(&txn)?;
+                return Ok((txn, self.journal.pending()));
+            }
+            // The writer has committed and is about to say so, or was quicker than this.
+            std::thread::yield_now();
+        }
+        let txn = self.begin_read()?;
+        let pending = Pending::read(&txn)?;
+        Ok((txn, pending))
     }
 
     /// A read transaction. It must not outlive this handle and its clones.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use redb::ReadableTable;
 
 use super::body::compress::Decompressor;
+use super::journal::Pending;
 use super::lookup::Lookup;
 use super::reader::Source;
 use super::rows::{KindRow, WatchRow, WriterRow};
@@ -32,11 +33,12 @@ pub struct Snapshot {
 impl Snapshot {
     pub(super) fn new(
         txn: redb::ReadTransaction,
+        pending: &Pending,
         source: Source,
         path: PathBuf,
         decompressor: Arc<Decompressor>,
     ) -> Result<Self, StoreError> {
-        let tables = ReadTables::open(&txn)?;
+        let tables = ReadTables::open_with(&txn, pending)?;
         let writer = tables.writer_row()?;
         let kinds = read_kinds(&tables.kinds)?;
         let horizon = tables.horizon()?;

@@ -9,9 +9,10 @@ pub(crate) use redb::{ReadableTable, ReadableTableMetadata};
 
 use super::StoreError;
 use super::codec::{self, Row};
+use super::journal::{Journal, Journaled, Pending};
 /// How tables of two parts are read.
 pub(crate) use super::packed::Rows;
-use super::packed::{PackedRead, PackedWrite, Packer, Parts, RowKey};
+use super::packed::{FoldedRows, PackedRead, PackedWrite, Packer, Parts, RowKey};
 
 macro_rules! tables {
     (
@@ -29,11 +30,22 @@ macro_rules! tables {
             /// The packed part of that table.
             pub(crate) const $packed: TableDefinition<'static, &'static [u8], &'static [u8]> =
                 TableDefinition::new($packed_name);
-            const $parts: &Parts = &Parts { hot: $pname, packed: $packed_name, sealed: $sealed };
+            const $parts: &Parts = &Parts {
+                hot: $pname,
+                packed: $packed_name,
+                sealed: $sealed,
+                number: PackedNumber::$pfield as usize,
+            };
         )*
 
         /// The tables of two parts.
         pub(crate) const PACKED_TABLES: &[&Parts] = &[$($parts),*];
+        /// How many they are.
+        pub(crate) const PACKED_TABLES_COUNT: usize = PACKED_TABLES.len();
+
+        /// Their places in that list.
+        #[allow(non_camel_case_types, reason = "named like the tables")]
+        enum PackedNumber { $($pfield),* }
 
         /// All tables of one write transaction.
         pub(crate) struct WriteTables<'txn> {
@@ -42,12 +54,61 @@ macro_rules! tables {
         }
 
         impl<'txn> WriteTables<'txn> {
-            /// Opens every table, creating those that do not exist.
+            /// Opens every table, creating those that do not exist. Rows are written where they belong at once: for stores
+            /// whose journal is empty.
             pub(crate) fn open(txn: &'txn redb::WriteTransaction) -> Result<Self, StoreError> {
                 Ok(Self {
                     $($field: txn.open_table($definition)?,)*
                     $($pfield: PackedWrite::new(txn.open_table($hot)?, txn.open_table($packed)?, $parts),)*
                 })
+            }
+
+            /// The same for what goes into the journal; `pending` is what it says so far.
+            pub(crate) fn open_journaled(
+                txn: &'txn redb::WriteTransaction,
+                pending: &Pending,
+            ) -> Result<Self, StoreError> {
+                let mut tables = Self::open(txn)?;
+                $(tables.$pfield.begin_journal(pending.clone());)*
+                Ok(tables)
+            }
+
+            /// Writes what was done to rows into the journal.
+            pub(crate) fn write_journal(&mut self, journal: &Journal) -> Result<Journaled, StoreError> {
+                let edits = [$(self.$pfield.edits()),*].into_iter();
+                let edits = edits.filter_map(|(table, edits)| Some((table, edits.filter(|edits| !edits.is_empty())?)));
+                let next = journal.write(&mut self.journal, edits)?;
+                let edits = [$(self.$pfield.take_edits()),*];
+                let edits = edits.into_iter().filter(|(_, edits)| !edits.is_empty()).collect();
+                Ok(Journaled { edits, next })
+            }
+
+            /// Folds some rows of a table, by its number. `None`: there is no table of that number.
+            pub(crate) fn fold(
+                &mut self,
+                table: usize,
+                frozen: &Pending,
+                journal: &Pending,
+                after: &std::ops::Bound<Vec<u8>>,
+                rows: usize,
+            ) -> Result<Option<FoldedRows>, StoreError> {
+                $(if table == PackedNumber::$pfield as usize {
+                    return self.$pfield.fold(frozen, journal, after, rows).map(Some);
+                })*
+                Ok(None)
+            }
+
+            /// Folds one row of a table, by its number.
+            pub(crate) fn fold_one(
+                &mut self,
+                table: usize,
+                journal: &Pending,
+                key: &[u8],
+            ) -> Result<(), StoreError> {
+                $(if table == PackedNumber::$pfield as usize {
+                    return self.$pfield.fold_one(journal, key);
+                })*
+                Ok(())
             }
 
             /// Fills the chunks of every packed table anew.
@@ -64,11 +125,21 @@ macro_rules! tables {
         }
 
         impl ReadTables {
-            /// Opens every table of the snapshot.
+            /// Opens every table of the snapshot of a store whose journal is empty.
             pub(crate) fn open(txn: &redb::ReadTransaction) -> Result<Self, StoreError> {
+                Self::open_with(txn, &Pending::default())
+            }
+
+            /// Opens every table of the snapshot; `pending` is what its journal says.
+            pub(crate) fn open_with(txn: &redb::ReadTransaction, pending: &Pending) -> Result<Self, StoreError> {
                 Ok(Self {
                     $($field: txn.open_table($definition)?,)*
-                    $($pfield: PackedRead::new(txn.open_table($hot)?, txn.open_table($packed)?, $parts),)*
+                    $($pfield: PackedRead::new(
+                        txn.open_table($hot)?,
+                        txn.open_table($packed)?,
+                        $parts,
+                        pending.clone(),
+                    ),)*
                 })
             }
         }
@@ -147,6 +218,9 @@ tables! {
     plain {
         /// What changed: time and sequence number of the first change -> a chunk of [`super::headers`].
         events, EVENTS, "event_to_headers", &'static [u8; 16];
+        /// Number of a record -> what transactions did to the rows of tables of two parts, and is not in them yet
+        /// ([`super::journal`]).
+        journal, JOURNAL, "journal", u64;
         /// Dictionary number -> a zstd dictionary.
         dictionaries, DICTIONARIES, "dictionary_to_bytes", u64;
         /// Epoch number -> [`super::rows::EpochRow`].
@@ -199,6 +273,13 @@ tables! {
         owners, OWNERS, OWNERS_PACKED, OWNERS_PARTS,
             "uid_to_owner", "uid_to_owner_packed", &'static [u8], true;
     }
+}
+
+/// The number of the table of two parts whose hot part has this name.
+pub(crate) fn packed_table(hot: &[u8]) -> Option<usize> {
+    PACKED_TABLES
+        .iter()
+        .position(|parts| parts.hot.as_bytes() == hot)
 }
 
 /// The parts of the table whose packed part has this name.

@@ -209,7 +209,7 @@ fn a_full_disk_pauses_recording_until_there_is_room() {
 fn a_disk_that_fails_for_a_while_pauses_recording() {
     let recording = Recording::start();
     recording.record_beginning();
-    recording.storage.fail(Fail::From(40));
+    recording.storage.fail(Fail::From(10));
     let sender = recording.send_rest();
     let pause = recording.wait_for_pause();
     assert!(pause.reason.contains("Input/output error"), "{pause:?}");

@@ -66,6 +66,7 @@ fn owners_stay_as_long_as_a_pod_needs_them() {
         after.trace.lifecycles_of(WEB, "ns/web"),
         [Lifecycle::Running(150)]
     );
+    recorder.writer().fold_all(Duration::MAX).unwrap();
     let sizes = recorder.snapshot().size_on_disk().unwrap();
     let rows = |table: &str| {
         sizes

@@ -21,8 +21,8 @@ use crate::store::{StoreError, WRITER, WriteTables};
 pub use imported::Imported;
 pub use packing::Packed;
 pub(super) use packing::{Packing, Which};
-pub(super) use retention::Sweep;
 pub use retention::{Effort, Retained};
+pub(super) use retention::{Remaining, Sweep};
 pub(super) use runs::RunStart;
 
 /// One write transaction's tables, and the writer's memory.

@@ -17,8 +17,8 @@ use self::size::{Measured, SizeGovernor};
 use super::writer::{Piece, Worked};
 use super::{Durations, Effort, Retained, Writer};
 use crate::limits::{
-    BATCH_OBSERVATIONS_MAX, BATCH_OBSERVATIONS_PRESSED, RETENTION_IDLE_MS, RETENTION_PIECE_MS_MAX,
-    RETENTION_ROWS_MAX, RETENTION_ROWS_MIN, RETENTION_SHARE_PERCENT,
+    BATCH_OBSERVATIONS_MAX, BATCH_OBSERVATIONS_PRESSED, JOURNAL_LIMIT_PARTS, RETENTION_IDLE_MS,
+    RETENTION_PIECE_MS_MAX, RETENTION_ROWS_MAX, RETENTION_ROWS_MIN, RETENTION_SHARE_PERCENT,
     RETENTION_SHARE_PERCENT_PRESSED, RETENTION_WORK_MS_MAX, RETENTION_WORK_MS_PRESSED,
     ROOM_PIECES_MAX, SIZE_KEEPS_SECONDS_MIN, SIZE_STRIDES, SWEEP_CHANGES_MIN, SWEEP_PARTS,
     SWEEP_SECONDS_MIN,
@@ -113,6 +113,9 @@ impl Retention {
     /// What the store says.
     pub fn new(policy: RetentionPolicy, writer: &Writer) -> Result<Self, StoreError> {
         let mut size = policy.size_bytes.map(SizeGovernor::new);
+        if let Some(limit) = policy.size_bytes {
+            writer.limit_journal(limit / JOURNAL_LIMIT_PARTS);
+        }
         let allocated = allocated_bytes(writer.path())?;
         if let Some(governor) = size.as_mut().filter(|size| size.is_beyond(allocated)) {
             let measured = Measured {
@@ -275,7 +278,9 @@ impl Retention {
             stats.work.add(took.saturating_sub(writer.commit_took()));
             stats.commits.add(writer.commit_took());
         }
-        // What was dropped of packed rows gives its room back when its chunks are made anew.
+        // What was dropped of rows in the journal gives its room back when its records are folded, and what was
+        // dropped of packed rows when their chunks are made anew.
+        writer.fold_for_room(ROOM_PIECES_MAX)?;
         for _ in 0..ROOM_PIECES_MAX {
             if writer.pack(effort)?.done {
                 break;

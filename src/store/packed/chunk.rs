@@ -254,6 +254,7 @@ mod tests {
         hot: "t",
         packed: "t_packed",
         sealed: true,
+        number: 0,
     };
 
     fn rows(map: &BTreeMap<Vec<u8>, Vec<u8>>) -> Vec<PackedRow> {

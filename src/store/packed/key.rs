@@ -89,6 +89,11 @@ impl<K: RowKey> FoundKey<K> {
         })
     }
 
+    /// Its bytes.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// The key.
     pub(crate) fn value(&self) -> K::SelfType<'_> {
         // That they are a key was checked when it was made.

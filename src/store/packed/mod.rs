@@ -5,6 +5,7 @@
 //! A reader sees one table: a row of the hot part stands for what the packed part has under the same key, and a
 //! [`TOMBSTONE`] in the hot part says that there is none. So every row can be written, changed and removed at any time,
 //! wherever it lies; only [`moving`] writes chunks. A move is part of one transaction, so a row is never in neither part.
+//! Before either part comes what the journal says of a row ([`super::journal`]).
 //!
 //! [`chunk`] has the bytes, [`read`] reads both parts as one, [`write`] is the writer's view, [`moving`] packs.
 
@@ -15,12 +16,13 @@ mod part;
 mod read;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests;
+pub(in crate::store) mod tests;
 mod write;
 
 pub(crate) use key::RowKey;
 pub(crate) use moving::{Moved, Packer, Settled};
 pub(crate) use read::{PackedRead, Rows};
+pub(crate) use write::FoldedRows;
 pub(crate) use write::PackedWrite;
 
 /// In the hot part: no row has this key, whatever the packed part says. No row is like it: rows are sealed, or empty.
@@ -35,4 +37,6 @@ pub(crate) struct Parts {
     pub(crate) packed: &'static str,
     /// Its rows are sealed; else they are lists of keys.
     pub(crate) sealed: bool,
+    /// Its place among the tables of two parts, by which the journal knows it in memory.
+    pub(crate) number: usize,
 }

@@ -11,15 +11,15 @@ use std::ops::Bound;
 use redb::ReadableTable;
 use zstd_safe::DCtx;
 
+use super::TOMBSTONE;
 use super::chunk::{self, ChunkWriter, PackedRow};
 use super::key::{RowKey, bytes_of};
-use super::read::key_bound;
+use super::read::{TwoParts, key_bound, payload_of};
 use super::write::PackedWrite;
-use super::{Parts, TOMBSTONE};
 use crate::limits::{
     PACKED_CHUNK_ROWS_BYTES_MAX, PACKED_PAGE_BYTES, PACKED_PIECE_BYTES_MAX, PACKED_ROW_BYTES_MAX,
 };
-use crate::store::{StoreError, codec};
+use crate::store::StoreError;
 
 /// What redb's leaf pages need besides one key and its value, bytes, and some to spare.
 const PAGE_OVERHEAD_BYTES: usize = 24;
@@ -91,6 +91,7 @@ impl<K: RowKey> PackedWrite<'_, K> {
         {
             let mut bytes = 0;
             let behind = (key_bound::<K>(after), Bound::Unbounded);
+            let view = self.view();
             let mut hot = self.hot.range(behind)?.peekable();
             while let Some(entry) = hot.next() {
                 let (key, value) = entry?;
@@ -102,7 +103,9 @@ impl<K: RowKey> PackedWrite<'_, K> {
                     Some(Err(_)) | None => None,
                 };
                 moved.looked_at += 1;
-                if value == TOMBSTONE {
+                if view.contains(&key) {
+                    // The journal has more to say of it.
+                } else if value == TOMBSTONE {
                     moves.push((key.clone(), None));
                 } else if value.len() <= PACKED_ROW_BYTES_MAX {
                     let payload = match settled(&key, value, next.as_deref())? {
@@ -111,7 +114,7 @@ impl<K: RowKey> PackedWrite<'_, K> {
                             Some(payload)
                         }
                         Settled::As(_) | Settled::AsItIs => {
-                            Some(payload(self.packed.parts, &key, value)?.to_vec())
+                            Some(payload_of(self.packed.parts, &key, value)?.to_vec())
                         }
                     };
                     if let Some(payload) = payload {
@@ -321,14 +324,5 @@ impl Packer {
     /// About how many bytes of rows fill a page.
     fn rows_bytes_of_a_page(&self) -> usize {
         PACKED_PAGE_BYTES * self.ratio_percent / 100 * 97 / 100
-    }
-}
-
-/// What is packed of a row's stored bytes.
-fn payload<'a>(parts: &Parts, key: &[u8], stored: &'a [u8]) -> Result<&'a [u8], StoreError> {
-    if parts.sealed {
-        codec::unseal(parts.hot, key, stored)
-    } else {
-        Ok(stored)
     }
 }

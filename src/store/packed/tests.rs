@@ -10,11 +10,13 @@ use zstd_safe::DCtx;
 
 use super::*;
 use crate::store::codec;
+use crate::store::journal::Pending;
 
 const PARTS: &Parts = &Parts {
     hot: "t",
     packed: "t_packed",
     sealed: true,
+    number: 0,
 };
 const HOT: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("t");
 const PACKED: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("t_packed");
@@ -30,7 +32,7 @@ enum Step {
     Commit,
 }
 
-fn key() -> impl Strategy<Value = Vec<u8>> {
+pub(in crate::store) fn key() -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(0u8..6, 0..4)
 }
 
@@ -45,7 +47,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn bound() -> impl Strategy<Value = Bound<Vec<u8>>> {
+pub(in crate::store) fn bound() -> impl Strategy<Value = Bound<Vec<u8>>> {
     prop_oneof![
         key().prop_map(Bound::Included),
         key().prop_map(Bound::Excluded),
@@ -53,7 +55,7 @@ fn bound() -> impl Strategy<Value = Bound<Vec<u8>>> {
     ]
 }
 
-fn in_memory() -> Database {
+pub(in crate::store) fn in_memory() -> Database {
     redb::Builder::new()
         .create_with_backend(InMemoryBackend::new())
         .unwrap()
@@ -70,7 +72,7 @@ fn chunks_are_whole(table: &impl ReadableTable<&'static [u8], &'static [u8]>) {
     }
 }
 
-type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+pub(in crate::store) type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// Whether BTreeMap would take the range; redb's tables take any.
 fn makes_sense(from: &Bound<Vec<u8>>, to: &Bound<Vec<u8>>) -> bool {
@@ -83,14 +85,16 @@ fn makes_sense(from: &Bound<Vec<u8>>, to: &Bound<Vec<u8>>) -> bool {
     }
 }
 
-fn compare<T: Rows<&'static [u8]>>(
+/// A table answers as a map does that has the payloads of its rows.
+pub(in crate::store) fn compare<T: Rows<&'static [u8]>>(
     table: &T,
+    parts: &Parts,
     model: &Model,
     probe: &[u8],
     from: &Bound<Vec<u8>>,
     to: &Bound<Vec<u8>>,
 ) {
-    let stored = |key: &[u8], payload: &[u8]| codec::seal(PARTS.hot, key, payload);
+    let stored = |key: &[u8], payload: &[u8]| codec::seal(parts.hot, key, payload);
     let found = table.get(probe).unwrap().map(|row| row.value().to_vec());
     assert_eq!(
         found,
@@ -170,7 +174,7 @@ proptest! {
                         Step::Commit => break,
                     }
                     for (probe, from, to) in &probes {
-                        compare(&table, &model, probe, from, to);
+                        compare(&table, PARTS, &model, probe, from, to);
                     }
                 }
             }
@@ -178,9 +182,9 @@ proptest! {
             let txn = database.begin_read().unwrap();
             chunks_are_whole(&txn.open_table(PACKED).unwrap());
             let (hot, packed) = (txn.open_table(HOT).unwrap(), txn.open_table(PACKED).unwrap());
-            let table: PackedRead<&[u8]> = PackedRead::new(hot, packed, PARTS);
+            let table: PackedRead<&[u8]> = PackedRead::new(hot, packed, PARTS, Pending::default());
             for (probe, from, to) in &probes {
-                compare(&table, &model, probe, from, to);
+                compare(&table, PARTS, &model, probe, from, to);
             }
         }
     }

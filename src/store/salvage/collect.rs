@@ -8,6 +8,7 @@ use zstd_safe::DCtx;
 
 use super::Salvage;
 use super::pages::{self, Keys, PAGE_BYTES};
+use super::replay;
 use crate::limits::BACKUP_COMMIT_BYTES;
 use crate::model::EventKey;
 use crate::store::codec::{self, Row};
@@ -50,7 +51,8 @@ pub(super) fn collect(
             .notes
             .push(format!("the tables cannot be read as such: {error}")),
     }
-    from_pages(broken, to, counter)
+    from_pages(broken, to, counter)?;
+    replay::replay(to, counter)
 }
 
 /// What is made anew instead of being saved.
@@ -180,6 +182,7 @@ fn shapes() -> [(Keys, &'static [&'static str]); 4] {
             &[
                 "base_to_body",
                 "dictionary_to_bytes",
+                "journal",
                 "id_to_incarnation",
                 "number_to_pod",
                 "run_to_row",
@@ -322,7 +325,7 @@ fn last_version(key: &[u8], row: &[u8]) -> Option<EventKey> {
 }
 
 /// Stores a row unless a newer one is there. `key` is the key as it is sealed.
-fn put(
+pub(super) fn put(
     tables: &mut WriteTables<'_>,
     table: &'static str,
     key: &[u8],
@@ -374,6 +377,7 @@ fn put(
         },
         "base_to_body" => number!(tables.bases),
         "dictionary_to_bytes" => number!(tables.dictionaries),
+        "journal" => number!(tables.journal),
         "id_to_incarnation" => number!(tables.incarnations),
         "number_to_pod" => number!(tables.pods),
         "run_to_row" => number!(tables.runs),

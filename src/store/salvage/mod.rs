@@ -2,7 +2,8 @@
 //!
 //! Every row is sealed with the name of its table and its key, so a row proves by itself where it belongs. `collect`
 //! takes rows from wherever they can be had: from the tables, as far as redb finds them, and from every leaf page in the
-//! file (`pages`), whether or not anything refers to it any more. `rebuild` makes a store of them: versions of objects are
+//! file (`pages`), whether or not anything refers to it any more; then what the journal says of rows is done to them
+//! (`replay`). `rebuild` makes a store of them: versions of objects are
 //! what counts, and headers, objects, kinds and epochs are made anew from them. What dangles is dropped. Sequence
 //! numbers that are missing afterwards are exactly the changes that were lost.
 
@@ -10,6 +11,7 @@ mod collect;
 mod names;
 mod pages;
 mod rebuild;
+mod replay;
 
 use std::path::{Path, PathBuf};
 

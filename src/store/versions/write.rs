@@ -69,8 +69,8 @@ impl BodyWriter {
                 .body
                 .map_or(0, |body| u32::try_from(body.len()).unwrap_or(u32::MAX)),
         };
-        if let Some((key, payload)) = self.grown(tables, object, &version, new.body)? {
-            store(tables, &key, &payload)?;
+        if let Some((key, at, added)) = self.grown(tables, object, &version, new.body)? {
+            tables.versions.grow(&key, at, &added)?;
             return Ok(None);
         }
         let key = keys::history(object, new.event);
@@ -89,14 +89,15 @@ impl BodyWriter {
         Ok(None)
     }
 
-    /// The object's last group with the version added; `None`: a new group is better.
+    /// What the object's last group grows by with the version: its key, the length of its payload, and what comes behind
+    /// that. `None`: a new group is better.
     fn grown(
         &mut self,
         tables: &WriteTables<'_>,
         object: u64,
         version: &Version,
         body: Option<&[u8]>,
-    ) -> Result<Option<(keys::HistoryBytes, Vec<u8>)>, StoreError> {
+    ) -> Result<Option<(keys::HistoryBytes, usize, Vec<u8>)>, StoreError> {
         let (from, to) = (
             keys::history(object, FIRST),
             keys::history(object, version.event),
@@ -135,9 +136,9 @@ impl BodyWriter {
                 None => return Ok(None),
             }
         }
-        let mut payload = group.payload.to_vec();
-        push(&mut payload, Some((&last, len)), version, &difference);
-        Ok(Some((*key.value(), payload)))
+        let mut added = Vec::new();
+        push(&mut added, Some((&last, len)), version, &difference);
+        Ok(Some((*key.value(), group.payload.len(), added)))
     }
 
     /// The stored form of a group's first body.

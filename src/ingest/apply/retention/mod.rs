@@ -35,13 +35,13 @@ pub struct Effort {
 }
 
 /// What is left of an [`Effort`].
-pub(super) struct Remaining {
+pub(in super::super) struct Remaining {
     rows: usize,
     deadline: Instant,
 }
 
 impl Remaining {
-    pub(super) fn new(effort: Effort) -> Self {
+    pub(in super::super) fn new(effort: Effort) -> Self {
         Self {
             rows: effort.rows.max(1),
             deadline: Instant::now() + effort.time,
@@ -49,7 +49,7 @@ impl Remaining {
     }
 
     /// Takes the share of some rows; false once nothing is left. The first row is always granted.
-    pub(super) fn spend(&mut self, rows: usize) -> bool {
+    pub(in super::super) fn spend(&mut self, rows: usize) -> bool {
         self.rows = self.rows.saturating_sub(rows);
         !self.is_spent()
     }

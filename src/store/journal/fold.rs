@@ -1,0 +1,210 @@
+//! Folding: edits go into their tables, in the order of their keys, a bounded piece at a time.
+
+use std::ops::Bound;
+
+use redb::{ReadTransaction, TableError};
+
+use super::record::RecordReader;
+use super::{Journal, Pending};
+use crate::store::tables::{META, WriteTables};
+use crate::store::{StoreError, codec, meta};
+
+/// How far a fold has come.
+#[derive(Clone, Debug)]
+pub(crate) struct Folding {
+    /// The oldest layers are folded.
+    layers: usize,
+    /// Their records lie before this number.
+    end: u64,
+    /// The table under way, and the last key of it that was folded.
+    table: usize,
+    after: Bound<Vec<u8>>,
+    /// Edits folded so far.
+    edits: usize,
+    /// What the records take that lie before `end`, bytes.
+    stored_bytes: usize,
+}
+
+impl Folding {
+    /// How many of the oldest layers are folded: nothing is added to them.
+    pub(super) fn layers(&self) -> usize {
+        self.layers
+    }
+
+    /// What the records take whose edits are folded, bytes.
+    pub(super) fn stored_bytes(&self) -> usize {
+        self.stored_bytes
+    }
+
+    /// Edits folded so far.
+    pub(super) fn edits(&self) -> usize {
+        self.edits
+    }
+}
+
+/// What a piece of folding did, in a transaction that is not durable yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Folded {
+    folding: Folding,
+    /// All edits are folded, and their records removed.
+    done: bool,
+}
+
+impl Journal {
+    /// Folds edits until `go_on` says no: it is told how many were folded since it was asked last. `None`: there are none.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(crate) fn fold(
+        &self,
+        tables: &mut WriteTables<'_>,
+        mut go_on: impl FnMut(usize) -> bool,
+    ) -> Result<Option<Folded>, StoreError> {
+        // Rows are written as they are now: a record behind the frozen layers may be gone already ([`Journal::fold_oldest`]).
+        let all = self.pending();
+        let (mut folding, frozen, next) = {
+            let state = self.lock();
+            if state.layers.is_empty() {
+                return Ok(None);
+            }
+            let end = state.span.map_or(state.next, |(_, next)| next);
+            let folding = state.folding.clone().unwrap_or(Folding {
+                layers: state.layers.len(),
+                end,
+                table: 0,
+                after: Bound::Unbounded,
+                edits: 0,
+                stored_bytes: state.stored_bytes,
+            });
+            let layers = state.layers.get(..folding.layers).unwrap_or_default();
+            let frozen = Pending {
+                layers: layers.into(),
+            };
+            (folding, frozen, state.next)
+        };
+        loop {
+            let piece = tables.fold(
+                folding.table,
+                &frozen,
+                &all,
+                &folding.after,
+                FOLD_STRIDE_ROWS,
+            )?;
+            let Some(piece) = piece else {
+                break;
+            };
+            folding.edits += piece.rows;
+            match piece.last {
+                Some(last) => folding.after = Bound::Excluded(last),
+                None => {
+                    folding.table += 1;
+                    folding.after = Bound::Unbounded;
+                }
+            }
+            if !go_on(piece.rows) {
+                return Ok(Some(Folded {
+                    folding,
+                    done: false,
+                }));
+            }
+        }
+        tables.journal.retain_in(..folding.end, |_, _| false)?;
+        write_next(tables, next)?;
+        Ok(Some(Folded {
+            folding,
+            done: true,
+        }))
+    }
+
+    /// Folds the rows of the oldest record and removes it: that gives its room back at once, and needs little where most of
+    /// its rows have been removed since. Its edits stay in memory. Returns the number of its last row; `None`: there is none.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(crate) fn fold_oldest(
+        &self,
+        tables: &mut WriteTables<'_>,
+    ) -> Result<Option<u64>, StoreError> {
+        let pending = self.pending();
+        let mut records = RecordReader::default();
+        let (number, edits) = loop {
+            let Some((number, stored)) = tables.journal.pop_first()? else {
+                records.finish()?;
+                return Ok(None);
+            };
+            if let Some(edits) = records.take(number.value(), stored.value())? {
+                break (number.value(), edits);
+            }
+        };
+        for (table, key, _) in edits {
+            tables.fold_one(table, &pending, &key)?;
+        }
+        let next = self.lock().next;
+        write_next(tables, next)?;
+        Ok(Some(number))
+    }
+
+    /// The transaction in which the oldest record was folded is durable.
+    pub(crate) fn folded_oldest(&self, number: u64) {
+        let mut state = self.lock();
+        state.span = state
+            .span
+            .map(|(_, next)| (number + 1, next))
+            .filter(|(first, next)| first < next);
+    }
+
+    /// The transaction of a piece is durable.
+    pub(crate) fn folded(&self, folded: Folded) {
+        let mut state = self.lock();
+        if !folded.done {
+            state.folding = Some(folded.folding);
+            return;
+        }
+        let layers = folded.folding.layers.min(state.layers.len());
+        state.layers.drain(..layers);
+        state.folding = None;
+        state.stored_bytes = state
+            .stored_bytes
+            .saturating_sub(folded.folding.stored_bytes);
+        let end = folded.folding.end;
+        state.span = state
+            .span
+            .map(|(first, next)| (first.max(end), next))
+            .filter(|(first, next)| first < next);
+    }
+}
+
+fn write_next(tables: &mut WriteTables<'_>, next: u64) -> Result<(), StoreError> {
+    let cell = meta::JOURNAL_NEXT;
+    let row = codec::seal(META_TABLE, cell.as_bytes(), &next.to_le_bytes());
+    tables.meta.insert(cell, row.as_slice())?;
+    Ok(())
+}
+
+/// Name of the table, as it goes into checksums.
+const META_TABLE: &str = "meta";
+
+/// Rows between two looks at the clock.
+const FOLD_STRIDE_ROWS: usize = 64;
+
+/// The number that the next record has to have at least, as the last fold left it.
+pub(super) fn next_number(txn: &ReadTransaction) -> Result<u64, StoreError> {
+    let table = match txn.open_table(META) {
+        Ok(table) => table,
+        Err(TableError::TableDoesNotExist(_)) => return Ok(0),
+        Err(error) => return Err(error.into()),
+    };
+    let Some(row) = table.get(meta::JOURNAL_NEXT)? else {
+        return Ok(0);
+    };
+    let payload = codec::unseal(META_TABLE, meta::JOURNAL_NEXT.as_bytes(), row.value())?;
+    let damaged = || StoreError::Damaged {
+        table: META_TABLE,
+        key: codec::hex(meta::JOURNAL_NEXT.as_bytes()),
+        reason: "no number".to_owned(),
+    };
+    payload
+        .try_into()
+        .map(u64::from_le_bytes)
+        .map_err(|_| damaged())
+}

@@ -1,0 +1,269 @@
+//! The bytes of a record: what one transaction did.
+//!
+//! A record takes one row or several, numbered one after the other, so that none is larger than a page: where a volume is
+//! full, single pages are what there is. A row is sealed; its payload: `rows of the record before it | rows behind it | some
+//! bytes of the record`. The record: `length of what follows, unpacked | zstd frame`; in the frame, for each table with edits:
+//! `length of its name | name | number of edits`, and for each edit `kind | length of key | key`, and for a whole row `length |
+//! payload`, for one that has grown `where | length | bytes`. Numbers are varints.
+
+use zstd_safe::{CCtx, DCtx};
+
+use super::edit::{Edit, Edits};
+use crate::limits::{JOURNAL_RECORD_BYTES_MAX, JOURNAL_ROW_BYTES_MAX, OBJECT_BYTES_MAX};
+use crate::store::body::varint::{read_varint, write_varint};
+use crate::store::tables::{PACKED_TABLES, packed_table};
+use crate::store::{StoreError, codec};
+
+/// Name of the table, for seals and messages.
+pub(crate) const TABLE: &str = "journal";
+
+const WHOLE: u8 = 0;
+const REMOVED: u8 = 1;
+const GROWN: u8 = 2;
+
+/// The most that one edit can have, bytes: an object that cannot be compressed, and its key.
+const EDIT_BYTES_MAX: usize = 2 * OBJECT_BYTES_MAX;
+
+/// How hard zstd tries: edits have to be quick to write, and are stored for a short while.
+const LEVEL: i32 = 1;
+
+/// Makes records.
+pub(crate) struct RecordWriter {
+    context: Option<CCtx<'static>>,
+    plain: Vec<u8>,
+}
+
+impl Default for RecordWriter {
+    fn default() -> Self {
+        Self {
+            context: CCtx::try_create(),
+            plain: Vec::new(),
+        }
+    }
+}
+
+impl std::fmt::Debug for RecordWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RecordWriter").finish_non_exhaustive()
+    }
+}
+
+impl RecordWriter {
+    /// Hands out the stored bytes of the records of a transaction, which are numbered from `first` on: its edits by the
+    /// number of the table. Returns the number behind the last.
+    pub(super) fn write<'a>(
+        &mut self,
+        first: u64,
+        tables: impl Iterator<Item = (usize, &'a Edits)>,
+        mut put: impl FnMut(u64, &[u8]) -> Result<(), StoreError>,
+    ) -> Result<u64, StoreError> {
+        let mut number = first;
+        self.plain.clear();
+        for (table, edits) in tables {
+            let Some(parts) = PACKED_TABLES.get(table) else {
+                continue;
+            };
+            let mut edits = edits.iter().peekable();
+            while edits.peek().is_some() {
+                // How many edits fit is known when they are written: counted apart, behind the name.
+                let (mut section, mut count) = (Vec::new(), 0);
+                while self.plain.len() + section.len() < JOURNAL_RECORD_BYTES_MAX
+                    && let Some((key, edit)) = edits.next()
+                {
+                    write_edit(&mut section, key, edit);
+                    count += 1;
+                }
+                write_bytes(&mut self.plain, parts.hot.as_bytes());
+                write_varint(&mut self.plain, count);
+                self.plain.extend_from_slice(&section);
+                if self.plain.len() >= JOURNAL_RECORD_BYTES_MAX {
+                    number = self.finish(number, &mut put)?;
+                }
+            }
+        }
+        if !self.plain.is_empty() {
+            number = self.finish(number, &mut put)?;
+        }
+        Ok(number)
+    }
+
+    /// Returns the number of the next record.
+    fn finish(
+        &mut self,
+        number: u64,
+        put: &mut impl FnMut(u64, &[u8]) -> Result<(), StoreError>,
+    ) -> Result<u64, StoreError> {
+        let mut payload = Vec::new();
+        write_varint(&mut payload, self.plain.len() as u64);
+        let mut frame = Vec::with_capacity(zstd_safe::compress_bound(self.plain.len()));
+        self.context
+            .as_mut()
+            .and_then(|context| context.compress(&mut frame, &self.plain, LEVEL).ok())
+            .ok_or_else(|| {
+                StoreError::Refused("there is no memory to compress a transaction".to_owned())
+            })?;
+        payload.extend_from_slice(&frame);
+        self.plain.clear();
+        // What one large transaction needed is not kept for all others.
+        self.plain.shrink_to(PLAIN_KEPT_BYTES_MAX);
+        let mut next = number;
+        let rows = payload.len().div_ceil(JOURNAL_ROW_BYTES_MAX) as u64;
+        for bytes in payload.chunks(JOURNAL_ROW_BYTES_MAX) {
+            let before = next - number;
+            let mut row = Vec::with_capacity(bytes.len() + 20);
+            write_varint(&mut row, before);
+            write_varint(&mut row, rows - before - 1);
+            row.extend_from_slice(bytes);
+            put(next, &codec::seal(TABLE, &next.to_be_bytes(), &row))?;
+            next += 1;
+        }
+        Ok(next)
+    }
+}
+
+/// Buffer that is kept from one record to the next, bytes.
+const PLAIN_KEPT_BYTES_MAX: usize = 1 << 20;
+
+/// Puts the rows of records together, as they come, in the order of their numbers.
+#[derive(Debug, Default)]
+pub(crate) struct RecordReader {
+    record: Vec<u8>,
+    /// The number that the next row of the record has, how many of its rows were before that, and how many follow from it on.
+    next: Option<(u64, u64, u64)>,
+}
+
+/// An edit: the number of the table, the key, and what is done to the row.
+pub(crate) type TableEdit = (usize, Vec<u8>, Edit);
+
+impl RecordReader {
+    /// Takes a row. Returns the edits of the record that it completes, in their order.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] where the bytes are not those of a row, or not of the one that was expected. The next row of
+    /// a record of its own can be taken all the same.
+    pub(crate) fn take(
+        &mut self,
+        number: u64,
+        stored: &[u8],
+    ) -> Result<Option<Vec<TableEdit>>, StoreError> {
+        let mut payload = codec::unseal(TABLE, &number.to_be_bytes(), stored)?;
+        let (Some(before), Some(behind)) = (read_varint(&mut payload), read_varint(&mut payload))
+        else {
+            return Err(damaged(number, "it is too short"));
+        };
+        let expected = self.next.take();
+        if before == 0 {
+            self.record.clear();
+        } else if expected != Some((number, before, behind)) {
+            return Err(damaged(number, "the row before it is missing"));
+        }
+        if before == 0 && expected.is_some() {
+            return Err(damaged(number, "the record before it is not complete"));
+        }
+        self.record.extend_from_slice(payload);
+        if let Some(behind) = behind.checked_sub(1) {
+            let next = number.checked_add(1).zip(before.checked_add(1));
+            self.next = next.map(|(number, before)| (number, before, behind));
+            return Ok(None);
+        }
+        let plain = unpack(number, &std::mem::take(&mut self.record))?;
+        edits(number, &plain).map(Some)
+    }
+
+    /// No row follows.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] where one is missing.
+    pub(crate) fn finish(self) -> Result<(), StoreError> {
+        match self.next {
+            None => Ok(()),
+            Some((number, ..)) => Err(damaged(number, "it is missing")),
+        }
+    }
+}
+
+fn edits(number: u64, plain: &[u8]) -> Result<Vec<TableEdit>, StoreError> {
+    let mut all = Vec::new();
+    let mut rest = plain;
+    let cut_off = || damaged(number, "it ends inside a change");
+    while !rest.is_empty() {
+        let name = read_bytes(&mut rest).ok_or_else(cut_off)?;
+        let table = packed_table(name).ok_or_else(|| damaged(number, "of an unknown table"))?;
+        let count = read_varint(&mut rest).ok_or_else(cut_off)?;
+        for _ in 0..count {
+            let (key, edit) = read_edit(&mut rest).ok_or_else(cut_off)?;
+            all.push((table, key, edit));
+        }
+    }
+    Ok(all)
+}
+
+fn unpack(number: u64, record: &[u8]) -> Result<Vec<u8>, StoreError> {
+    let mut payload = record;
+    let len = read_varint(&mut payload)
+        .and_then(|len| usize::try_from(len).ok())
+        .filter(|len| *len <= JOURNAL_RECORD_BYTES_MAX + EDIT_BYTES_MAX)
+        .ok_or_else(|| damaged(number, "no length"))?;
+    let mut plain = Vec::with_capacity(len);
+    let read = DCtx::try_create()
+        .and_then(|mut context| context.decompress(&mut plain, payload).ok())
+        .ok_or_else(|| damaged(number, "it cannot be decompressed"))?;
+    if read != len {
+        return Err(damaged(number, "it has another length"));
+    }
+    Ok(plain)
+}
+
+fn damaged(number: u64, reason: &str) -> StoreError {
+    StoreError::Damaged {
+        table: TABLE,
+        key: codec::hex(&number.to_be_bytes()),
+        reason: reason.to_owned(),
+    }
+}
+
+fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    write_varint(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+fn read_bytes<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let len = usize::try_from(read_varint(rest)?).ok()?;
+    let (bytes, behind) = rest.split_at_checked(len)?;
+    *rest = behind;
+    Some(bytes)
+}
+
+fn write_edit(out: &mut Vec<u8>, key: &[u8], edit: &Edit) {
+    let kind = match edit {
+        Edit::Whole(_) => WHOLE,
+        Edit::Removed => REMOVED,
+        Edit::Grown { .. } => GROWN,
+    };
+    out.push(kind);
+    write_bytes(out, key);
+    match edit {
+        Edit::Whole(payload) => write_bytes(out, payload),
+        Edit::Removed => {}
+        Edit::Grown { at, bytes } => {
+            write_varint(out, *at as u64);
+            write_bytes(out, bytes);
+        }
+    }
+}
+
+fn read_edit(rest: &mut &[u8]) -> Option<(Vec<u8>, Edit)> {
+    let (kind, behind) = rest.split_first()?;
+    *rest = behind;
+    let key = read_bytes(rest)?.to_vec();
+    let edit = match *kind {
+        WHOLE => Edit::Whole(read_bytes(rest)?.to_vec()),
+        REMOVED => Edit::Removed,
+        GROWN => Edit::Grown {
+            at: usize::try_from(read_varint(rest)?).ok()?,
+            bytes: read_bytes(rest)?.to_vec(),
+        },
+        _ => return None,
+    };
+    Some((key, edit))
+}

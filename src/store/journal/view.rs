@@ -1,0 +1,183 @@
+//! Edits of one table as readers see them: over several layers, the newest first.
+
+use std::borrow::Cow;
+use std::collections::btree_map;
+use std::iter::Peekable;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::Layer;
+use super::edit::{Edit, Edits, grow};
+
+/// The edits of one table that its stored rows may not have seen.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a> {
+    table: usize,
+    /// Oldest first.
+    layers: &'a [Arc<Layer>],
+    /// Of the transaction under way: newer than all layers.
+    batch: Option<&'a Edits>,
+}
+
+/// What has become of a row.
+pub(crate) enum Change<'a> {
+    /// It has this payload.
+    Whole(Cow<'a, [u8]>),
+    /// It is gone.
+    Removed,
+    /// It was added to.
+    Grown(Growth<'a>),
+    /// Its edits do not fit each other: the journal is damaged.
+    Misfit,
+}
+
+/// Additions to a row, newest first: each keeps so many bytes of what was there before it.
+pub(crate) struct Growth<'a>(Vec<(usize, &'a [u8])>);
+
+impl Growth<'_> {
+    /// The payload that a stored one has become. `None`: it is too short to have become that.
+    pub(crate) fn of(&self, stored: &[u8]) -> Option<Vec<u8>> {
+        // Joined first: a row that has seen all of them may be too short for the oldest.
+        let mut kept = usize::MAX;
+        let mut added = Vec::new();
+        for (at, bytes) in self.0.iter().rev() {
+            match at.checked_sub(kept) {
+                Some(at) if !grow(&mut added, at, bytes) => return None,
+                Some(_) => {}
+                None => {
+                    kept = *at;
+                    added.clear();
+                    added.extend_from_slice(bytes);
+                }
+            }
+        }
+        let mut payload = Vec::with_capacity(stored.len() + added.len());
+        payload.extend_from_slice(stored);
+        grow(&mut payload, kept, &added).then_some(payload)
+    }
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn new(table: usize, layers: &'a [Arc<Layer>], batch: Option<&'a Edits>) -> Self {
+        Self {
+            table,
+            layers,
+            batch,
+        }
+    }
+
+    /// Newest first.
+    fn sources(&self) -> impl Iterator<Item = &'a Edits> + use<'a> {
+        let table = self.table;
+        let layers = self.layers.iter().rev();
+        let layers = layers.filter_map(move |layer| layer.table(table));
+        self.batch
+            .into_iter()
+            .chain(layers)
+            .filter(|edits| !edits.is_empty())
+    }
+
+    /// What has become of a row; `None`: nothing.
+    pub(crate) fn get(&self, key: &[u8]) -> Option<Change<'a>> {
+        let mut growth = Growth(Vec::new());
+        for edits in self.sources() {
+            match edits.get(key) {
+                None => {}
+                Some(Edit::Grown { at, bytes }) => growth.0.push((*at, bytes)),
+                Some(Edit::Removed) if growth.0.is_empty() => return Some(Change::Removed),
+                Some(Edit::Removed) => return Some(Change::Misfit),
+                Some(Edit::Whole(payload)) if growth.0.is_empty() => {
+                    return Some(Change::Whole(Cow::Borrowed(payload)));
+                }
+                Some(Edit::Whole(payload)) => {
+                    return Some(match growth.of(payload) {
+                        Some(payload) => Change::Whole(Cow::Owned(payload)),
+                        None => Change::Misfit,
+                    });
+                }
+            }
+        }
+        (!growth.0.is_empty()).then_some(Change::Grown(growth))
+    }
+
+    /// Whether a row has edits.
+    pub(crate) fn contains(&self, key: &[u8]) -> bool {
+        self.sources().any(|edits| edits.contains_key(key))
+    }
+
+    /// Whether a row has edits of earlier transactions.
+    pub(crate) fn is_in_layers(&self, key: &[u8]) -> bool {
+        Self {
+            batch: None,
+            ..*self
+        }
+        .contains(key)
+    }
+
+    /// The last key between two bounds that has edits.
+    pub(crate) fn last_in(&self, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Option<&'a [u8]> {
+        if !is_range(start, end) {
+            return None;
+        }
+        let inside = |key: &&[u8]| match start {
+            Bound::Included(start) => *key >= start,
+            Bound::Excluded(start) => *key > start,
+            Bound::Unbounded => true,
+        };
+        // A map looks for both ends of a range before it gives anything.
+        let before = (Bound::Unbounded, end);
+        self.sources()
+            .filter_map(|edits| edits.range::<[u8], _>(before).next_back())
+            .map(|(key, _)| key.as_slice())
+            .filter(inside)
+            .max()
+    }
+
+    /// The keys between two bounds that have edits, in their order.
+    pub(crate) fn keys(&self, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Keys<'a> {
+        let sources = if is_range(start, end) {
+            self.sources()
+                .map(|edits| edits.range::<[u8], _>((start, end)).peekable())
+                .collect()
+        } else {
+            Vec::new()
+        };
+        Keys { sources }
+    }
+
+    /// About how many rows have edits.
+    pub(crate) fn about(&self) -> u64 {
+        self.sources().map(|edits| edits.len() as u64).sum()
+    }
+}
+
+/// Whether a map takes the bounds; with others there is nothing between them.
+fn is_range(start: Bound<&[u8]>, end: Bound<&[u8]>) -> bool {
+    match (start, end) {
+        (Bound::Unbounded, _) | (_, Bound::Unbounded) => true,
+        (Bound::Included(start), Bound::Included(end)) => start <= end,
+        (Bound::Included(start) | Bound::Excluded(start), Bound::Excluded(end))
+        | (Bound::Excluded(start), Bound::Included(end)) => start < end,
+    }
+}
+
+/// See [`View::keys`].
+pub(crate) struct Keys<'a> {
+    sources: Vec<Peekable<btree_map::Range<'a, Vec<u8>, Edit>>>,
+}
+
+impl<'a> Iterator for Keys<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let next = self
+            .sources
+            .iter_mut()
+            .filter_map(|source| source.peek().map(|(key, _)| key.as_slice()))
+            .min()?;
+        for source in &mut self.sources {
+            source.next_if(|(key, _)| key.as_slice() == next);
+        }
+        Some(next)
+    }
+}
