@@ -209,8 +209,8 @@ pub const EXPORT_FILE_SHEET_BYTES: usize = 4 << 20;
 pub const EXPORT_STREAM_SHEET_BYTES: usize = 1 << 20;
 /// Such pieces of an export: one that is being filled, one that is being written, one between them.
 pub const EXPORT_SHEETS: usize = 3;
-/// Threads that decode the bodies of one export.
-pub const EXPORT_DECODERS: usize = 2;
+/// Threads that plan one export, and then decode its bodies.
+pub const EXPORT_THREADS: usize = 2;
 /// Objects of one sheet up to which a second thread is not worth its start.
 pub const EXPORT_HOLES_ALONE_MAX: usize = 64;
 /// Memory of an export to a file for places in groups of versions, bytes, of all decoders together: about a kilobyte for

@@ -13,7 +13,8 @@ use std::rc::Rc;
 
 use super::encode::sktrace::check_object;
 use super::error::ExportError;
-use crate::limits::{EXPORT_DECODERS, EXPORT_HOLES_ALONE_MAX};
+use super::shares::{for_each_share, share_of};
+use crate::limits::{EXPORT_HOLES_ALONE_MAX, EXPORT_THREADS};
 use crate::model::EventKey;
 use crate::store::Snapshot;
 use crate::store::versions::Cursors;
@@ -68,7 +69,7 @@ impl Sheet {
         snapshot: &Snapshot,
         decoders: &mut Decoders,
     ) -> Result<(), ExportError> {
-        let mut shares: [Vec<(Wanted, &mut [u8])>; EXPORT_DECODERS] = Default::default();
+        let mut shares: [Vec<(Wanted, &mut [u8])>; EXPORT_THREADS] = Default::default();
         let alone = self.holes.len() <= EXPORT_HOLES_ALONE_MAX;
         let mut rest = self.bytes.as_mut_slice();
         let mut at = 0;
@@ -77,32 +78,17 @@ impl Sheet {
             let (hole, behind) = behind.split_at_mut(wanted.body_len as usize);
             at = from + hole.len();
             rest = behind;
-            let share = wanted.object % EXPORT_DECODERS as u64;
-            if let Some(share) = shares.get_mut(share as usize) {
+            if let Some(share) = shares.get_mut(share_of(wanted.object)) {
                 share.push((wanted, hole));
             }
         }
-        let mut work = shares
-            .into_iter()
-            .zip(&mut decoders.0)
-            .map(|(share, cursors)| move || fill_share(snapshot, cursors, share));
+        let mut shares = shares.into_iter().zip(&mut decoders.0);
+        let work = |(share, cursors)| fill_share(snapshot, cursors, share);
         if alone {
-            return work.try_for_each(|work| work());
+            shares.try_for_each(work)
+        } else {
+            for_each_share(shares, work).map(drop)
         }
-        std::thread::scope(|scope| {
-            let Some(own) = work.next() else {
-                return Ok(());
-            };
-            let others: Vec<_> = work.map(|work| scope.spawn(work)).collect();
-            let mut done = own();
-            for other in others {
-                match other.join() {
-                    Ok(result) => done = done.and(result),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
-            }
-            done
-        })
     }
 }
 
@@ -119,13 +105,13 @@ fn fill_share(
 }
 
 /// What each decoding thread remembers from sheet to sheet.
-pub(super) struct Decoders([Cursors; EXPORT_DECODERS]);
+pub(super) struct Decoders([Cursors; EXPORT_THREADS]);
 
 impl Decoders {
     /// Decoders that remember so many bytes all together.
     pub(super) fn new(cursors_bytes: usize) -> Self {
         Self(std::array::from_fn(|_| {
-            Cursors::new(cursors_bytes / EXPORT_DECODERS)
+            Cursors::new(cursors_bytes / EXPORT_THREADS)
         }))
     }
 }

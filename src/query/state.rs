@@ -69,7 +69,7 @@ impl Snapshot {
         self.require_kept(at)?;
         // What is alive is listed by id: the order of the names has to be made.
         let mut by_name = Scratch::new(&std::env::temp_dir());
-        for alive in self.alive_before(end)? {
+        for alive in self.alive_before(end, |_| true)? {
             let Alive { id, version } = alive?;
             if let Some(row) = self.tables().incarnation(id)? {
                 let event = keys::history(id, version.event).to_vec();
@@ -124,11 +124,12 @@ impl Snapshot {
         })
     }
 
-    /// Every object whose last change before `end` is not a delete, ordered by kind number and id.
-    pub(crate) fn alive_before(
-        &self,
+    /// Every object with a wanted id whose last change before `end` is not a delete, ordered by kind number and id.
+    pub(crate) fn alive_before<'s>(
+        &'s self,
         end: EventKey,
-    ) -> Result<impl Iterator<Item = Result<Alive, StoreError>> + '_, StoreError> {
+        is_wanted: impl Fn(u64) -> bool + 's,
+    ) -> Result<impl Iterator<Item = Result<Alive, StoreError>> + 's, StoreError> {
         let tables = self.tables();
         let epoch = *tables.epochs_over(end.at, end.at)?.start();
         let (from, to) = keys::prefix_range(&epoch.to_be_bytes());
@@ -136,6 +137,9 @@ impl Snapshot {
         Ok(range.filter_map(move |entry| {
             let read = || -> Result<Option<Alive>, StoreError> {
                 let id = keys::epoch_object_of("epoch_and_object_to_unit", entry?.0.value())?;
+                if !is_wanted(id) {
+                    return Ok(None);
+                }
                 Ok(match tables.version_before(id, end)? {
                     Some(version) if !version.deleted => Some(Alive { id, version }),
                     _ => None,
