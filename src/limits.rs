@@ -157,6 +157,8 @@ pub const OWNER_LOOKUPS_PER_KIND_MAX: usize = 4;
 pub const OWNER_LOOKUP_SECONDS_MAX: u64 = 10;
 /// Shortest time between two lists of one kind of owners, seconds.
 pub const OWNER_LISTS_SECONDS_MIN: u64 = 60;
+/// The same after a list in which most of what was looked for was found, seconds.
+pub const OWNER_FRUITFUL_LISTS_SECONDS_MIN: u64 = 5;
 /// First wait before an owner that was not found is looked for again, seconds.
 pub const OWNER_GONE_SECONDS_MIN: u64 = 10;
 /// Longest wait before an owner that was not found is looked for again, seconds.
