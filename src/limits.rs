@@ -211,8 +211,8 @@ pub const EXPORT_FILE_SHEET_BYTES: usize = 4 << 20;
 pub const EXPORT_STREAM_SHEET_BYTES: usize = 1 << 20;
 /// Such pieces of an export: one that is being filled, one that is being written, one between them.
 pub const EXPORT_SHEETS: usize = 3;
-/// Threads that plan one export, and then decode its bodies.
-pub const EXPORT_THREADS: usize = 2;
+/// Threads that plan one export, and then decode its bodies; and that read the state at a time.
+pub const READ_THREADS: usize = 2;
 /// Objects of one sheet up to which a second thread is not worth its start.
 pub const EXPORT_HOLES_ALONE_MAX: usize = 64;
 /// Memory of an export to a file for places in groups of versions, bytes, of all decoders together: about a kilobyte for
@@ -223,6 +223,8 @@ pub const EXPORT_STREAM_CURSORS_BYTES_MAX: usize = 8 << 20;
 /// Memory of the history of one object for its place in a group of versions, bytes. Larger groups are read anew for each
 /// version.
 pub const HISTORY_CURSORS_BYTES_MAX: usize = 1 << 20;
+/// Bodies of the state at a time that are held until their names are in order, bytes. The others are read one by one.
+pub const STATE_BODIES_BYTES_MAX: usize = 16 << 20;
 /// Decoded bases that one decoder keeps, bytes.
 pub const CURSOR_BASES_BYTES_MAX: usize = 4 << 20;
 
@@ -383,3 +385,6 @@ pub const BENCH_RUNS_MAX: usize = 1_000;
 pub const KNOWN_OWNERS_MAX: usize = 65_536;
 /// Pods whose lifecycles an export looks up at once, in the order in which they are packed: about 5 MB of UIDs.
 pub const EXPORT_PODS_AT_ONCE_MAX: usize = 65_536;
+/// Objects that one thread of an export decides on at once, with owners in the order in which they are packed: about
+/// half a kilobyte for each.
+pub const EXPORT_OBJECTS_AT_ONCE_MAX: usize = 8_192;

@@ -5,8 +5,8 @@
 
 use std::path::Path;
 
-use super::shares::share_of;
-use crate::limits::{DENSE_DECISIONS_MAX, EXPORT_THREADS};
+use crate::limits::{DENSE_DECISIONS_MAX, READ_THREADS};
+use crate::query::shares::{id_at, place_in_share, share_of};
 use crate::store::StoreError;
 use crate::store::scratch::Scratch;
 
@@ -48,7 +48,7 @@ const CODE_MASK: u8 = 3;
 const CODES_IN_BYTE: u64 = 4;
 
 /// See the [module](self).
-pub(super) struct Decisions([Share; EXPORT_THREADS]);
+pub(super) struct Decisions([Share; READ_THREADS]);
 
 impl Decisions {
     /// No decisions. The temporary file of those beyond the array, if they need one, is made in `folder`.
@@ -91,7 +91,7 @@ pub(super) struct Share {
 impl Share {
     /// Byte and bit of an id in the array.
     fn place(&self, id: u64) -> Option<(usize, u32)> {
-        let code = id / EXPORT_THREADS as u64;
+        let code = place_in_share(id);
         let byte = usize::try_from(code / CODES_IN_BYTE).ok()?;
         let shift = (code % CODES_IN_BYTE) as u32 * CODE_BITS;
         (id <= self.dense_max).then_some((byte, shift))
@@ -139,8 +139,7 @@ impl Share {
             for place in 0..CODES_IN_BYTE {
                 let code = codes >> (place as u32 * CODE_BITS) & CODE_MASK;
                 if Decision::of_code(code) == changed {
-                    let code = byte * CODES_IN_BYTE + place;
-                    each(code * EXPORT_THREADS as u64 + share as u64)?;
+                    each(id_at(share, byte * CODES_IN_BYTE + place))?;
                 }
             }
         }
@@ -168,8 +167,8 @@ mod tests {
         /// Within the array and beyond it, it answers as a map does.
         #[test]
         fn answers_as_a_map_does(
-            sets in proptest::collection::vec((0u64..40, 0u8..3), 0..80),
-            dense_max in 0u64..50,
+            sets in proptest::collection::vec((0u64..400, 0u8..3), 0..80),
+            dense_max in 0u64..500,
         ) {
             let folder = tempfile::tempdir().unwrap();
             let mut decisions = Decisions::with_limit(folder.path(), dense_max);
@@ -179,7 +178,7 @@ mod tests {
                 decisions.0[share_of(id)].set(id, decision).unwrap();
                 model.insert(id, decision);
             }
-            for id in (0..50).chain([u64::MAX]) {
+            for id in (0..500).chain([u64::MAX]) {
                 prop_assert_eq!(decisions.0[share_of(id)].get(id).unwrap(), model.get(&id).copied());
                 let included = model.get(&id).is_some_and(|decision| *decision != Decision::Out);
                 prop_assert_eq!(decisions.includes(id).unwrap(), included);

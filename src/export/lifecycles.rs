@@ -8,11 +8,11 @@ use std::sync::{Mutex, PoisonError};
 
 use super::error::ExportError;
 use super::plan::Plan;
-use super::shares::for_each_share;
 use crate::config::TracerConfig;
-use crate::limits::{EXPORT_PODS_AT_ONCE_MAX, EXPORT_THREADS};
+use crate::limits::{EXPORT_PODS_AT_ONCE_MAX, READ_THREADS};
 use crate::model::{EventKey, Gvk, MICROS_PER_SECOND, Timestamp, Uid};
 use crate::query::Ownership;
+use crate::query::shares::for_each_share;
 use crate::store::lookup::{Lookup, as_slice};
 use crate::store::rows::{OwnerRow, PodRow};
 use crate::store::scratch::Scratch;
@@ -224,8 +224,8 @@ fn find_of_pods(
     found: &Mutex<Lifecycles>,
 ) -> Result<(), ExportError> {
     uids.sort_unstable();
-    let share = uids.len().div_ceil(EXPORT_THREADS).max(1);
-    for_each_share(uids.chunks(share), |uids| {
+    let share = uids.len().div_ceil(READ_THREADS).max(1);
+    for_each_share(uids.chunks(share), |uids| -> Result<(), ExportError> {
         let mut ownership = Ownership::new(snapshot);
         for uid in uids {
             let uid = keys::uid_of(uid).unwrap_or_default();

@@ -18,7 +18,6 @@ mod plan;
 mod reading;
 mod run;
 mod selection;
-mod shares;
 mod sheet;
 pub mod sink;
 mod start_state;

@@ -8,10 +8,11 @@ use super::error::ExportError;
 use super::filter::ExportFilters;
 use super::index::Index;
 use super::selection::Selection;
-use super::shares::share_of;
 use super::sheet::Wanted;
 use super::start_state::StartState;
+use crate::limits::EXPORT_OBJECTS_AT_ONCE_MAX;
 use crate::model::{EventKey, TimeRange};
+use crate::query::shares::share_of;
 use crate::store::headers;
 use crate::store::lookup::Lookup;
 use crate::store::versions;
@@ -59,26 +60,34 @@ impl Objects<'_> {
             seq: 0,
         };
         let mut start_objects = 0;
-        let alive = self
+        let mut alive = self
             .snapshot
             .alive_before(start, move |id| share_of(id) == share)?;
-        for alive in alive {
-            let alive = alive?;
-            let selected = selection.selects(alive.id, alive.version.event)?;
-            decisions.set(alive.id, Decision::in_if(selected.is_some()))?;
-            let Some(selected) = selected else { continue };
-            let version = alive.version;
-            let gvk = self.snapshot.gvk(version.kind)?;
-            let wanted = Wanted {
-                object: alive.id,
-                event: version.event,
-                body_len: version.body_len,
-            };
-            lock(&self.index).set(&gvk, &selected.key, alive.id, version.spec_hash)?;
-            lock(&self.start).insert(&selected.key, selected.owned, wanted)?;
-            start_objects += 1;
+        loop {
+            let some = alive.by_ref().take(EXPORT_OBJECTS_AT_ONCE_MAX);
+            let some = some.collect::<Result<Vec<_>, _>>()?;
+            if some.is_empty() {
+                return Ok(start_objects);
+            }
+            let asked: Vec<_> = some
+                .iter()
+                .map(|alive| (alive.id, alive.version.event))
+                .collect();
+            for (alive, selected) in some.iter().zip(selection.selects(&asked)?) {
+                decisions.set(alive.id, Decision::in_if(selected.is_some()))?;
+                let Some(selected) = selected else { continue };
+                let version = &alive.version;
+                let gvk = self.snapshot.gvk(version.kind)?;
+                let wanted = Wanted {
+                    object: alive.id,
+                    event: version.event,
+                    body_len: version.body_len,
+                };
+                lock(&self.index).set(&gvk, &selected.key, alive.id, version.spec_hash)?;
+                lock(&self.start).insert(&selected.key, selected.owned, wanted)?;
+                start_objects += 1;
+            }
         }
-        Ok(start_objects)
     }
 
     fn first_changes(
@@ -88,6 +97,7 @@ impl Objects<'_> {
         decisions: &mut Share,
     ) -> Result<(), ExportError> {
         let Range { start, end } = self.events;
+        let mut asked: Vec<(u64, EventKey)> = Vec::new();
         for entry in headers::range(self.snapshot.tables(), start, end)? {
             let (event, header) = entry?;
             // A deletion decides nothing: an object that was not there at the start, and is none of this window's before
@@ -95,15 +105,19 @@ impl Objects<'_> {
             if header.deleted || share_of(header.object) != share {
                 continue;
             }
-            let decision = match decisions.get(header.object)? {
+            match decisions.get(header.object)? {
                 Some(Decision::Out | Decision::Changed) => continue,
-                Some(Decision::In) => Decision::Changed,
-                None if selection.selects(header.object, event)?.is_some() => Decision::Changed,
-                None => Decision::Out,
-            };
-            decisions.set(header.object, decision)?;
+                Some(Decision::In) => {}
+                // Until it is found to be out.
+                None => asked.push((header.object, event)),
+            }
+            decisions.set(header.object, Decision::Changed)?;
+            if asked.len() >= EXPORT_OBJECTS_AT_ONCE_MAX {
+                leave_out(&asked, selection, decisions)?;
+                asked.clear();
+            }
         }
-        Ok(())
+        leave_out(&asked, selection, decisions)
     }
 
     /// Puts what changed in the window into the index.
@@ -136,6 +150,20 @@ impl Objects<'_> {
             Ok(())
         })
     }
+}
+
+/// Decides that those of these objects are out which are not selected.
+fn leave_out(
+    asked: &[(u64, EventKey)],
+    selection: &mut Selection<'_>,
+    decisions: &mut Share,
+) -> Result<(), ExportError> {
+    for ((id, _), selected) in asked.iter().zip(selection.selects(asked)?) {
+        if selected.is_none() {
+            decisions.set(*id, Decision::Out)?;
+        }
+    }
+    Ok(())
 }
 
 /// What a share that panicked left behind is not used: its panic goes on.

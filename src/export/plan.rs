@@ -10,10 +10,10 @@ use super::index::Index;
 use super::lifecycles::Lifecycles;
 use super::objects::Objects;
 use super::run::ExportRequest;
-use super::shares::for_each_share;
 use super::start_state::StartState;
 use crate::config::TracerConfig;
 use crate::model::{EventKey, TimeRange, Timestamp};
+use crate::query::shares::for_each_share;
 use crate::store::{Snapshot, headers};
 
 /// Everything about an export except the bodies. Memory is bounded: what grows with the window is in scratch maps.

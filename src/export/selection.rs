@@ -10,7 +10,7 @@ use crate::model::{EventKey, ObjectKey, TimeRange, Timestamp};
 use crate::query::Ownership;
 use crate::store::lookup::Lookup;
 use crate::store::rows::{IncarnationRow, OwnerRefRow, OwnerRow};
-use crate::store::{Snapshot, StoreError};
+use crate::store::{Snapshot, StoreError, keys};
 
 /// Ancestors whose membership is remembered.
 const CACHED_CANDIDATES_MAX: usize = 65_536;
@@ -42,23 +42,46 @@ impl<'s> Selection<'s> {
         }
     }
 
-    /// Whether the object is part of the trace; `first` is the event of its first version in the window. With it, whether
-    /// it has owners.
+    /// Which of these objects are part of the trace, each with the event of its first version in the window. At most
+    /// [`EXPORT_OBJECTS_AT_ONCE_MAX`](crate::limits::EXPORT_OBJECTS_AT_ONCE_MAX): what is known of them is held in memory.
     pub(super) fn selects(
         &mut self,
-        id: u64,
-        first: EventKey,
-    ) -> Result<Option<Selected>, StoreError> {
-        let Some(row) = self.snapshot.tables().incarnation(id)? else {
-            return Ok(None);
-        };
-        let key = row.key();
-        if !self.filters.wants_name(&key) {
-            return Ok(None);
+        asked: &[(u64, EventKey)],
+    ) -> Result<Vec<Option<Selected>>, StoreError> {
+        let mut selected: Vec<Option<Selected>> = Vec::new();
+        selected.resize_with(asked.len(), || None);
+        let mut named = Vec::new();
+        for (at, (id, _)) in asked.iter().enumerate() {
+            if let Some(row) = self.snapshot.tables().incarnation(*id)? {
+                let key = row.key();
+                if self.filters.wants_name(&key) {
+                    named.push((keys::uid(&row.uid()), at, row, key));
+                }
+            }
         }
-        let facts = self.ownership.facts(&row.uid())?;
-        let owners = facts.as_deref().map_or(&[][..], |facts| &facts.owners);
-        if !self.is_wanted(id, first, &row, &key, owners)? {
+        // By UID, as owners and pods are packed.
+        named.sort_unstable_by(|(one, ..), (other, ..)| one.cmp(other));
+        let facts = named
+            .iter()
+            .map(|(_, _, row, _)| self.ownership.facts_once(&row.uid()))
+            .collect::<Result<Vec<_>, _>>()?;
+        for ((_, at, row, key), facts) in named.into_iter().zip(facts) {
+            if let (Some(asked), Some(place)) = (asked.get(at), selected.get_mut(at)) {
+                *place = self.selects_named(*asked, &row, key, facts.as_deref())?;
+            }
+        }
+        Ok(selected)
+    }
+
+    fn selects_named(
+        &mut self,
+        (id, first): (u64, EventKey),
+        row: &IncarnationRow,
+        key: ObjectKey,
+        facts: Option<&OwnerRow>,
+    ) -> Result<Option<Selected>, StoreError> {
+        let owners = facts.map_or(&[][..], |facts| &facts.owners);
+        if !self.is_wanted(id, first, row, &key, owners)? {
             return Ok(None);
         }
         for ancestor in self.ownership.ancestors(owners)? {

@@ -13,9 +13,9 @@ use std::rc::Rc;
 
 use super::encode::sktrace::check_object;
 use super::error::ExportError;
-use super::shares::{for_each_share, share_of};
-use crate::limits::{EXPORT_HOLES_ALONE_MAX, EXPORT_THREADS};
+use crate::limits::{EXPORT_HOLES_ALONE_MAX, READ_THREADS};
 use crate::model::EventKey;
+use crate::query::shares::{for_each_share, share_of};
 use crate::store::Snapshot;
 use crate::store::versions::Cursors;
 
@@ -69,7 +69,7 @@ impl Sheet {
         snapshot: &Snapshot,
         decoders: &mut Decoders,
     ) -> Result<(), ExportError> {
-        let mut shares: [Vec<(Wanted, &mut [u8])>; EXPORT_THREADS] = Default::default();
+        let mut shares: [Vec<(Wanted, &mut [u8])>; READ_THREADS] = Default::default();
         let alone = self.holes.len() <= EXPORT_HOLES_ALONE_MAX;
         let mut rest = self.bytes.as_mut_slice();
         let mut at = 0;
@@ -95,8 +95,10 @@ impl Sheet {
 fn fill_share(
     snapshot: &Snapshot,
     cursors: &mut Cursors,
-    share: Vec<(Wanted, &mut [u8])>,
+    mut share: Vec<(Wanted, &mut [u8])>,
 ) -> Result<(), ExportError> {
+    // As the store has them: what is packed together is unpacked once.
+    share.sort_unstable_by_key(|(wanted, _)| (wanted.object, wanted.event));
     for (wanted, hole) in share {
         cursors.body(snapshot.tables(), wanted.object, wanted.event, hole)?;
         check_object(hole)?;
@@ -105,13 +107,13 @@ fn fill_share(
 }
 
 /// What each decoding thread remembers from sheet to sheet.
-pub(super) struct Decoders([Cursors; EXPORT_THREADS]);
+pub(super) struct Decoders([Cursors; READ_THREADS]);
 
 impl Decoders {
     /// Decoders that remember so many bytes all together.
     pub(super) fn new(cursors_bytes: usize) -> Self {
         Self(std::array::from_fn(|_| {
-            Cursors::new(cursors_bytes / EXPORT_THREADS)
+            Cursors::new(cursors_bytes / READ_THREADS)
         }))
     }
 }

@@ -32,17 +32,29 @@ impl<'s> Ownership<'s> {
         if let Some(known) = self.cache.get(uid) {
             return Ok(known.clone());
         }
-        let tables = self.snapshot.tables();
-        let row = match tables.owner(uid)? {
-            Some(row) => Some(row),
-            None => tables.pod(uid)?.map(OwnerRow::of_pod),
-        };
-        let row = row.map(Rc::new);
+        let row = self.look_up(uid)?;
         if self.cache.len() >= CACHED_OWNERS_MAX {
             self.cache.clear();
         }
         self.cache.insert(uid.clone(), row.clone());
         Ok(row)
+    }
+
+    /// The same of something that is hardly asked for again: it takes no other's place among what is remembered.
+    pub(crate) fn facts_once(&self, uid: &Uid) -> Result<Option<Rc<OwnerRow>>, StoreError> {
+        match self.cache.get(uid) {
+            Some(known) => Ok(known.clone()),
+            None => self.look_up(uid),
+        }
+    }
+
+    fn look_up(&self, uid: &Uid) -> Result<Option<Rc<OwnerRow>>, StoreError> {
+        let tables = self.snapshot.tables();
+        let row = match tables.owner(uid)? {
+            Some(row) => Some(row),
+            None => tables.pod(uid)?.map(OwnerRow::of_pod),
+        };
+        Ok(row.map(Rc::new))
     }
 
     /// The known ancestors of something with these owners, nearest first, each once.

@@ -1,10 +1,10 @@
 //! What existed at a time.
 
+use super::state_bodies::NamedVersion;
 use crate::model::{EventKey, Gvk, ObjectKey, Timestamp, Uid};
 use crate::store::lookup::{Lookup, as_slice};
-use crate::store::scratch::Scratch;
 use crate::store::tables::Rows;
-use crate::store::versions::{Cursors, Version};
+use crate::store::versions::Version;
 use crate::store::{Snapshot, StoreError, keys};
 
 /// One version of an object.
@@ -41,15 +41,6 @@ pub(crate) fn decode_body(event: EventKey, body: &[u8]) -> Result<serde_json::Va
     })
 }
 
-/// What is put down of a version while the names are ordered: `object id | event | kind number | length of the body | UID`.
-fn named(id: u64, version: &Version, uid: &Uid) -> Vec<u8> {
-    let mut value = keys::history(id, version.event).to_vec();
-    value.extend_from_slice(&version.kind.to_be_bytes());
-    value.extend_from_slice(&version.body_len.to_be_bytes());
-    value.extend_from_slice(&keys::uid(uid));
-    value
-}
-
 /// An object that was alive at some instant.
 #[derive(Clone, Debug)]
 pub(crate) struct Alive {
@@ -76,43 +67,19 @@ impl Snapshot {
             seq: 0,
         };
         self.require_kept(at)?;
-        // What is alive is listed by id: the order of the names has to be made.
-        let mut by_name = Scratch::new(&std::env::temp_dir());
-        for alive in self.alive_before(end, |_| true)? {
-            let Alive { id, version } = alive?;
-            if let Some(row) = self.tables().incarnation(id)? {
-                let name = keys::object(&row.key(), id);
-                by_name.insert(name, named(id, &version, &row.uid()))?;
-            }
-        }
-        // One body of each object: nothing is worth keeping.
-        let mut cursors = Cursors::new(0);
+        let (by_name, mut bodies) = self.gather_state(end)?;
         Ok(by_name.into_entries()?.map(move |entry| {
             let (key, value) = entry?;
             let (key, _) = keys::object_of("state", &key)?;
-            self.named_version(key, &value, &mut cursors)
+            let named = NamedVersion::read(&value);
+            Ok(ObjectVersion {
+                gvk: self.gvk(named.kind)?,
+                key,
+                body: bodies.get(self, &named)?,
+                uid: named.uid,
+                event: named.event,
+            })
         }))
-    }
-
-    fn named_version(
-        &self,
-        key: ObjectKey,
-        value: &[u8],
-        cursors: &mut Cursors,
-    ) -> Result<ObjectVersion, StoreError> {
-        let (place, rest) = value.split_first_chunk().unwrap_or((&[0; 24], &[]));
-        let (kind, rest) = rest.split_first_chunk().unwrap_or((&[0; 8], &[]));
-        let (body_len, uid) = rest.split_first_chunk().unwrap_or((&[0; 4], &[]));
-        let event = keys::history_event(place);
-        let mut body = vec![0; u32::from_be_bytes(*body_len) as usize];
-        cursors.body(self.tables(), keys::history_object(place), event, &mut body)?;
-        Ok(ObjectVersion {
-            gvk: self.gvk(u64::from_be_bytes(*kind))?,
-            key,
-            uid: keys::uid_of(uid).unwrap_or_default(),
-            event,
-            body,
-        })
     }
 
     /// One object as it was at `at`; `None` where it did not exist then.
