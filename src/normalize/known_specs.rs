@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::limits::POD_SPECS_KNOWN_MAX;
@@ -60,9 +60,12 @@ impl KnownSpecs {
 
 /// A digest of everything in the spec that its hash depends on; `None` where it has an unusual form.
 fn digest(spec: &RawValue) -> Option<[u8; 32]> {
-    let mut hasher = Digest(blake3::Hasher::new());
-    hasher.object(spec, Place::PodSpec)?;
-    Some(*hasher.0.finalize().as_bytes())
+    let mut digest = Digest(blake3::Hasher::new());
+    let mut reader = serde_json::Deserializer::from_str(spec.get());
+    ObjectPart(&mut digest, Place::PodSpec)
+        .deserialize(&mut reader)
+        .ok()?;
+    Some(*digest.0.finalize().as_bytes())
 }
 
 struct Digest(blake3::Hasher);
@@ -73,42 +76,93 @@ impl Digest {
         self.0.update(text.as_bytes());
     }
 
-    fn object(&mut self, object: &RawValue, place: Place) -> Option<()> {
-        let Entries(entries) = serde_json::from_str(object.get()).ok()?;
-        for (field, value) in entries {
-            match kept(place, &field) {
-                Kept::Nothing => {}
-                Kept::Whole => {
-                    self.text(&field);
-                    self.text(value.get());
-                }
-                Kept::Objects(place) => {
-                    let items = items(value)?;
-                    self.text(&field);
-                    self.0.update(&(items.len() as u64).to_le_bytes());
-                    for item in items {
-                        self.object(item, place)?;
-                        // No field has this length.
-                        self.0.update(&u64::MAX.to_le_bytes());
-                    }
-                }
-                Kept::Volumes => {
-                    self.text(&field);
-                    for item in items(value)? {
-                        if !is_of_service_account(item)? {
-                            self.text(item.get());
-                        }
-                    }
-                    self.0.update(&u64::MAX.to_le_bytes());
-                }
-            }
-        }
-        Some(())
+    fn mark(&mut self, mark: u64) {
+        self.0.update(&mark.to_le_bytes());
     }
 }
 
-fn items(list: &RawValue) -> Option<Vec<&RawValue>> {
-    serde_json::from_str(list.get()).ok()
+/// Marks in place of a length: no text is that long.
+const ITEM_END: u64 = u64::MAX;
+const LIST_END: u64 = u64::MAX - 1;
+
+/// Reads an object, and feeds the digest with what counts of it, in the order in which it is written. An error: it has an
+/// unusual form.
+struct ObjectPart<'d>(&'d mut Digest, Place);
+
+impl<'de> DeserializeSeed<'de> for ObjectPart<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ObjectPart<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self(digest, place) = self;
+        while let Some(Key(field)) = map.next_key()? {
+            match kept(place, &field) {
+                Kept::Nothing => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+                Kept::Whole => {
+                    let value: &RawValue = map.next_value()?;
+                    digest.text(&field);
+                    digest.text(value.get());
+                }
+                Kept::Objects(place) => {
+                    digest.text(&field);
+                    map.next_value_seed(ObjectsPart(digest, place))?;
+                }
+                Kept::Volumes => {
+                    digest.text(&field);
+                    for item in map.next_value::<Vec<&RawValue>>()? {
+                        let is_dropped = is_of_service_account(item)
+                            .ok_or_else(|| A::Error::custom("a name is given twice"))?;
+                        if !is_dropped {
+                            digest.text(item.get());
+                        }
+                    }
+                    digest.mark(LIST_END);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The same of a list of such objects.
+struct ObjectsPart<'d>(&'d mut Digest, Place);
+
+impl<'de> DeserializeSeed<'de> for ObjectsPart<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ObjectsPart<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list of objects")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        let Self(digest, place) = self;
+        while list.next_element_seed(ObjectPart(digest, place))?.is_some() {
+            digest.mark(ITEM_END);
+        }
+        digest.mark(LIST_END);
+        Ok(())
+    }
 }
 
 /// Whether the hash leaves out this volume, or mount of one; `None` where its name is given more than once.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
+use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 
 use super::WantedOwner;
@@ -151,7 +152,7 @@ impl Job {
                     break;
                 }
             };
-            let page = match Page::read(&bytes) {
+            let page = match Page::<&RawValue>::read(&bytes) {
                 Ok(page) => page,
                 Err(error) => {
                     self.log(&error);
