@@ -209,8 +209,10 @@ const _: () = assert!(STORAGE_PART_BYTES >= 5 << 20 && STORAGE_PARTS_UNDER_WAY_M
 pub const EXPORT_FILE_SHEET_BYTES: usize = 4 << 20;
 /// The same to any other receiver: a recorder may serve several at once.
 pub const EXPORT_STREAM_SHEET_BYTES: usize = 1 << 20;
-/// Such pieces of an export: one that is being filled, one that is being written, one between them.
+/// Sheets of an export: one that is being filled, one that is being written, one between them.
 pub const EXPORT_SHEETS: usize = 3;
+/// Bytes that are written to an exported file at once. A multiple of every disk's block.
+pub const FILE_SINK_BLOCK_BYTES: usize = 4 << 20;
 /// Threads that plan one export, and then decode its bodies; and that read the state at a time.
 pub const READ_THREADS: usize = 2;
 /// Objects of one sheet up to which a second thread is not worth its start.
