@@ -31,6 +31,8 @@ pub(super) struct KnownSpec {
 pub struct KnownSpecs {
     young: HashMap<[u8; 32], KnownSpec>,
     old: HashMap<[u8; 32], KnownSpec>,
+    /// What counts of the spec in hand: blake3 is quick where it gets much at once.
+    text: Vec<u8>,
 }
 
 impl KnownSpecs {
@@ -40,7 +42,7 @@ impl KnownSpecs {
         spec: &RawValue,
         read: impl FnOnce() -> Result<KnownSpec, E>,
     ) -> Result<KnownSpec, E> {
-        let Some(digest) = digest(spec) else {
+        let Some(digest) = digest(spec, &mut self.text) else {
             return read();
         };
         if let Some(known) = self.young.get(&digest) {
@@ -58,26 +60,32 @@ impl KnownSpecs {
     }
 }
 
-/// A digest of everything in the spec that its hash depends on; `None` where it has an unusual form.
-fn digest(spec: &RawValue) -> Option<[u8; 32]> {
-    let mut digest = Digest(blake3::Hasher::new());
+/// A digest of everything in the spec that its hash depends on; `None` where it has an unusual form. `text` is overwritten.
+fn digest(spec: &RawValue, text: &mut Vec<u8>) -> Option<[u8; 32]> {
+    text.clear();
+    let mut digest = Digest(text);
     let mut reader = serde_json::Deserializer::from_str(spec.get());
     ObjectPart(&mut digest, Place::PodSpec)
         .deserialize(&mut reader)
         .ok()?;
-    Some(*digest.0.finalize().as_bytes())
+    let digest = *blake3::hash(text).as_bytes();
+    text.shrink_to(TEXT_BYTES_KEPT);
+    Some(digest)
 }
 
-struct Digest(blake3::Hasher);
+/// Memory for the text of a spec that is kept for the next one, bytes.
+const TEXT_BYTES_KEPT: usize = 64 << 10;
 
-impl Digest {
+struct Digest<'t>(&'t mut Vec<u8>);
+
+impl Digest<'_> {
     fn text(&mut self, text: &str) {
-        self.0.update(&(text.len() as u64).to_le_bytes());
-        self.0.update(text.as_bytes());
+        self.mark(text.len() as u64);
+        self.0.extend_from_slice(text.as_bytes());
     }
 
     fn mark(&mut self, mark: u64) {
-        self.0.update(&mark.to_le_bytes());
+        self.0.extend_from_slice(&mark.to_le_bytes());
     }
 }
 
@@ -87,9 +95,9 @@ const LIST_END: u64 = u64::MAX - 1;
 
 /// Reads an object, and feeds the digest with what counts of it, in the order in which it is written. An error: it has an
 /// unusual form.
-struct ObjectPart<'d>(&'d mut Digest, Place);
+struct ObjectPart<'d, 't>(&'d mut Digest<'t>, Place);
 
-impl<'de> DeserializeSeed<'de> for ObjectPart<'_> {
+impl<'de> DeserializeSeed<'de> for ObjectPart<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -97,7 +105,7 @@ impl<'de> DeserializeSeed<'de> for ObjectPart<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for ObjectPart<'_> {
+impl<'de> Visitor<'de> for ObjectPart<'_, '_> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -138,9 +146,9 @@ impl<'de> Visitor<'de> for ObjectPart<'_> {
 }
 
 /// The same of a list of such objects.
-struct ObjectsPart<'d>(&'d mut Digest, Place);
+struct ObjectsPart<'d, 't>(&'d mut Digest<'t>, Place);
 
-impl<'de> DeserializeSeed<'de> for ObjectsPart<'_> {
+impl<'de> DeserializeSeed<'de> for ObjectsPart<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -148,7 +156,7 @@ impl<'de> DeserializeSeed<'de> for ObjectsPart<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for ObjectsPart<'_> {
+impl<'de> Visitor<'de> for ObjectsPart<'_, '_> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
