@@ -157,6 +157,8 @@ pub const OWNER_LOOKUPS_PER_KIND_MAX: usize = 4;
 pub const OWNER_LOOKUP_SECONDS_MAX: u64 = 10;
 /// Shortest time between two lists of one kind of owners, seconds.
 pub const OWNER_LISTS_SECONDS_MIN: u64 = 60;
+/// The same after a list in which most of what was looked for was found, seconds.
+pub const OWNER_FRUITFUL_LISTS_SECONDS_MIN: u64 = 5;
 /// First wait before an owner that was not found is looked for again, seconds.
 pub const OWNER_GONE_SECONDS_MIN: u64 = 10;
 /// Longest wait before an owner that was not found is looked for again, seconds.
@@ -207,10 +209,12 @@ const _: () = assert!(STORAGE_PART_BYTES >= 5 << 20 && STORAGE_PARTS_UNDER_WAY_M
 pub const EXPORT_FILE_SHEET_BYTES: usize = 4 << 20;
 /// The same to any other receiver: a recorder may serve several at once.
 pub const EXPORT_STREAM_SHEET_BYTES: usize = 1 << 20;
-/// Such pieces of an export: one that is being filled, one that is being written, one between them.
+/// Sheets of an export: one that is being filled, one that is being written, one between them.
 pub const EXPORT_SHEETS: usize = 3;
-/// Threads that decode the bodies of one export.
-pub const EXPORT_DECODERS: usize = 2;
+/// Bytes that are written to an exported file at once. A multiple of every disk's block.
+pub const FILE_SINK_BLOCK_BYTES: usize = 4 << 20;
+/// Threads that plan one export, and then decode its bodies; and that read the state at a time.
+pub const READ_THREADS: usize = 2;
 /// Objects of one sheet up to which a second thread is not worth its start.
 pub const EXPORT_HOLES_ALONE_MAX: usize = 64;
 /// Memory of an export to a file for places in groups of versions, bytes, of all decoders together: about a kilobyte for
@@ -221,6 +225,8 @@ pub const EXPORT_STREAM_CURSORS_BYTES_MAX: usize = 8 << 20;
 /// Memory of the history of one object for its place in a group of versions, bytes. Larger groups are read anew for each
 /// version.
 pub const HISTORY_CURSORS_BYTES_MAX: usize = 1 << 20;
+/// Bodies of the state at a time that are held until their names are in order, bytes. The others are read one by one.
+pub const STATE_BODIES_BYTES_MAX: usize = 16 << 20;
 /// Decoded bases that one decoder keeps, bytes.
 pub const CURSOR_BASES_BYTES_MAX: usize = 4 << 20;
 
@@ -380,7 +386,7 @@ pub const BENCH_POLL_MS: u64 = 50;
 pub const BENCH_RUNS_MAX: usize = 1_000;
 /// Owners whose rows the writer remembers, 16 bytes each and as much again.
 pub const KNOWN_OWNERS_MAX: usize = 65_536;
-/// Pods whose lifecycles an export looks up at once, in the order in which they are packed: about 5 MB of UIDs.
+/// Pods whose lifecycles an export looks up at once, in the order in which they are packed: half a megabyte of numbers.
 pub const EXPORT_PODS_AT_ONCE_MAX: usize = 65_536;
 
 /// Edits of the journal that are gathered in memory before a fold begins, bytes; the fold is done when as many have
@@ -406,3 +412,7 @@ pub const JOURNAL_RECORD_BYTES_MAX: usize = 4 << 20;
 pub const FOLDING_ROWS_MAX: usize = 16_384;
 /// How long the journal is not folded after the storage has failed, seconds; unless it is full.
 pub const FOLDING_RETRY_SECONDS: u64 = 60;
+
+/// Objects that one thread of an export decides on at once, with owners in the order in which they are packed: about
+/// half a kilobyte for each.
+pub const EXPORT_OBJECTS_AT_ONCE_MAX: usize = 8_192;

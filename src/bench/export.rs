@@ -148,10 +148,11 @@ pub(super) fn export(
             last_seconds: None,
         };
         let report: ExportReport = worker.ask(&job, results.audience)?;
-        cats.push(cat(&trace, &copy, results.audience)?);
-        remove(&copy)?;
+        // First: it reads the trace, which was written around the page cache, and leaves it there for `cat`.
         let (copying, found) = memcpy(&trace)?;
         memcpys.push(copying);
+        cats.push(cat(&trace, &copy, results.audience)?);
+        remove(&copy)?;
         if *digest.get_or_insert(found) != found {
             return Err(BenchError::Wrong {
                 what: "different traces of the same window",

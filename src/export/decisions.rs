@@ -5,7 +5,8 @@
 
 use std::path::Path;
 
-use crate::limits::DENSE_DECISIONS_MAX;
+use crate::limits::{DENSE_DECISIONS_MAX, READ_THREADS};
+use crate::query::shares::{id_at, place_in_share, share_of};
 use crate::store::StoreError;
 use crate::store::scratch::Scratch;
 
@@ -47,12 +48,7 @@ const CODE_MASK: u8 = 3;
 const CODES_IN_BYTE: u64 = 4;
 
 /// See the [module](self).
-pub(super) struct Decisions {
-    dense: Vec<u8>,
-    /// Ids up to here are in the array.
-    dense_max: u64,
-    sparse: Scratch,
-}
+pub(super) struct Decisions([Share; READ_THREADS]);
 
 impl Decisions {
     /// No decisions. The temporary file of those beyond the array, if they need one, is made in `folder`.
@@ -61,17 +57,43 @@ impl Decisions {
     }
 
     fn with_limit(folder: &Path, dense_max: u64) -> Self {
-        Self {
+        Self(std::array::from_fn(|_| Share {
             dense: Vec::new(),
             dense_max,
             sparse: Scratch::new(folder),
-        }
+        }))
     }
 
+    /// The share of each thread, with its number.
+    pub(super) fn shares(&mut self) -> impl Iterator<Item = (usize, &mut Share)> {
+        self.0.iter_mut().enumerate()
+    }
+
+    /// Whether the object is part of the trace.
+    pub(super) fn includes(&self, id: u64) -> Result<bool, StoreError> {
+        let decision = match self.0.get(share_of(id)) {
+            Some(share) => share.get(id)?,
+            None => None,
+        };
+        Ok(decision.is_some_and(|decision| decision != Decision::Out))
+    }
+}
+
+/// The decisions of one share of the objects.
+pub(super) struct Share {
+    /// By id, the ids of other shares left out.
+    dense: Vec<u8>,
+    /// Ids up to here are in the array.
+    dense_max: u64,
+    sparse: Scratch,
+}
+
+impl Share {
     /// Byte and bit of an id in the array.
     fn place(&self, id: u64) -> Option<(usize, u32)> {
-        let byte = usize::try_from(id / CODES_IN_BYTE).ok()?;
-        let shift = (id % CODES_IN_BYTE) as u32 * CODE_BITS;
+        let code = place_in_share(id);
+        let byte = usize::try_from(code / CODES_IN_BYTE).ok()?;
+        let shift = (code % CODES_IN_BYTE) as u32 * CODE_BITS;
         (id <= self.dense_max).then_some((byte, shift))
     }
 
@@ -103,15 +125,10 @@ impl Decisions {
         }
     }
 
-    /// Whether the object is part of the trace.
-    pub(super) fn includes(&self, id: u64) -> Result<bool, StoreError> {
-        let decision = self.get(id)?;
-        Ok(decision.is_some_and(|decision| decision != Decision::Out))
-    }
-
-    /// Calls `each` with the objects that changed in the window, in the order of their ids.
+    /// Calls `each` with the objects that changed in the window, in the order of their ids. `share` is its number.
     pub(super) fn for_each_changed<E: From<StoreError>>(
         &mut self,
+        share: usize,
         mut each: impl FnMut(u64) -> Result<(), E>,
     ) -> Result<(), E> {
         let changed = Some(Decision::Changed);
@@ -122,7 +139,7 @@ impl Decisions {
             for place in 0..CODES_IN_BYTE {
                 let code = codes >> (place as u32 * CODE_BITS) & CODE_MASK;
                 if Decision::of_code(code) == changed {
-                    each(byte * CODES_IN_BYTE + place)?;
+                    each(id_at(share, byte * CODES_IN_BYTE + place))?;
                 }
             }
         }
@@ -138,7 +155,7 @@ impl Decisions {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use std::collections::BTreeMap;
 
@@ -150,33 +167,35 @@ mod tests {
         /// Within the array and beyond it, it answers as a map does.
         #[test]
         fn answers_as_a_map_does(
-            sets in proptest::collection::vec((0u64..40, 0u8..3), 0..80),
-            dense_max in 0u64..50,
+            sets in proptest::collection::vec((0u64..400, 0u8..3), 0..80),
+            dense_max in 0u64..500,
         ) {
             let folder = tempfile::tempdir().unwrap();
             let mut decisions = Decisions::with_limit(folder.path(), dense_max);
             let mut model = BTreeMap::new();
             for (id, decision) in sets {
                 let decision = Decision::of_code(decision + 1).unwrap();
-                decisions.set(id, decision).unwrap();
+                decisions.0[share_of(id)].set(id, decision).unwrap();
                 model.insert(id, decision);
             }
-            for id in (0..50).chain([u64::MAX]) {
-                prop_assert_eq!(decisions.get(id).unwrap(), model.get(&id).copied());
+            for id in (0..500).chain([u64::MAX]) {
+                prop_assert_eq!(decisions.0[share_of(id)].get(id).unwrap(), model.get(&id).copied());
                 let included = model.get(&id).is_some_and(|decision| *decision != Decision::Out);
                 prop_assert_eq!(decisions.includes(id).unwrap(), included);
             }
-            let mut changed = Vec::new();
-            decisions.for_each_changed::<StoreError>(|id| {
-                changed.push(id);
-                Ok(())
-            }).unwrap();
-            let of_model: Vec<_> = model
-                .into_iter()
-                .filter(|(_, decision)| *decision == Decision::Changed)
-                .map(|(id, _)| id)
-                .collect();
-            prop_assert_eq!(changed, of_model);
+            for (share, decisions) in decisions.shares() {
+                let mut changed = Vec::new();
+                decisions.for_each_changed::<StoreError>(share, |id| {
+                    changed.push(id);
+                    Ok(())
+                }).unwrap();
+                let of_model: Vec<_> = model
+                    .iter()
+                    .filter(|(id, decision)| **decision == Decision::Changed && share_of(**id) == share)
+                    .map(|(id, _)| *id)
+                    .collect();
+                prop_assert_eq!(changed, of_model);
+            }
         }
     }
 }

@@ -4,13 +4,15 @@
 //! owners arrived does not matter (R2).
 
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use super::error::ExportError;
 use super::plan::Plan;
 use crate::config::TracerConfig;
-use crate::limits::EXPORT_PODS_AT_ONCE_MAX;
+use crate::limits::{EXPORT_PODS_AT_ONCE_MAX, READ_THREADS};
 use crate::model::{EventKey, Gvk, MICROS_PER_SECOND, Timestamp, Uid};
 use crate::query::Ownership;
+use crate::query::shares::for_each_share;
 use crate::store::lookup::{Lookup, as_slice};
 use crate::store::rows::{OwnerRow, PodRow};
 use crate::store::scratch::Scratch;
@@ -186,48 +188,65 @@ fn owner_and_hash(key: &[u8]) -> Result<(&[u8], &[u8]), StoreError> {
     Ok((owner, hash))
 }
 
-/// Finds the lifecycles that overlap the window and belong to objects of the trace.
-pub(super) fn plan_lifecycles(snapshot: &Snapshot, plan: &mut Plan) -> Result<(), ExportError> {
-    let mut ownership = Ownership::new(snapshot);
-    let tables = snapshot.tables();
-    // Pods that the kubelet started are listed in every epoch that their run overlaps; each counts once, as keys do.
-    let mut numbers: Vec<u64> = Vec::new();
-    for epoch in tables.epochs_over(plan.window.start, plan.window.end)? {
-        let (from, to) = keys::prefix_range(&epoch.to_be_bytes());
-        for entry in tables.alive_pods.range((as_slice(&from), as_slice(&to)))? {
-            let entry = entry?.0;
-            numbers.push(keys::epoch_pod_of("epoch_and_pod_to_unit", entry.value())?);
-            if numbers.len() >= EXPORT_PODS_AT_ONCE_MAX {
-                plan_pods(snapshot, &mut ownership, plan, &mut numbers)?;
+impl Lifecycles {
+    /// The lifecycles that overlap the window and belong to objects of the trace. Of the plan, all else is known.
+    pub(super) fn find(
+        snapshot: &Snapshot,
+        plan: &Plan,
+        scratch_folder: &Path,
+    ) -> Result<Self, ExportError> {
+        let tables = snapshot.tables();
+        let found = Mutex::new(Self::new(scratch_folder));
+        // Pods that the kubelet started are listed in every epoch that their run overlaps; each counts once, as keys do.
+        let mut numbers: Vec<u64> = Vec::new();
+        for epoch in tables.epochs_over(plan.window.start, plan.window.end)? {
+            let (from, to) = keys::prefix_range(&epoch.to_be_bytes());
+            for entry in tables.alive_pods.range((as_slice(&from), as_slice(&to)))? {
+                let entry = entry?.0;
+                numbers.push(keys::epoch_pod_of("epoch_and_pod_to_unit", entry.value())?);
+                if numbers.len() >= EXPORT_PODS_AT_ONCE_MAX {
+                    find_of_pods(snapshot, plan, &mut numbers, &found)?;
+                }
             }
         }
+        find_of_pods(snapshot, plan, &mut numbers, &found)?;
+        let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        found.count()?;
+        Ok(found)
     }
-    plan_pods(snapshot, &mut ownership, plan, &mut numbers)?;
-    plan.lifecycles.count()
 }
 
 /// Takes these pods in the order of their numbers: that is how their lifecycles are packed.
-fn plan_pods(
+fn find_of_pods(
     snapshot: &Snapshot,
-    ownership: &mut Ownership<'_>,
-    plan: &mut Plan,
+    plan: &Plan,
     numbers: &mut Vec<u64>,
+    found: &Mutex<Lifecycles>,
 ) -> Result<(), ExportError> {
     numbers.sort_unstable();
     numbers.dedup();
-    for number in numbers.drain(..) {
-        let Some(pod) = snapshot.tables().pod_of(number)? else {
-            continue;
-        };
-        let uid = Uid::from(&pod.uid);
-        let Some(lifecycle) = inside(&pod, plan) else {
-            continue;
-        };
-        if let Some((gvk, name)) = owner_of(snapshot, ownership, plan, &uid, &pod)? {
-            plan.lifecycles
-                .insert(&gvk, &name, pod.spec_hash, &lifecycle, &uid.0)?;
-        }
-    }
+    let share = numbers.len().div_ceil(READ_THREADS).max(1);
+    for_each_share(
+        numbers.chunks(share),
+        |numbers| -> Result<(), ExportError> {
+            let mut ownership = Ownership::new(snapshot);
+            for number in numbers {
+                let Some(pod) = snapshot.tables().pod_of(*number)? else {
+                    continue;
+                };
+                let uid = Uid::from(&pod.uid);
+                let Some(lifecycle) = inside(&pod, plan) else {
+                    continue;
+                };
+                if let Some((gvk, name)) = owner_of(snapshot, &mut ownership, plan, &uid, &pod)? {
+                    let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+                    found.insert(&gvk, &name, pod.spec_hash, &lifecycle, &uid.0)?;
+                }
+            }
+            Ok(())
+        },
+    )?;
+    numbers.clear();
     Ok(())
 }
 

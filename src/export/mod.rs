@@ -11,13 +11,16 @@ pub mod encode;
 mod error;
 mod filter;
 mod grouping;
+mod index;
 mod lifecycles;
+mod objects;
 mod plan;
 mod reading;
 mod run;
 mod selection;
 mod sheet;
 pub mod sink;
+mod start_state;
 mod stream;
 
 pub use error::ExportError;

@@ -10,7 +10,7 @@ use crate::model::{EventKey, ObjectKey, TimeRange, Timestamp};
 use crate::query::Ownership;
 use crate::store::lookup::Lookup;
 use crate::store::rows::{Incarnation, OwnerRefRow, OwnerRow};
-use crate::store::{Snapshot, StoreError};
+use crate::store::{Snapshot, StoreError, keys};
 
 /// Ancestors whose membership is remembered.
 const CACHED_CANDIDATES_MAX: usize = 65_536;
@@ -42,23 +42,49 @@ impl<'s> Selection<'s> {
         }
     }
 
-    /// Whether the object is part of the trace; `first` is the event of its first version in the window. With it, whether
-    /// it has owners.
+    /// Which of these objects are part of the trace, each with the event of its first version in the window. At most
+    /// [`EXPORT_OBJECTS_AT_ONCE_MAX`](crate::limits::EXPORT_OBJECTS_AT_ONCE_MAX): what is known of them is held in memory.
     pub(super) fn selects(
         &mut self,
-        id: u64,
-        first: EventKey,
-    ) -> Result<Option<Selected>, StoreError> {
-        let Some(row) = self.snapshot.tables().incarnation(id)? else {
-            return Ok(None);
-        };
-        let key = row.key.clone();
-        if !self.filters.wants_name(&key) {
-            return Ok(None);
+        asked: &[(u64, EventKey)],
+    ) -> Result<Vec<Option<Selected>>, StoreError> {
+        let mut selected: Vec<Option<Selected>> = Vec::new();
+        selected.resize_with(asked.len(), || None);
+        let mut named = Vec::new();
+        for (at, (id, _)) in asked.iter().enumerate() {
+            if let Some(row) = self.snapshot.tables().incarnation(*id)?
+                && self.filters.wants_name(&row.key)
+            {
+                // Pods by number and owners by UID, as they are packed.
+                let uid = match row.pod {
+                    Some(_) => Vec::new(),
+                    None => keys::uid(&row.uid),
+                };
+                named.push(((row.pod, uid), at, row));
+            }
         }
-        let facts = self.ownership.facts_of(&row)?;
-        let owners = facts.as_deref().map_or(&[][..], |facts| &facts.owners);
-        if !self.is_wanted(id, first, &row, &key, owners)? {
+        named.sort_unstable_by(|(one, ..), (other, ..)| one.cmp(other));
+        let facts = named
+            .iter()
+            .map(|(_, _, row)| self.ownership.facts_once(row))
+            .collect::<Result<Vec<_>, _>>()?;
+        for ((_, at, row), facts) in named.into_iter().zip(facts) {
+            if let (Some(asked), Some(place)) = (asked.get(at), selected.get_mut(at)) {
+                *place = self.selects_named(*asked, &row, facts.as_deref())?;
+            }
+        }
+        Ok(selected)
+    }
+
+    fn selects_named(
+        &mut self,
+        (id, first): (u64, EventKey),
+        row: &Incarnation,
+        facts: Option<&OwnerRow>,
+    ) -> Result<Option<Selected>, StoreError> {
+        let key = row.key.clone();
+        let owners = facts.map_or(&[][..], |facts| &facts.owners);
+        if !self.is_wanted(id, first, row, &key, owners)? {
             return Ok(None);
         }
         for ancestor in self.ownership.ancestors(owners)? {
@@ -132,7 +158,7 @@ impl<'s> Selection<'s> {
         if !self.filters.wants_scope(key) || !self.filters.wants_name(key) {
             return Ok(false);
         }
-        let facts = self.ownership.facts_of(row)?;
+        let facts = self.ownership.facts(&row.uid)?;
         let owners = facts.as_deref().map_or(&[][..], |facts| &facts.owners);
         self.is_wanted(id, first, row, key, owners)
     }

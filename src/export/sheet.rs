@@ -13,8 +13,9 @@ use std::rc::Rc;
 
 use super::encode::sktrace::check_object;
 use super::error::ExportError;
-use crate::limits::{EXPORT_DECODERS, EXPORT_HOLES_ALONE_MAX};
+use crate::limits::{EXPORT_HOLES_ALONE_MAX, READ_THREADS};
 use crate::model::EventKey;
+use crate::query::shares::{for_each_share, share_of};
 use crate::store::Snapshot;
 use crate::store::versions::Cursors;
 
@@ -68,7 +69,7 @@ impl Sheet {
         snapshot: &Snapshot,
         decoders: &mut Decoders,
     ) -> Result<(), ExportError> {
-        let mut shares: [Vec<(Wanted, &mut [u8])>; EXPORT_DECODERS] = Default::default();
+        let mut shares: [Vec<(Wanted, &mut [u8])>; READ_THREADS] = Default::default();
         let alone = self.holes.len() <= EXPORT_HOLES_ALONE_MAX;
         let mut rest = self.bytes.as_mut_slice();
         let mut at = 0;
@@ -77,40 +78,27 @@ impl Sheet {
             let (hole, behind) = behind.split_at_mut(wanted.body_len as usize);
             at = from + hole.len();
             rest = behind;
-            let share = wanted.object % EXPORT_DECODERS as u64;
-            if let Some(share) = shares.get_mut(share as usize) {
+            if let Some(share) = shares.get_mut(share_of(wanted.object)) {
                 share.push((wanted, hole));
             }
         }
-        let mut work = shares
-            .into_iter()
-            .zip(&mut decoders.0)
-            .map(|(share, cursors)| move || fill_share(snapshot, cursors, share));
+        let mut shares = shares.into_iter().zip(&mut decoders.0);
+        let work = |(share, cursors)| fill_share(snapshot, cursors, share);
         if alone {
-            return work.try_for_each(|work| work());
+            shares.try_for_each(work)
+        } else {
+            for_each_share(shares, work).map(drop)
         }
-        std::thread::scope(|scope| {
-            let Some(own) = work.next() else {
-                return Ok(());
-            };
-            let others: Vec<_> = work.map(|work| scope.spawn(work)).collect();
-            let mut done = own();
-            for other in others {
-                match other.join() {
-                    Ok(result) => done = done.and(result),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
-            }
-            done
-        })
     }
 }
 
 fn fill_share(
     snapshot: &Snapshot,
     cursors: &mut Cursors,
-    share: Vec<(Wanted, &mut [u8])>,
+    mut share: Vec<(Wanted, &mut [u8])>,
 ) -> Result<(), ExportError> {
+    // As the store has them: what is packed together is unpacked once.
+    share.sort_unstable_by_key(|(wanted, _)| (wanted.object, wanted.event));
     for (wanted, hole) in share {
         cursors.body(snapshot.tables(), wanted.object, wanted.event, hole)?;
         check_object(hole)?;
@@ -119,13 +107,13 @@ fn fill_share(
 }
 
 /// What each decoding thread remembers from sheet to sheet.
-pub(super) struct Decoders([Cursors; EXPORT_DECODERS]);
+pub(super) struct Decoders([Cursors; READ_THREADS]);
 
 impl Decoders {
     /// Decoders that remember so many bytes all together.
     pub(super) fn new(cursors_bytes: usize) -> Self {
         Self(std::array::from_fn(|_| {
-            Cursors::new(cursors_bytes / EXPORT_DECODERS)
+            Cursors::new(cursors_bytes / READ_THREADS)
         }))
     }
 }

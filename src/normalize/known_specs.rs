@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::limits::POD_SPECS_KNOWN_MAX;
@@ -31,6 +31,8 @@ pub(super) struct KnownSpec {
 pub struct KnownSpecs {
     young: HashMap<[u8; 32], KnownSpec>,
     old: HashMap<[u8; 32], KnownSpec>,
+    /// What counts of the spec in hand: blake3 is quick where it gets much at once.
+    text: Vec<u8>,
 }
 
 impl KnownSpecs {
@@ -40,7 +42,7 @@ impl KnownSpecs {
         spec: &RawValue,
         read: impl FnOnce() -> Result<KnownSpec, E>,
     ) -> Result<KnownSpec, E> {
-        let Some(digest) = digest(spec) else {
+        let Some(digest) = digest(spec, &mut self.text) else {
             return read();
         };
         if let Some(known) = self.young.get(&digest) {
@@ -58,57 +60,117 @@ impl KnownSpecs {
     }
 }
 
-/// A digest of everything in the spec that its hash depends on; `None` where it has an unusual form.
-fn digest(spec: &RawValue) -> Option<[u8; 32]> {
-    let mut hasher = Digest(blake3::Hasher::new());
-    hasher.object(spec, Place::PodSpec)?;
-    Some(*hasher.0.finalize().as_bytes())
+/// A digest of everything in the spec that its hash depends on; `None` where it has an unusual form. `text` is overwritten.
+fn digest(spec: &RawValue, text: &mut Vec<u8>) -> Option<[u8; 32]> {
+    text.clear();
+    let mut digest = Digest(text);
+    let mut reader = serde_json::Deserializer::from_str(spec.get());
+    ObjectPart(&mut digest, Place::PodSpec)
+        .deserialize(&mut reader)
+        .ok()?;
+    let digest = *blake3::hash(text).as_bytes();
+    text.shrink_to(TEXT_BYTES_KEPT);
+    Some(digest)
 }
 
-struct Digest(blake3::Hasher);
+/// Memory for the text of a spec that is kept for the next one, bytes.
+const TEXT_BYTES_KEPT: usize = 64 << 10;
 
-impl Digest {
+struct Digest<'t>(&'t mut Vec<u8>);
+
+impl Digest<'_> {
     fn text(&mut self, text: &str) {
-        self.0.update(&(text.len() as u64).to_le_bytes());
-        self.0.update(text.as_bytes());
+        self.mark(text.len() as u64);
+        self.0.extend_from_slice(text.as_bytes());
     }
 
-    fn object(&mut self, object: &RawValue, place: Place) -> Option<()> {
-        let Entries(entries) = serde_json::from_str(object.get()).ok()?;
-        for (field, value) in entries {
+    fn mark(&mut self, mark: u64) {
+        self.0.extend_from_slice(&mark.to_le_bytes());
+    }
+}
+
+/// Marks in place of a length: no text is that long.
+const ITEM_END: u64 = u64::MAX;
+const LIST_END: u64 = u64::MAX - 1;
+
+/// Reads an object, and feeds the digest with what counts of it, in the order in which it is written. An error: it has an
+/// unusual form.
+struct ObjectPart<'d, 't>(&'d mut Digest<'t>, Place);
+
+impl<'de> DeserializeSeed<'de> for ObjectPart<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ObjectPart<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self(digest, place) = self;
+        while let Some(Key(field)) = map.next_key()? {
             match kept(place, &field) {
-                Kept::Nothing => {}
+                Kept::Nothing => {
+                    map.next_value::<IgnoredAny>()?;
+                }
                 Kept::Whole => {
-                    self.text(&field);
-                    self.text(value.get());
+                    let value: &RawValue = map.next_value()?;
+                    digest.text(&field);
+                    digest.text(value.get());
                 }
                 Kept::Objects(place) => {
-                    let items = items(value)?;
-                    self.text(&field);
-                    self.0.update(&(items.len() as u64).to_le_bytes());
-                    for item in items {
-                        self.object(item, place)?;
-                        // No field has this length.
-                        self.0.update(&u64::MAX.to_le_bytes());
-                    }
+                    digest.text(&field);
+                    map.next_value_seed(ObjectsPart(digest, place))?;
                 }
                 Kept::Volumes => {
-                    self.text(&field);
-                    for item in items(value)? {
-                        if !is_of_service_account(item)? {
-                            self.text(item.get());
+                    digest.text(&field);
+                    for item in map.next_value::<Vec<&RawValue>>()? {
+                        let is_dropped = is_of_service_account(item)
+                            .ok_or_else(|| A::Error::custom("a name is given twice"))?;
+                        if !is_dropped {
+                            digest.text(item.get());
                         }
                     }
-                    self.0.update(&u64::MAX.to_le_bytes());
+                    digest.mark(LIST_END);
                 }
             }
         }
-        Some(())
+        Ok(())
     }
 }
 
-fn items(list: &RawValue) -> Option<Vec<&RawValue>> {
-    serde_json::from_str(list.get()).ok()
+/// The same of a list of such objects.
+struct ObjectsPart<'d, 't>(&'d mut Digest<'t>, Place);
+
+impl<'de> DeserializeSeed<'de> for ObjectsPart<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ObjectsPart<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list of objects")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        let Self(digest, place) = self;
+        while list.next_element_seed(ObjectPart(digest, place))?.is_some() {
+            digest.mark(ITEM_END);
+        }
+        digest.mark(LIST_END);
+        Ok(())
+    }
 }
 
 /// Whether the hash leaves out this volume, or mount of one; `None` where its name is given more than once.

@@ -32,6 +32,7 @@ pub use body::encode_body;
 pub use error::{NormalizeError, Problem};
 pub use known_specs::KnownSpecs;
 pub use lean_pod::normalize_pod_lean;
+pub(crate) use lean_pod::{LeanPod, normalize_lean};
 pub use redaction::Redaction;
 
 use identity::Identity;
@@ -61,12 +62,28 @@ pub fn normalize_knowing(
     redaction: &Redaction,
     json: &[u8],
 ) -> Result<Item, NormalizeError> {
+    normalize_versioned(known, watch, tracked, redaction, json).map(|(item, _)| item)
+}
+
+/// The same, and the object's resourceVersion, where it has one.
+pub(crate) fn normalize_versioned(
+    known: &mut KnownSpecs,
+    watch: &Gvk,
+    tracked: Option<&TrackedKind>,
+    redaction: &Redaction,
+    json: &[u8],
+) -> Result<(Item, Option<String>), NormalizeError> {
     if tracked.is_none() && watch.is_pod() {
         return lean_pod::read(watch, redaction, json, known);
     }
-    let object = serde_json::from_slice(json)
+    let object: Value = serde_json::from_slice(json)
         .map_err(|error| NormalizeError::new(watch, Problem::Json(error)))?;
-    normalize(watch, tracked, redaction, object)
+    let version = object
+        .pointer("/metadata/resourceVersion")
+        .and_then(Value::as_str)
+        .filter(|version| !version.is_empty())
+        .map(str::to_owned);
+    Ok((normalize(watch, tracked, redaction, object)?, version))
 }
 
 /// What is recorded of an object that the watch of `watch` has seen.

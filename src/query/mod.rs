@@ -7,7 +7,9 @@ mod history;
 mod info;
 mod kind_match;
 mod ownership;
+pub(crate) mod shares;
 mod state;
+mod state_bodies;
 mod wanted;
 
 pub use gaps::Gap;

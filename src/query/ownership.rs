@@ -32,36 +32,39 @@ impl<'s> Ownership<'s> {
         if let Some(known) = self.cache.get(uid) {
             return Ok(known.clone());
         }
+        let row = self.look_up(uid)?;
+        if self.cache.len() >= CACHED_OWNERS_MAX {
+            self.cache.clear();
+        }
+        self.cache.insert(uid.clone(), row.clone());
+        Ok(row)
+    }
+
+    /// What is known of a recorded object as an owner, which is hardly asked for again: it takes no other's place among what
+    /// is remembered.
+    pub(crate) fn facts_once(
+        &mut self,
+        incarnation: &Incarnation,
+    ) -> Result<Option<Rc<OwnerRow>>, StoreError> {
+        if let Some(known) = self.cache.get(&incarnation.uid) {
+            return Ok(known.clone());
+        }
+        match incarnation.pod {
+            Some(number) => {
+                let pod = self.snapshot.tables().pod_of(number)?;
+                Ok(pod.map(OwnerRow::of_pod).map(Rc::new))
+            }
+            None => self.look_up(&incarnation.uid),
+        }
+    }
+
+    fn look_up(&self, uid: &Uid) -> Result<Option<Rc<OwnerRow>>, StoreError> {
         let tables = self.snapshot.tables();
         let row = match tables.owner(uid)? {
             Some(row) => Some(row),
             None => tables.pod(uid)?.map(|(_, pod)| OwnerRow::of_pod(pod)),
         };
-        Ok(self.remember(uid, row))
-    }
-
-    /// What is known of a recorded object as an owner.
-    pub(crate) fn facts_of(
-        &mut self,
-        incarnation: &Incarnation,
-    ) -> Result<Option<Rc<OwnerRow>>, StoreError> {
-        let Some(number) = incarnation.pod else {
-            return self.facts(&incarnation.uid);
-        };
-        if let Some(known) = self.cache.get(&incarnation.uid) {
-            return Ok(known.clone());
-        }
-        let pod = self.snapshot.tables().pod_of(number)?;
-        Ok(self.remember(&incarnation.uid, pod.map(OwnerRow::of_pod)))
-    }
-
-    fn remember(&mut self, uid: &Uid, row: Option<OwnerRow>) -> Option<Rc<OwnerRow>> {
-        let row = row.map(Rc::new);
-        if self.cache.len() >= CACHED_OWNERS_MAX {
-            self.cache.clear();
-        }
-        self.cache.insert(uid.clone(), row.clone());
-        row
+        Ok(row.map(Rc::new))
     }
 
     /// The known ancestors of something with these owners, nearest first, each once.

@@ -1,8 +1,8 @@
 //! What existed at a time.
 
+use super::state_bodies::NamedVersion;
 use crate::model::{EventKey, Gvk, ObjectKey, Timestamp, Uid};
 use crate::store::lookup::{Lookup, as_slice};
-use crate::store::scratch::Scratch;
 use crate::store::tables::Rows;
 use crate::store::versions::Version;
 use crate::store::{Snapshot, StoreError, keys};
@@ -67,21 +67,18 @@ impl Snapshot {
             seq: 0,
         };
         self.require_kept(at)?;
-        // What is alive is listed by id: the order of the names has to be made.
-        let mut by_name = Scratch::new(&std::env::temp_dir());
-        for alive in self.alive_before(end)? {
-            let Alive { id, version } = alive?;
-            if let Some(row) = self.tables().incarnation(id)? {
-                let event = keys::history(id, version.event).to_vec();
-                by_name.insert(keys::object(&row.key, id), event)?;
-            }
-        }
-        Ok(by_name.into_entries()?.map(|entry| {
-            let (key, event) = entry?;
-            let (key, id) = keys::object_of("state", &key)?;
-            let event: keys::HistoryBytes = event.try_into().unwrap_or([0; 24]);
-            let version = self.tables().version(id, keys::history_event(&event))?;
-            self.version(key, Alive { id, version })
+        let (by_name, mut bodies) = self.gather_state(end)?;
+        Ok(by_name.into_entries()?.map(move |entry| {
+            let (key, value) = entry?;
+            let (key, _) = keys::object_of("state", &key)?;
+            let named = NamedVersion::read(&value);
+            Ok(ObjectVersion {
+                gvk: self.gvk(named.kind)?,
+                key,
+                body: bodies.get(self, &named)?,
+                uid: named.uid,
+                event: named.event,
+            })
         }))
     }
 
@@ -124,11 +121,12 @@ impl Snapshot {
         })
     }
 
-    /// Every object whose last change before `end` is not a delete, ordered by kind number and id.
-    pub(crate) fn alive_before(
-        &self,
+    /// Every object with a wanted id whose last change before `end` is not a delete, ordered by kind number and id.
+    pub(crate) fn alive_before<'s>(
+        &'s self,
         end: EventKey,
-    ) -> Result<impl Iterator<Item = Result<Alive, StoreError>> + '_, StoreError> {
+        is_wanted: impl Fn(u64) -> bool + 's,
+    ) -> Result<impl Iterator<Item = Result<Alive, StoreError>> + 's, StoreError> {
         let tables = self.tables();
         let epoch = *tables.epochs_over(end.at, end.at)?.start();
         let (from, to) = keys::prefix_range(&epoch.to_be_bytes());
@@ -136,6 +134,9 @@ impl Snapshot {
         Ok(range.filter_map(move |entry| {
             let read = || -> Result<Option<Alive>, StoreError> {
                 let id = keys::epoch_object_of("epoch_and_object_to_unit", entry?.0.value())?;
+                if !is_wanted(id) {
+                    return Ok(None);
+                }
                 Ok(match tables.version_before(id, end)? {
                     Some(version) if !version.deleted => Some(Alive { id, version }),
                     _ => None,

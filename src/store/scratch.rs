@@ -2,6 +2,7 @@
 //! file once it is not. The temporary file has no name and is gone with the process.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
 use redb::{Database, Durability, ReadableDatabase, TableDefinition, TableError};
@@ -69,6 +70,27 @@ impl Scratch {
             Err(error) => return Err(error.into()),
         };
         Ok(table.get(key)?.map(|value| value.value().to_vec()))
+    }
+
+    /// Whether there is a key that begins so.
+    pub(crate) fn has_prefix(&self, prefix: &[u8]) -> Result<bool, StoreError> {
+        let from = (Bound::Included(prefix), Bound::Unbounded);
+        let recent = self.recent.range::<[u8], _>(from).next();
+        if recent.is_some_and(|(key, _)| key.starts_with(prefix)) {
+            return Ok(true);
+        }
+        let Some(database) = &self.spilled else {
+            return Ok(false);
+        };
+        let table = match database.begin_read()?.open_table(SCRATCH) {
+            Ok(table) => table,
+            Err(TableError::TableDoesNotExist(_)) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        match table.range::<&[u8]>(prefix..)?.next() {
+            Some(entry) => Ok(entry?.0.value().starts_with(prefix)),
+            None => Ok(false),
+        }
     }
 
     /// Every entry, in the order of the keys.
@@ -206,6 +228,11 @@ mod tests {
             }
             prop_assert_eq!(scratch.spilled.is_some(), limit == 0 || (limit == 1_000 && scratch.spilled.is_some()));
             prop_assert_eq!(scratch.get(b"absent").unwrap(), None);
+            for prefix in 0..=u8::MAX {
+                prop_assert_eq!(scratch.has_prefix(&[prefix]).unwrap(), model.contains_key(&vec![prefix]));
+                prop_assert!(!scratch.has_prefix(&[prefix, 0]).unwrap());
+            }
+            prop_assert!(scratch.has_prefix(&[]).unwrap());
             let mut seen = Vec::new();
             scratch.for_each::<StoreError>(|key, value| {
                 seen.push((key.to_vec(), value.to_vec()));

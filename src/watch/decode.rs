@@ -2,15 +2,20 @@
 
 use std::borrow::Cow;
 
+use bytes::BytesMut;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::list::Page;
 use super::reason::{chain, shortened};
+use super::server::RequestError;
 use crate::config::TrackedKind;
 use crate::model::json_fault::without_values;
 use crate::model::{Gvk, Item, Uid};
-use crate::normalize::{KnownSpecs, Redaction, normalize_knowing};
+use crate::normalize::{
+    KnownSpecs, LeanPod, Redaction, normalize_knowing, normalize_lean, normalize_versioned,
+};
 
 /// Something listed or watched that could not be read, and what is known of it all the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +85,14 @@ impl Metadata {
     }
 }
 
+/// One item of a list.
+pub(super) enum Listed<'a> {
+    /// As it came.
+    Text(&'a RawValue),
+    /// A pod that is read only for its lifecycle.
+    Pod(LeanPod<'a>),
+}
+
 /// Reads what one watch brings.
 pub(super) struct Decoder {
     watch: Gvk,
@@ -100,14 +113,67 @@ impl Decoder {
         }
     }
 
+    /// Reads a page of a list. Of pods that are read only for their lifecycles, it reads on the way all that is needed.
+    ///
+    /// # Errors
+    /// As [`Page::read`].
+    pub(super) fn page<'a>(&self, bytes: &'a BytesMut) -> Result<Page<Listed<'a>>, RequestError> {
+        let lean = self.tracked.is_none() && self.watch.is_pod();
+        // What is wrong with one pod, or with the list, is found out below.
+        if lean && let Ok(page) = Page::<LeanPod<'a>>::read(bytes) {
+            return Ok(page.map(Listed::Pod));
+        }
+        Ok(Page::<&'a RawValue>::read(bytes)?.map(Listed::Text))
+    }
+
     /// Reads one item of a list.
-    pub(super) fn listed(&mut self, json: &[u8]) -> Result<Item, Unreadable> {
-        self.normalized(json)
-            .map_err(|reason| unreadable(json, &reason, false))
+    pub(super) fn listed(&mut self, item: &Listed<'_>) -> Result<Item, Unreadable> {
+        match item {
+            Listed::Text(json) => {
+                let json = json.get().as_bytes();
+                self.normalized(json)
+                    .map_err(|reason| unreadable(json, &reason, false))
+            }
+            Listed::Pod(pod) => normalize_lean(&mut self.specs, &self.watch, &self.redaction, pod)
+                .map_err(|error| {
+                    let [namespace, name, uid] = pod.names();
+                    let uid = (!uid.is_empty()).then(|| Uid(uid.to_owned()));
+                    named(&chain(&error), namespace, name, uid, pod.version(), false)
+                }),
+        }
     }
 
     /// Reads one line of a watch.
     pub(super) fn event(&mut self, line: &[u8]) -> Event {
+        match self.usual(line) {
+            Some(event) => event,
+            None => self.any(line),
+        }
+    }
+
+    /// A line of the form that API servers write, about an object that can be read: its text is read once.
+    fn usual(&mut self, line: &[u8]) -> Option<Event> {
+        let rest = line.strip_prefix(br#"{"type":""#)?;
+        let (event, rest): (fn(Item, String) -> Event, _) =
+            if let Some(rest) = rest.strip_prefix(b"ADDED") {
+                (Event::Applied, rest)
+            } else if let Some(rest) = rest.strip_prefix(b"MODIFIED") {
+                (Event::Applied, rest)
+            } else {
+                (Event::Deleted, rest.strip_prefix(b"DELETED")?)
+            };
+        let rest = rest.strip_prefix(br#"","object":"#)?;
+        // If this is not one JSON value alone, the line has another form.
+        let json = rest.trim_ascii_end().strip_suffix(b"}")?;
+        let tracked = self.tracked.as_ref();
+        let (watch, redaction) = (&self.watch, &self.redaction);
+        let read = normalize_versioned(&mut self.specs, watch, tracked, redaction, json);
+        let (item, version) = read.ok()?;
+        Some(event(item, version?))
+    }
+
+    /// Any line.
+    fn any(&mut self, line: &[u8]) -> Event {
         #[derive(Deserialize)]
         struct Line<'a> {
             #[serde(rename = "type", borrow)]
@@ -209,7 +275,19 @@ fn unreadable(json: &[u8], reason: &str, deleted: bool) -> Unreadable {
     let uid = Metadata::text(&metadata.uid).map(|uid| Uid(uid.to_owned()));
     let version = metadata.version();
     let namespace = Metadata::text(&metadata.namespace).unwrap_or_default();
-    let name = Metadata::text(&metadata.name).unwrap_or("(no name)");
+    let name = Metadata::text(&metadata.name).unwrap_or_default();
+    named(reason, namespace, name, uid, version, deleted)
+}
+
+fn named(
+    reason: &str,
+    namespace: &str,
+    name: &str,
+    uid: Option<Uid>,
+    version: Option<String>,
+    deleted: bool,
+) -> Unreadable {
+    let name = if name.is_empty() { "(no name)" } else { name };
     Unreadable {
         reason: shortened(&format!("{namespace}/{name}: {reason}")),
         // What names itself and its version arrived as it was sent.
@@ -281,5 +359,95 @@ mod tests {
         ] {
             assert!(!unread(line).intact, "{line}");
         }
+    }
+
+    const POD: &str = r#"{"metadata":{"namespace":"n","name":"a","uid":"u","resourceVersion":"7","ownerReferences":[
+        {"apiVersion":"apps/v1","kind":"ReplicaSet","name":"r\u0041","uid":"ru","controller":true}]},
+        "spec":{"containers":[{"name":"c"}],"nodeName":"x"},"status":{"phase":"Running"}}"#;
+
+    #[test]
+    fn the_usual_form_of_a_line_is_read_as_any_other() {
+        let deployment = r#"{"metadata":{"name":"d","namespace":"n","uid":"u","resourceVersion":"8"},"spec":{"a":[1]}}"#;
+        let apps = Gvk::new("apps", "v1", "Deployment");
+        for (watch, tracked, object) in [
+            (Gvk::pod(), None, POD),
+            (Gvk::pod(), Some(TrackedKind::default()), POD),
+            (apps, Some(TrackedKind::default()), deployment),
+        ] {
+            let mut decoder = Decoder::new(watch, tracked, redaction());
+            for (line, usual) in [
+                (format!(r#"{{"type":"ADDED","object":{object}}}"#), true),
+                (
+                    format!("{{\"type\":\"MODIFIED\",\"object\":{object} }}\r\n"),
+                    true,
+                ),
+                (format!(r#"{{"type":"DELETED","object":{object}}}"#), true),
+                (
+                    format!(r#"{{"type":"ADDED","object":{object},"more":1}}"#),
+                    false,
+                ),
+                (
+                    format!(r#"{{"type":"ADDED","object":{object},"more":{{}}}}"#),
+                    false,
+                ),
+                (format!(r#"{{"type":"ADDED","object":{object}"#), false),
+                (format!(r#"{{"type":"ADDED","object":{object}}}}}"#), false),
+                (format!(r#"{{"type":"MOVED","object":{object}}}"#), false),
+                (format!(r#"{{"type":"BOOKMARK","object":{object}}}"#), false),
+                (format!(r#"{{ "type":"ADDED","object":{object}}}"#), false),
+            ] {
+                let line = line.as_bytes();
+                assert_eq!(decoder.usual(line).is_some(), usual, "{line:?}");
+                assert_eq!(decoder.event(line), decoder.any(line), "{line:?}");
+            }
+        }
+    }
+
+    /// Whether the pods of a page were read on the way; and its items.
+    fn page(pods: &[&str]) -> (bool, Vec<Result<Item, Unreadable>>) {
+        let items = pods.join(",");
+        let text = format!(r#"{{"metadata":{{"resourceVersion":"9"}},"items":[{items}]}}"#);
+        let mut decoder = Decoder::new(Gvk::pod(), None, redaction());
+        let bytes = BytesMut::from(text.as_str());
+        let page = decoder.page(&bytes).map_err(|error| error.to_string());
+        let Ok(page) = page else { panic!("{text}") };
+        let lean = page.items.iter().all(|item| matches!(item, Listed::Pod(_)));
+        let items = page.items.iter().map(|item| decoder.listed(item));
+        (lean, items.collect())
+    }
+
+    #[test]
+    fn pods_that_are_read_with_their_page_are_the_same() {
+        let pod = |from: &str, to: &str| POD.replace(from, to);
+        let long = "a".repeat(300);
+        let pods = [
+            POD.to_owned(),
+            pod(r#","resourceVersion":"7""#, ""),
+            pod(r#""resourceVersion":"7""#, r#""resourceVersion":7"#),
+            pod(r#""uid":"u""#, r#""uid":"""#),
+            pod(r#""name":"a""#, &format!(r#""name":"{long}""#)),
+            pod(r#""name":"a","#, ""),
+            pod(r#"{"metadata""#, r#"{"kind":"Node","metadata""#),
+        ];
+        let pods: Vec<_> = pods.iter().map(String::as_str).collect();
+        let (lean, together) = page(&pods);
+        assert!(lean);
+        let mut decoder = Decoder::new(Gvk::pod(), None, redaction());
+        for (pod, item) in pods.iter().zip(together) {
+            let raw: Result<&RawValue, _> = serde_json::from_str(pod);
+            let Ok(raw) = raw else { panic!("{pod}") };
+            assert_eq!(item, decoder.listed(&Listed::Text(raw)), "{pod}");
+        }
+    }
+
+    #[test]
+    fn a_malformed_pod_costs_no_other() {
+        let bad = r#"{"metadata":{"name":"b","uid":"v","ownerReferences":5}}"#;
+        let (lean, items) = page(&[POD, bad, POD]);
+        assert!(!lean);
+        let [Ok(_), Err(unreadable), Ok(_)] = items.as_slice() else {
+            panic!("{items:?}")
+        };
+        assert_eq!(unreadable.uid, Some(Uid::from("v")));
     }
 }

@@ -2,32 +2,35 @@
 
 use bytes::BytesMut;
 use serde::Deserialize;
+#[cfg(doc)]
 use serde_json::value::RawValue;
 
 use super::server::RequestError;
 
-/// One page of a list: its items as the bytes that came, so that one malformed item costs no other (R7).
-pub(super) struct Page<'a> {
-    /// The items, unread.
-    pub(super) items: Vec<&'a RawValue>,
+/// One page of a list. Its items are the bytes that came, [`RawValue`]s, so that one malformed item costs no other (R7); or
+/// what was read of them on the way, where all could be read.
+pub(super) struct Page<I> {
+    /// The items.
+    pub(super) items: Vec<I>,
     /// Where the next page begins; `None` on the last.
     pub(super) token: Option<String>,
     /// The version of the list.
     pub(super) version: String,
 }
 
-impl<'a> Page<'a> {
+impl<'a, I: Deserialize<'a>> Page<I> {
     /// Reads a page.
     ///
     /// # Errors
-    /// When it is not JSON, not a list, or says no version from which a watch could go on.
+    /// When it is not JSON, not a list of such items, or says no version from which a watch could go on.
     pub(super) fn read(bytes: &'a BytesMut) -> Result<Self, RequestError> {
         #[derive(Deserialize)]
-        struct List<'a> {
+        #[serde(bound = "I: Deserialize<'de>")]
+        struct List<I> {
             metadata: ListMeta,
             // Not optional, only nullable: what has no items is no list, and would sweep everything.
-            #[serde(borrow, deserialize_with = "Option::deserialize")]
-            items: Option<Vec<&'a RawValue>>,
+            #[serde(deserialize_with = "Option::deserialize")]
+            items: Option<Vec<I>>,
         }
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -37,7 +40,7 @@ impl<'a> Page<'a> {
             token: Option<String>,
         }
         const EXPECTED: &str = "a list";
-        let list: List<'a> = serde_json::from_slice(bytes)
+        let list: List<I> = serde_json::from_slice(bytes)
             .map_err(|error| RequestError::garbled(EXPECTED, &error))?;
         let version = list.metadata.resource_version;
         // "0" would mean any version, in a watch.
@@ -52,6 +55,17 @@ impl<'a> Page<'a> {
             token: list.metadata.token.filter(|token| !token.is_empty()),
             version,
         })
+    }
+}
+
+impl<I> Page<I> {
+    /// The same page with its items as `each` makes them.
+    pub(super) fn map<J>(self, each: impl FnMut(I) -> J) -> Page<J> {
+        Page {
+            items: self.items.into_iter().map(each).collect(),
+            token: self.token,
+            version: self.version,
+        }
     }
 }
 
@@ -71,6 +85,8 @@ pub(super) fn page_path(collection: &str, limit: u32, token: Option<&str>) -> St
 mod tests {
     //! Guards against a list that is believed although it is none: everything stored would be swept.
 
+    use serde_json::value::RawValue;
+
     use super::*;
 
     fn bytes(text: &str) -> BytesMut {
@@ -82,7 +98,7 @@ mod tests {
         let page = bytes(
             r#"{"kind":"PodList","metadata":{"resourceVersion":"7","continue":"x"},"items":[{"a" : 1},"no object",[]]}"#,
         );
-        let page = Page::read(&page).unwrap();
+        let page = Page::<&RawValue>::read(&page).unwrap();
         let items: Vec<_> = page.items.iter().map(|item| item.get()).collect();
         assert_eq!(items, [r#"{"a" : 1}"#, "\"no object\"", "[]"]);
         assert_eq!(
@@ -98,7 +114,7 @@ mod tests {
             r#"{"metadata":{"resourceVersion":"7","continue":""},"items":[]}"#,
         ] {
             let page = bytes(text);
-            let page = Page::read(&page).unwrap();
+            let page = Page::<&RawValue>::read(&page).unwrap();
             assert!(page.items.is_empty() && page.token.is_none());
         }
     }
@@ -116,7 +132,7 @@ mod tests {
             r#"{"metadata":{"resourceVersion":"7"},"items":[{}"#,
             r#"{"metadata":{"resourceVersion":"7"},"items":{}}"#,
         ] {
-            assert!(Page::read(&bytes(text)).is_err(), "{text}");
+            assert!(Page::<&RawValue>::read(&bytes(text)).is_err(), "{text}");
         }
     }
 

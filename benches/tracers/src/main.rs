@@ -12,6 +12,7 @@ use sk_tracedb_tracers::results::Results;
 use sk_tracedb_tracers::runs::{self, Load};
 use sk_tracedb_tracers::subject::{Kind, Program};
 use sk_tracedb_tracers::{content, lean};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Measures sk-tracedb beside SimKube's sk-tracer, both fed by one scripted API server. Timings on a busy machine are
 /// noisy: compare subjects of one run, not runs.
@@ -143,8 +144,9 @@ impl Common {
     }
 }
 
-/// Exit code of a run that was interrupted.
+/// Exit codes of a run that was stopped by SIGINT and by SIGTERM.
 const INTERRUPTED: u8 = 130;
+const TERMINATED: u8 = 143;
 
 fn main() -> anyhow::Result<ExitCode> {
     let options = Options::parse();
@@ -153,10 +155,12 @@ fn main() -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
         tokio::select! {
             outcome = run(options.command) => outcome.map(|()| ExitCode::SUCCESS),
             // Dropping what is under way kills the subjects.
             _ = tokio::signal::ctrl_c() => Ok(ExitCode::from(INTERRUPTED)),
+            _ = terminate.recv() => Ok(ExitCode::from(TERMINATED)),
         }
     })
 }

@@ -1,19 +1,15 @@
 //! A file that appears whole or not at all (X9).
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
-
+use super::new_file::NewFile;
 use crate::store::{folder_of, sync_folder_of};
-
-/// Bytes gathered before they are written.
-const BUFFER_BYTES: usize = 1 << 20;
 
 /// An output file under way: a temporary file in the same folder, which takes the wanted name on
 /// [`FileSink::commit`] and is removed if that is never called.
 pub struct FileSink {
-    out: BufWriter<NamedTempFile>,
+    out: NewFile,
     path: PathBuf,
 }
 
@@ -48,7 +44,7 @@ impl FileSink {
             .tempfile_in(folder_of(path))
             .map_err(failed)?;
         Ok(Self {
-            out: BufWriter::with_capacity(BUFFER_BYTES, temporary),
+            out: NewFile::new(temporary),
             path: path.to_owned(),
         })
     }
@@ -63,9 +59,7 @@ impl FileSink {
             path: path.clone(),
             source,
         };
-        let temporary = out
-            .into_inner()
-            .map_err(|error| failed(error.into_error()))?;
+        let temporary = out.finish().map_err(failed)?;
         temporary.as_file().sync_all().map_err(failed)?;
         let length = temporary.as_file().metadata().map_err(failed)?.len();
         // Temporary files are private; the result gets the permissions that any new file gets.

@@ -1,7 +1,6 @@
 //! Guards against a journal that is not what its transactions did: whatever has been folded, whoever reads, and after a crash.
 
 use std::ops::Bound;
-use std::sync::Arc;
 
 use proptest::prelude::*;
 use redb::{Database, ReadableDatabase};
@@ -307,7 +306,6 @@ fn readers_leave_a_bounded_number_of_layers() {
     let txn = database.begin_read().unwrap();
     let tables = ReadTables::open_with(&txn, &journal.pending()).unwrap();
     assert_eq!(tables.objects.iter().unwrap().count(), 50);
-    drop(Arc::clone(&journal.lock().layers[0]));
 }
 
 /// A record that was changed is found, whatever was changed.
@@ -326,7 +324,7 @@ fn damaged_records_are_refused() {
     assert!(read(1, &stored).is_err());
     for bit in 0..stored.len() * 8 {
         let mut flipped = stored.clone();
-        flipped[bit / 8] ^= 1 << (bit % 8);
+        *flipped.get_mut(bit / 8).unwrap() ^= 1 << (bit % 8);
         assert!(read(0, &flipped).is_err(), "bit {bit}");
     }
     // Sealed all the same, it may hold anything.

@@ -11,12 +11,37 @@ use super::chunk::{self, Chunk};
 use crate::limits::PACKED_CHUNKS_CACHED_MAX;
 use crate::store::StoreError;
 
+/// A chunk and the key that it stands at.
+type Found = (Arc<[u8]>, Arc<Chunk>);
+
+/// Chunks of which one is likely to be read again at once.
+const NEWEST: usize = 4;
+
 /// Chunks that were read last, newest first. Chunks of one transaction never change under their keys, unless they are
 /// forgotten here.
 #[derive(Default)]
 struct Cache {
-    chunks: Vec<(Vec<u8>, Arc<Chunk>)>,
+    chunks: Vec<Found>,
+    /// Not there while a thread decompresses with it.
     context: Option<DCtx<'static>>,
+}
+
+impl Cache {
+    /// The chunk that stands at this key, if it is still there.
+    fn get(&mut self, key: &[u8]) -> Option<Found> {
+        let at = self.chunks.iter().position(|(known, _)| **known == *key)?;
+        self.chunks.get_mut(..=at)?.rotate_right(1);
+        self.chunks.first().cloned()
+    }
+
+    /// The chunk that was read last by one of the threads and has this key between its first and its last one: reading in
+    /// order, it is most often the one, and nothing has to be looked up.
+    fn newest_around(&self, key: &[u8]) -> Option<Found> {
+        let mut newest = self.chunks.iter().take(NEWEST);
+        newest
+            .find(|(first, chunk)| **first <= *key && chunk.last_key() >= key)
+            .cloned()
+    }
 }
 
 /// The packed part, in a transaction of either kind.
@@ -25,9 +50,6 @@ pub(crate) struct Part<T> {
     pub(super) parts: &'static Parts,
     cache: Mutex<Cache>,
 }
-
-/// A chunk and the key that it stands at.
-type Found = (Vec<u8>, Arc<Chunk>);
 
 impl<T: ReadableTable<&'static [u8], &'static [u8]>> Part<T> {
     pub(super) fn new(table: T, parts: &'static Parts) -> Self {
@@ -48,25 +70,33 @@ impl<T: ReadableTable<&'static [u8], &'static [u8]>> Part<T> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn load(&self, key: &[u8], stored: &[u8]) -> Result<Arc<Chunk>, StoreError> {
+    /// The chunk that is stored at a key. While it is decompressed, other threads may read what they know, and decompress.
+    fn load(&self, key: &[u8], stored: &[u8]) -> Result<Found, StoreError> {
         let mut cache = self.lock();
-        if let Some(at) = cache.chunks.iter().position(|(known, _)| known == key) {
-            if let Some(behind) = cache.chunks.get_mut(..=at) {
-                behind.rotate_right(1);
-            }
-            if let Some((_, chunk)) = cache.chunks.first() {
-                return Ok(Arc::clone(chunk));
-            }
+        if let Some(found) = cache.get(key) {
+            return Ok(found);
         }
-        let context = cache.context.get_or_insert_with(DCtx::create);
-        let chunk = Arc::new(chunk::read(self.parts, key, stored, context)?);
+        let context = cache.context.take();
+        drop(cache);
+        let mut context = context.unwrap_or_else(DCtx::create);
+        let chunk = chunk::read(self.parts, key, stored, &mut context)?;
+        let mut cache = self.lock();
+        cache.context = Some(context);
+        // Another thread may have been here.
+        if let Some(found) = cache.get(key) {
+            return Ok(found);
+        }
+        let found = (Arc::from(key), Arc::new(chunk));
         cache.chunks.truncate(PACKED_CHUNKS_CACHED_MAX - 1);
-        cache.chunks.insert(0, (key.to_vec(), Arc::clone(&chunk)));
-        Ok(chunk)
+        cache.chunks.insert(0, Found::clone(&found));
+        Ok(found)
     }
 
     /// The chunk that has this key, if any has; it may have other keys only.
     fn around(&self, key: &[u8]) -> Result<Option<Found>, StoreError> {
+        if let Some(found) = self.lock().newest_around(key) {
+            return Ok(Some(found));
+        }
         let Some(entry) = self.table.range::<&[u8]>(..=key)?.next_back() else {
             return Ok(None);
         };
@@ -75,7 +105,7 @@ impl<T: ReadableTable<&'static [u8], &'static [u8]>> Part<T> {
         if chunk::last_key(self.parts, first, stored)? < key {
             return Ok(None);
         }
-        Ok(Some((first.to_vec(), self.load(first, stored)?)))
+        self.load(first, stored).map(Some)
     }
 
     /// The payload at a key.
@@ -98,25 +128,26 @@ impl<T: ReadableTable<&'static [u8], &'static [u8]>> Part<T> {
             .next()
             .transpose()?
         {
-            Some((key, stored)) => {
-                let chunk = self.load(key.value(), stored.value())?;
-                Ok(Some((key.value().to_vec(), chunk)))
-            }
+            Some((key, stored)) => self.load(key.value(), stored.value()).map(Some),
             None => Ok(None),
         }
     }
 
     fn chunk_before(&self, end: Bound<&[u8]>) -> Result<Option<Found>, StoreError> {
+        if let Bound::Included(key) | Bound::Excluded(key) = end
+            && let Some(found) = self.lock().newest_around(key)
+            // It has to have a key before the bound.
+            && (matches!(end, Bound::Included(_)) || *found.0 < *key)
+        {
+            return Ok(Some(found));
+        }
         match self
             .table
             .range::<&[u8]>((Bound::Unbounded, end))?
             .next_back()
             .transpose()?
         {
-            Some((key, stored)) => {
-                let chunk = self.load(key.value(), stored.value())?;
-                Ok(Some((key.value().to_vec(), chunk)))
-            }
+            Some((key, stored)) => self.load(key.value(), stored.value()).map(Some),
             None => Ok(None),
         }
     }
@@ -183,7 +214,7 @@ impl<T: ReadableTable<&'static [u8], &'static [u8]>> Part<T> {
 /// A row of the packed part.
 pub(crate) struct Cursor {
     /// Key of the chunk.
-    key: Vec<u8>,
+    key: Arc<[u8]>,
     chunk: Arc<Chunk>,
     at: usize,
 }

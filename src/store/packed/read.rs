@@ -65,7 +65,7 @@ pub(crate) trait TwoParts<K: RowKey> {
     /// The stored payload of a row, whatever the journal says.
     fn stored_payload(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let parts = self.packed().parts;
-        match self.hot().get(&K::of_bytes(key))? {
+        match self.hot().get(K::of_bytes(key))? {
             Some(value) if value.value() == TOMBSTONE => Ok(None),
             Some(value) => Ok(Some(payload_of(parts, key, value.value())?.to_vec())),
             None => self.packed().get(key),

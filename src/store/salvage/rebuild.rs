@@ -1,14 +1,18 @@
-//! Making a store of the rows that were found.
+//! Making a store of the rows that were found: versions first, which everything else is made from or measured by.
+//! [`events`] makes their headers, [`bases`] counts what they refer to, [`kinds`] remakes kinds whose rows are lost.
+
+mod bases;
+mod events;
+mod kinds;
 
 use std::collections::BTreeMap;
 
-use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTable};
 
-use super::{Lost, Salvage, names};
-use crate::limits::{SALVAGE_LOST_MAX, SALVAGE_ROWS_PER_COMMIT};
-use crate::model::{EventKey, Gvk, ObjectKey, Timestamp, Uid};
+use super::{Salvage, names};
+use crate::limits::SALVAGE_ROWS_PER_COMMIT;
+use crate::model::{EventKey, ObjectKey, Timestamp, Uid};
 use crate::store::body::compress::Decompressor;
-use crate::store::headers::{Header, HeaderLog};
 use crate::store::lookup::{FIRST, Lookup};
 use crate::store::progress::Counter;
 use crate::store::rows::{
@@ -19,10 +23,6 @@ use crate::store::tables::{ReadTables, Rows, WriteTables, get, put, row};
 use crate::store::versions::group::{Group, Keyframe, Version};
 use crate::store::versions::{self, base};
 use crate::store::{StoreError, WRITER, headers, keys};
-
-/// The headers under way, in the order of events: event -> object, deleted, body length. Removed in the end.
-const STAGED: TableDefinition<'static, &'static [u8; 16], (u64, bool, u32)> =
-    TableDefinition::new("salvage_event_to_header");
 
 /// After every event.
 const LAST: EventKey = EventKey {
@@ -207,35 +207,6 @@ impl Rebuild<'_, '_> {
         Ok(Ok((versions, base.unwrap_or(0))))
     }
 
-    /// A kind whose row is lost, from an object of it.
-    fn remake_kind(&mut self, number: u64, body: Option<&[u8]>) -> bool {
-        let object: Option<serde_json::Value> =
-            body.and_then(|body| rmp_serde::from_slice(body).ok());
-        let text = |name: &str| object.as_ref()?.get(name)?.as_str().map(str::to_owned);
-        let (Some(api_version), Some(kind)) = (text("apiVersion"), text("kind")) else {
-            return false;
-        };
-        let Gvk {
-            group,
-            version,
-            kind,
-        } = Gvk::from_api_version(&api_version, &kind);
-        self.kinds.insert(
-            number,
-            KindRow {
-                group,
-                version,
-                kind,
-                applies: 0,
-                deletes: 0,
-                body_bytes: 0,
-                live: 0,
-                dictionary: 0,
-            },
-        );
-        true
-    }
-
     fn count(&mut self, version: &Version) {
         if let Some(kind) = self.kinds.get_mut(&version.kind) {
             if version.deleted {
@@ -244,127 +215,6 @@ impl Rebuild<'_, '_> {
                 kind.applies += 1;
                 kind.body_bytes += u64::from(version.body_len);
             }
-        }
-    }
-
-    fn stage(&self, staged: &mut Vec<(u64, Version)>) -> Result<(), StoreError> {
-        let txn = self.database.begin_write()?;
-        {
-            let mut table = txn.open_table(STAGED)?;
-            for (object, version) in staged.drain(..) {
-                table.insert(
-                    &keys::event(version.event),
-                    (object, version.deleted, version.body_len),
-                )?;
-            }
-        }
-        Ok(txn.commit()?)
-    }
-
-    /// Removes bases that nothing refers to any more, and counts the uses of the others anew.
-    fn bases(&mut self, uses: &BTreeMap<u64, u64>) -> Result<(), StoreError> {
-        let tables = self.read()?;
-        let mut numbers = Vec::new();
-        for entry in tables.bases.iter()? {
-            numbers.push(entry?.0.value());
-        }
-        let mut dictionaries = BTreeMap::new();
-        for entry in tables.dictionaries.iter()? {
-            let number = base::dictionary_number(entry?.0.value());
-            if let Ok(bytes) = base::dictionary(&tables, number) {
-                dictionaries.insert(number, bytes);
-            }
-        }
-        let last_dictionary = dictionaries.keys().next_back().copied().unwrap_or(0);
-        drop(tables);
-        self.writer.last_base = numbers
-            .last()
-            .copied()
-            .unwrap_or(0)
-            .max(self.writer.last_base);
-        self.writer.last_dictionary = last_dictionary.max(self.writer.last_dictionary);
-        self.write(|tables| {
-            // One copy may be all that was left.
-            for (number, bytes) in dictionaries {
-                base::insert_dictionary(tables, number, &bytes)?;
-            }
-            for number in numbers {
-                base::set_uses(tables, number, uses.get(&number).copied().unwrap_or(0))?;
-            }
-            Ok(())
-        })
-    }
-
-    /// Writes all headers anew, in their order, with what is left of the old ones, and finds what is missing.
-    fn events(&mut self) -> Result<(), StoreError> {
-        let staged = self.database.begin_read()?.open_table(STAGED)?;
-        self.counter.begin("ordering changes", staged.len()?)?;
-        let old = self.read()?;
-        let txn = self.database.begin_write()?;
-        {
-            let mut tables = WriteTables::open(&txn)?;
-            tables.events.retain(|_, _| false)?;
-            let mut log = HeaderLog::default();
-            let horizon = self.writer.horizon();
-            let (mut before, mut changes): (Option<EventKey>, u64) = (None, 0);
-            for entry in staged.iter()? {
-                let (key, value) = entry?;
-                self.counter.row()?;
-                let event = keys::event_of(key.value());
-                let (object, deleted, body_len) = value.value();
-                // Versions that stay before the horizon of retention have no headers.
-                if event < horizon.event() {
-                    continue;
-                }
-                let known = old_header(&old, event, object)?;
-                let header = Header {
-                    deleted,
-                    object,
-                    body_len,
-                    since_us: known.and_then(|header| header.since_us),
-                    initial: known.is_some_and(|header| header.initial),
-                };
-                log.append(&mut tables, event, &header)?;
-                // What retention dropped is not lost; how many changes that were, nothing tells.
-                if before.is_some() || horizon.is_none() {
-                    self.missing(before, Some(event));
-                }
-                changes += 1;
-                before = Some(event);
-            }
-            log.flush(&mut tables)?;
-            let end = before.map_or(0, |before| before.seq);
-            if self.writer.last_seq > end && (before.is_some() || horizon.is_none()) {
-                self.missing(before, None);
-            }
-            self.writer.last_seq = self.writer.last_seq.max(end);
-            self.writer.changes = changes;
-            self.salvage.changes = changes;
-            if let Some(before) = before {
-                self.writer.last_us = self.writer.last_us.max(before.at.as_micros());
-            }
-        }
-        txn.delete_table(STAGED)?;
-        Ok(txn.commit()?)
-    }
-
-    /// Reports the sequence numbers between two changes that follow each other in the new store.
-    fn missing(&mut self, before: Option<EventKey>, next: Option<EventKey>) {
-        let first_seq = before.map_or(1, |before| before.seq + 1);
-        let last_seq = next.map_or(self.writer.last_seq, |next| next.seq.saturating_sub(1));
-        if first_seq > last_seq {
-            return;
-        }
-        self.salvage.changes_lost += last_seq - first_seq + 1;
-        if self.salvage.lost.len() < SALVAGE_LOST_MAX {
-            self.salvage.lost.push(Lost {
-                first_seq,
-                last_seq,
-                after: before.map(|before| before.at),
-                before: next.map(|next| next.at),
-            });
-        } else {
-            self.salvage.lost_left_out += 1;
         }
     }
 
@@ -539,18 +389,5 @@ impl Rebuild<'_, '_> {
             }
             put(&mut tables.meta, WRITER, &writer)
         })
-    }
-}
-
-/// The header of a change, where it was saved.
-fn old_header(
-    tables: &ReadTables,
-    event: EventKey,
-    object: u64,
-) -> Result<Option<Header>, StoreError> {
-    match tables.header(event) {
-        Ok(header) => Ok((header.object == object).then_some(header)),
-        Err(StoreError::Damaged { .. }) => Ok(None),
-        Err(error) => Err(error),
     }
 }

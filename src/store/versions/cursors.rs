@@ -76,16 +76,17 @@ impl Cursors {
             at: event.at,
             seq: event.seq.saturating_add(1),
         };
-        let tools = &mut self.tools;
+        let (tools, keeps) = (&mut self.tools, self.limit_bytes > 0);
         let cursor = group_before(tables, object, end, |group| {
             let mut standing = Standing::first(tools);
             if !standing.advance(group, tables, event, tools)? {
                 return Err(missing(object, event));
             }
             standing.make(group, tables, out, tools)?;
-            Ok(Cursor::new(group, &standing, tools))
+            Ok(keeps.then(|| Cursor::new(group, &standing, tools)))
         })?;
-        if let Some(cursor) = cursor.ok_or_else(|| missing(object, event))? {
+        let cursor = cursor.ok_or_else(|| missing(object, event))?;
+        if let Some(cursor) = cursor.flatten() {
             self.keep(cursor);
         }
         Ok(())

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde_json::value::RawValue;
+
 use super::Kind;
 use crate::ingest::QueueClosed;
 use crate::limits::LIST_PAGE_BYTES_MAX;
@@ -18,7 +20,7 @@ impl Kind {
             .server
             .fetch_small(&path, METADATA_LIST, LIST_PAGE_BYTES_MAX)
             .await?;
-        Ok(Page::read(&bytes)?.version)
+        Ok(Page::<&RawValue>::read(&bytes)?.version)
     }
 
     /// Fetches a page and hands its items over one by one: no more than the page is ever held.
@@ -53,7 +55,7 @@ impl Kind {
             }
         };
         self.slow = false;
-        let page = match Page::read(&bytes) {
+        let page = match self.decoder.page(&bytes) {
             Ok(page) => page,
             Err(error) => {
                 let input = self.failed("listing", &error);
@@ -69,8 +71,8 @@ impl Kind {
             let next = next.clone();
             self.ahead = Some(Ahead::begin(permit, server, collection, limit, next));
         }
-        for json in &page.items {
-            let item = self.decoder.listed(json.get().as_bytes());
+        for item in &page.items {
+            let item = self.decoder.listed(item);
             self.count(|counters| counters.items += 1);
             if let Err(unreadable) = &item {
                 self.count(|counters| counters.unreadable += 1);

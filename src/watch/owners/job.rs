@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
+use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 
 use super::WantedOwner;
@@ -12,7 +13,8 @@ use super::metadata::{Metadata, look_up};
 use crate::ingest::QueueClosed;
 use crate::limits::{
     DISCOVERY_AGE_SECONDS_MAX, LIST_PAGE_BYTES_MAX, LIST_PAGE_ITEMS, LIST_PAGE_SECONDS_MAX,
-    OWNER_LOOKUPS_BEFORE_LIST, OWNER_LOOKUPS_PER_KIND_MAX,
+    OWNER_FRUITFUL_LISTS_SECONDS_MIN, OWNER_LISTS_SECONDS_MIN, OWNER_LOOKUPS_BEFORE_LIST,
+    OWNER_LOOKUPS_PER_KIND_MAX,
 };
 use crate::model::{Gvk, Observation, OwnerFacts, Uid};
 use crate::watch::discover::Resource;
@@ -24,7 +26,8 @@ use crate::watch::shared::Shared;
 pub(super) struct Outcome {
     pub(super) gvk: Gvk,
     pub(super) answers: Vec<(Uid, Answer)>,
-    pub(super) listed: bool,
+    /// For how long the kind is not listed again; `None`: it was not listed.
+    pub(super) list_wait: Option<Duration>,
     /// Whether the kind as a whole is in trouble.
     pub(super) failed: bool,
 }
@@ -42,6 +45,8 @@ pub(super) struct Job {
     pub(super) lookups: Arc<Semaphore>,
     pub(super) gvk: Gvk,
     pub(super) list: bool,
+    /// Whether more owners may be wanted than were asked for at once.
+    pub(super) more: bool,
     pub(super) answers: Vec<(Uid, Answer)>,
 }
 
@@ -50,6 +55,9 @@ struct KindFailed;
 
 impl Job {
     pub(super) async fn run(mut self, owners: Vec<WantedOwner>) -> Result<Outcome, QueueClosed> {
+        let mut list_wait = self
+            .list
+            .then_some(Duration::from_secs(OWNER_LISTS_SECONDS_MIN));
         let failed = match self.resource().await {
             Err(error) => {
                 self.log(&error);
@@ -64,7 +72,19 @@ impl Job {
             }
             Ok(Some(resource)) => {
                 let owners = if self.list {
-                    self.list(&resource, owners).await?
+                    let looked_for = owners.len();
+                    let missing = self.list(&resource, owners).await?;
+                    // Where most are found, as while a large cluster's pods are listed for the first time, so will those
+                    // be that are still to come; and far quicker than one by one.
+                    if missing.len() < looked_for / 2 {
+                        let seconds = if self.more {
+                            0
+                        } else {
+                            OWNER_FRUITFUL_LISTS_SECONDS_MIN
+                        };
+                        list_wait = Some(Duration::from_secs(seconds));
+                    }
+                    missing
                 } else {
                     owners
                 };
@@ -74,7 +94,7 @@ impl Job {
         Ok(Outcome {
             gvk: self.gvk,
             answers: self.answers,
-            listed: self.list,
+            list_wait,
             failed,
         })
     }
@@ -132,7 +152,7 @@ impl Job {
                     break;
                 }
             };
-            let page = match Page::read(&bytes) {
+            let page = match Page::<&RawValue>::read(&bytes) {
                 Ok(page) => page,
                 Err(error) => {
                     self.log(&error);

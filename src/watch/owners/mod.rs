@@ -21,8 +21,8 @@ use super::retry::backoff;
 use super::shared::Shared;
 use crate::ingest::QueueClosed;
 use crate::limits::{
-    OWNER_GONE_SECONDS_MAX, OWNER_GONE_SECONDS_MIN, OWNER_KINDS_MAX, OWNER_LISTS_SECONDS_MIN,
-    OWNER_LOOKUPS_BEFORE_LIST, OWNER_LOOKUPS_MAX, OWNERS_ASKED_MAX, OWNERS_WANTED_MAX,
+    OWNER_GONE_SECONDS_MAX, OWNER_GONE_SECONDS_MIN, OWNER_KINDS_MAX, OWNER_LOOKUPS_BEFORE_LIST,
+    OWNER_LOOKUPS_MAX, OWNERS_ASKED_MAX, OWNERS_WANTED_MAX,
 };
 use crate::model::{Gvk, Uid};
 
@@ -108,6 +108,7 @@ impl Resolver {
     fn begin(&mut self) {
         let now = Instant::now();
         let wanted = self.wanted.wanted(OWNERS_WANTED_MAX);
+        let more = wanted.len() >= OWNERS_WANTED_MAX;
         self.forget(&wanted, now);
         let mut due: BTreeMap<Gvk, Vec<(u32, WantedOwner)>> = BTreeMap::new();
         for owner in wanted.into_iter().take(OWNERS_WANTED_MAX) {
@@ -138,6 +139,7 @@ impl Resolver {
                 shared: Arc::clone(&self.shared),
                 lookups: Arc::clone(&self.lookups),
                 list: owners.len() > OWNER_LOOKUPS_BEFORE_LIST && kind.list_due <= now,
+                more,
                 gvk,
                 answers: Vec::new(),
             };
@@ -187,8 +189,8 @@ impl Resolver {
         }
         if let Some(kind) = self.kinds.get_mut(&outcome.gvk) {
             kind.busy = false;
-            if outcome.listed {
-                kind.list_due = now + Duration::from_secs(OWNER_LISTS_SECONDS_MIN);
+            if let Some(wait) = outcome.list_wait {
+                kind.list_due = now + wait;
             }
             if outcome.failed {
                 kind.failures = kind.failures.saturating_add(1);

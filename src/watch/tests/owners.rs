@@ -7,7 +7,7 @@ use super::fake::{Fake, Reply};
 use super::{Running, pages, start};
 use crate::limits::{
     OWNER_GONE_SECONDS_MAX, OWNER_LOOKUPS_BEFORE_LIST, OWNER_LOOKUPS_MAX,
-    OWNER_LOOKUPS_PER_KIND_MAX,
+    OWNER_LOOKUPS_PER_KIND_MAX, OWNERS_WANTED_MAX,
 };
 use crate::model::{Gvk, Observation, OwnerFacts, Uid};
 use crate::watch::WantedOwner;
@@ -202,6 +202,38 @@ async fn many_owners_of_a_kind_are_found_by_one_list() {
     assert_eq!(fake.requests(pages(SETS_PATH)).len(), 3);
     assert_eq!(fake.requests(gets).len(), 10);
     assert_eq!(running.status.owners().lists, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_owners_than_are_asked_for_at_once_are_found_by_lists() {
+    let fake = fake();
+    let count = OWNERS_WANTED_MAX + 1_500;
+    let mut owners = Vec::new();
+    for n in 0..count {
+        let version = fake.put(SETS, &format!("default/s{n:04}"), json!({}));
+        let uid = format!("uid-s{n:04}-{version}");
+        owners.push(wanted(SETS, &uid, &format!("s{n:04}")));
+    }
+    let begin = tokio::time::Instant::now();
+    let mut running = start(&fake, &[], &[]);
+    want(&running, owners);
+    for _ in 0..count {
+        assert!(answer(&mut running).await.1.is_some());
+    }
+    assert_eq!(fake.requests(gets).len(), 0);
+    assert_eq!(running.status.owners().lists, 2);
+    // Others turn up a little later.
+    let late = (0..1_000).map(|n| {
+        let version = fake.put(SETS, &format!("default/t{n:04}"), json!({}));
+        wanted(SETS, &format!("uid-t{n:04}-{version}"), &format!("t{n:04}"))
+    });
+    let late: Vec<_> = late.collect();
+    want(&running, late);
+    for _ in 0..1_000 {
+        assert!(answer(&mut running).await.1.is_some());
+    }
+    assert_eq!(running.status.owners().lists, 3);
+    assert!(begin.elapsed().as_secs() < 15, "{:?}", begin.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

@@ -84,9 +84,10 @@ pub fn deployments(objects: usize, changes: usize) -> Content {
         content.events.push(Event {
             collection: position,
             version: workload.resource_version(),
+            // As API servers write it: the type first.
             line: Bytes::from(format!(
-                "{}\n",
-                json!({"type": action, "object": step.object})
+                "{{\"type\":\"{action}\",\"object\":{}}}\n",
+                step.object
             )),
         });
     }

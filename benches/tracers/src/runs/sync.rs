@@ -79,6 +79,7 @@ async fn one(
         );
         let stat = subject.check()?;
         add(("ready_cpu_seconds", "s"), stat.cpu_seconds);
+        add(("ready_peak_rss", "bytes"), stat.peak as f64);
     } else {
         // It says nothing; until then it has only buffered.
         add(
