@@ -36,7 +36,7 @@ pub const RESERVE_BYTES: u64 = 4 << 20;
 pub const RESERVE_RETRY_SECONDS: u64 = 60;
 
 /// Page cache of the recorder's own database, bytes.
-pub const WRITER_CACHE_BYTES: usize = 32 << 20;
+pub const WRITER_CACHE_BYTES: usize = 16 << 20;
 /// Page cache of a database opened for reading, bytes. One-pass scans are fastest with a small cache.
 pub const READER_CACHE_BYTES: usize = 8 << 20;
 
@@ -372,6 +372,8 @@ pub const PACKING_SHARE_PERCENT: u32 = 20;
 pub const PACKING_RETRY_SECONDS: u64 = 60;
 /// Changes after which it is seen what can be packed, at least.
 pub const PACK_CHANGES_MIN: u64 = 8_192;
+/// Bytes of packed rows that a pass may write anew for each change since the pass before it: four times what a change takes.
+pub const PACK_REWRITTEN_BYTES_PER_CHANGE: u64 = 256;
 /// Longest time that what can be packed is packed before a store is closed, seconds.
 pub const PACKING_AT_CLOSE_SECONDS_MAX: u64 = 5;
 /// Observations that a benchmark makes ahead of recording them.
@@ -392,6 +394,8 @@ pub const EXPORT_PODS_AT_ONCE_MAX: usize = 65_536;
 /// Edits of the journal that are gathered in memory before a fold begins, bytes; the fold is done when as many have
 /// gathered behind it.
 pub const JOURNAL_FOLD_BYTES_MIN: usize = 16 << 20;
+/// The same while a list is under way, bytes.
+pub const JOURNAL_FOLD_BYTES_LISTING: usize = 8 << 20;
 /// Edits of the journal in memory, bytes: with more, folding goes before recording.
 pub const JOURNAL_MEMORY_BYTES_MAX: usize = 40 << 20;
 /// Records of the journal in the file before they are folded, bytes.

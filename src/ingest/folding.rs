@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::Writer;
 use super::apply::{Effort, Remaining};
-use crate::limits::{FOLDING_RETRY_SECONDS, FOLDING_ROWS_MAX, RETENTION_WORK_MS_MAX};
+use crate::limits::{
+    FOLDING_RETRY_SECONDS, FOLDING_ROWS_MAX, JOURNAL_FOLD_BYTES_LISTING, JOURNAL_FOLD_BYTES_MIN,
+    RETENTION_WORK_MS_MAX,
+};
 use crate::store::StoreError;
 
 /// One piece.
@@ -27,7 +30,7 @@ impl Writer {
         if rests && !self.store.journal().is_full() {
             return Ok(());
         }
-        while self.store.journal().is_fold_due() {
+        while self.store.journal().is_fold_due(self.journal_bytes_max()) {
             let folded = self.fold_piece();
             if folded.is_err() {
                 let rest = Duration::from_secs(FOLDING_RETRY_SECONDS);
@@ -42,6 +45,20 @@ impl Writer {
     pub(super) fn limit_journal(&self, bytes: u64) {
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
         self.store.journal().set_stored_bytes_max(bytes);
+    }
+
+    /// What a list brings is new: it touches no row twice, and there are the list's pages to be held. So less is gathered.
+    fn journal_bytes_max(&self) -> usize {
+        if self
+            .state
+            .watches
+            .values()
+            .any(|watch| watch.list.is_under_way())
+        {
+            JOURNAL_FOLD_BYTES_LISTING
+        } else {
+            JOURNAL_FOLD_BYTES_MIN
+        }
     }
 
     /// Folds all of the journal into the tables, or as much as some time allows. Recording does it by itself, and

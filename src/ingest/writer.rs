@@ -40,7 +40,7 @@ use crate::store::{Pins, Reader, Store, StoreError, headers};
 /// ```
 pub struct Writer {
     pub(super) store: Store,
-    state: WriterState,
+    pub(super) state: WriterState,
     /// A transaction failed: memory and file may differ, so nothing more is written before [`Writer::recover`].
     failed: Option<Failed>,
     /// A run has begun and not ended: only then anything is recorded.

@@ -9,7 +9,7 @@ use std::ops::Bound;
 
 use super::retention::Remaining;
 use super::{Apply, Effort};
-use crate::limits::{PACK_CHANGES_MIN, PACKING_STRIDE_ROWS};
+use crate::limits::{PACK_CHANGES_MIN, PACK_REWRITTEN_BYTES_PER_CHANGE, PACKING_STRIDE_ROWS};
 use crate::store::StoreError;
 use crate::store::body::compress::Decompressor;
 use crate::store::packed::{Moved, Packer, Settled};
@@ -24,6 +24,8 @@ pub(in super::super) struct Packing {
     changes: u64,
     /// Rows that the last pass looked at: a pass must not cost more than what it follows.
     looked_at: u64,
+    /// Bytes of packed rows that the last pass wrote anew.
+    rewritten_bytes: u64,
     pass: Option<Pass>,
     packer: Packer,
     decompressor: Decompressor,
@@ -34,6 +36,7 @@ struct Pass {
     table: Table,
     after: Bound<Vec<u8>>,
     looked_at: u64,
+    rewritten_bytes: u64,
 }
 
 /// Bases behind which new objects seldom refer to one: as many as there are rollouts under way, and more.
@@ -88,6 +91,7 @@ impl Default for Packing {
         Self {
             changes: PACK_CHANGES_MIN,
             looked_at: 0,
+            rewritten_bytes: 0,
             pass: None,
             packer: Packer::default(),
             decompressor: Decompressor::default(),
@@ -103,7 +107,10 @@ impl Packing {
 
     /// Whether there is a pass to begin or to go on with.
     pub(in super::super) fn is_due(&self) -> bool {
-        self.pass.is_some() || self.changes >= PACK_CHANGES_MIN.max(self.looked_at / 2)
+        // Versions of many objects lie all over the packed part: so a pass over a large store waits for more of them.
+        let rewritten = self.rewritten_bytes / PACK_REWRITTEN_BYTES_PER_CHANGE;
+        let changes = PACK_CHANGES_MIN.max(self.looked_at / 2).max(rewritten);
+        self.pass.is_some() || self.changes >= changes
     }
 }
 
@@ -132,17 +139,20 @@ impl Apply<'_, '_> {
                 table: Table::Versions,
                 after: Bound::Unbounded,
                 looked_at: 0,
+                rewritten_bytes: 0,
             }
         });
         loop {
             let moved = self.pack_some(&pass, which)?;
             packed.rows += moved.rows;
             pass.looked_at += moved.looked_at as u64;
+            pass.rewritten_bytes += moved.rewritten_bytes as u64;
             match moved.last {
                 Some(last) => pass.after = Bound::Excluded(last),
                 None => {
                     let Some(next) = pass.table.next() else {
                         self.state.packing.looked_at = pass.looked_at;
+                        self.state.packing.rewritten_bytes = pass.rewritten_bytes;
                         packed.done = true;
                         return Ok(packed);
                     };

@@ -4,7 +4,7 @@ use super::edit::{Edit, Edits};
 use crate::store::tables::PACKED_TABLES_COUNT;
 
 /// What an edit takes in memory besides its key and payload, bytes: two allocations and its share of a map's node.
-const EDIT_OVERHEAD_BYTES: usize = 96;
+const EDIT_OVERHEAD_BYTES: usize = 128;
 
 /// Edits of some transactions that follow each other, joined.
 #[derive(Clone, Debug, Default)]

@@ -29,7 +29,7 @@ use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, TableError};
 use super::StoreError;
 use super::tables::JOURNAL;
 use crate::limits::{
-    JOURNAL_FOLD_BYTES_MIN, JOURNAL_LAYERS_MAX, JOURNAL_MEMORY_BYTES_MAX, JOURNAL_STORED_BYTES_MAX,
+    JOURNAL_LAYERS_MAX, JOURNAL_MEMORY_BYTES_MAX, JOURNAL_STORED_BYTES_MAX,
     JOURNAL_STORED_BYTES_MIN,
 };
 
@@ -222,8 +222,9 @@ impl Journal {
         if fits { Ok(()) } else { Err(misfit()) }
     }
 
-    /// Whether edits should be folded before more are added: all of them are kept in memory.
-    pub(crate) fn is_fold_due(&self) -> bool {
+    /// Whether edits should be folded before more are added: all of them are kept in memory, about this many bytes before a
+    /// fold begins.
+    pub(crate) fn is_fold_due(&self, bytes_max: usize) -> bool {
         let state = self.lock();
         let stored_max = match state.stored_bytes_max {
             0 => JOURNAL_STORED_BYTES_MAX,
@@ -233,7 +234,7 @@ impl Journal {
         let gathered = |layers: &[Arc<Layer>], stored: usize| {
             let bytes = layers.iter().map(|layer| layer.bytes()).sum::<usize>();
             let of = |part: usize, whole: usize| part as u128 * 1_000 / whole as u128;
-            of(bytes, JOURNAL_FOLD_BYTES_MIN).max(of(stored, stored_max))
+            of(bytes, bytes_max).max(of(stored, stored_max))
         };
         match &state.folding {
             // A fold is to be done by the time that as much has gathered behind it.

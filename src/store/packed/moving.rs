@@ -52,6 +52,8 @@ pub(crate) struct Moved {
     pub(crate) rows: u64,
     /// Rows looked at.
     pub(crate) looked_at: usize,
+    /// Bytes of packed rows whose chunks were written anew for those that moved.
+    pub(crate) rewritten_bytes: usize,
     /// The last key that was looked at; `None`: the end of the table was reached.
     pub(crate) last: Option<Vec<u8>>,
 }
@@ -135,19 +137,19 @@ impl<K: RowKey> PackedWrite<'_, K> {
         self.packed.forget();
         let mut moves = moves.into_iter().peekable();
         while moves.peek().is_some() {
-            self.merge(packer, &mut moves)?;
+            moved.rewritten_bytes += self.merge(packer, &mut moves)?;
         }
         Ok(moved)
     }
 
-    /// Merges the next moves into the chunk around the first of them.
+    /// Merges the next moves into the chunk around the first of them. Returns how many bytes of rows it had.
     fn merge(
         &mut self,
         packer: &mut Packer,
         moves: &mut Peekable<std::vec::IntoIter<Move>>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<usize, StoreError> {
         let Some((first, _)) = moves.peek() else {
-            return Ok(());
+            return Ok(0);
         };
         let table = &self.packed.table;
         let around = match table.range::<&[u8]>(..=first.as_slice())?.next_back() {
@@ -164,6 +166,7 @@ impl<K: RowKey> PackedWrite<'_, K> {
             Some(key) => self.take(key)?,
             None => Vec::new(),
         };
+        let rewritten_bytes = old.iter().map(PackedRow::weight).sum();
         let mut rows: Vec<PackedRow> = Vec::with_capacity(old.len());
         let mut old = old.into_iter().peekable();
         while let Some((key, payload)) =
@@ -176,7 +179,8 @@ impl<K: RowKey> PackedWrite<'_, K> {
             rows.extend(payload.map(|payload| PackedRow { key, payload }));
         }
         rows.extend(old);
-        self.store(packer, &rows, end.is_none())
+        self.store(packer, &rows, end.is_none())?;
+        Ok(rewritten_bytes)
     }
 
     /// Removes a chunk and returns its rows.
