@@ -202,6 +202,8 @@ fn a_receiver_that_stalls_keeps_no_old_pages_alive() {
     work(&mut alone);
     let mut beside = recorder();
     let length = beside.export(110, 1_000).bytes.len();
+    // What is done beside it before it stands still is recorded, and takes room too.
+    let mut growth = 0;
     for stop_at in [length / 10, length / 2] {
         while_stopped(&mut beside, stop_at, |recorder| {
             // The export may be filling its next sheet, with a snapshot, for a moment longer.
@@ -214,12 +216,14 @@ fn a_receiver_that_stalls_keeps_no_old_pages_alive() {
                 }
                 assert!(Instant::now() < deadline, "the file grows and grows");
             }
+            let before = allocated(recorder);
             work(recorder);
+            growth += allocated(recorder).saturating_sub(before);
         });
     }
-    let (alone, beside) = (allocated(&alone), allocated(&beside));
+    let alone = allocated(&alone);
     assert!(
-        beside <= 2 * alone,
-        "{beside} bytes beside a stalled export, {alone} alone"
+        growth <= alone,
+        "{growth} bytes more beside a stalled export, {alone} alone"
     );
 }

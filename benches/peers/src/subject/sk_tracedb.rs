@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use sk_tracedb::config::TracerConfig;
@@ -63,14 +64,18 @@ pub fn export_all(folder: &Path, stream: &Stream, out: impl Write) -> Result<Exp
     Ok(export(&Reader::open(database(folder))?, &request, out)?)
 }
 
+/// How long a store may be packed before it is closed.
+const PACKING_MAX: Duration = Duration::from_secs(60);
+
 impl SkTracedb {
     /// The writer, at work.
     pub fn into_writer(self) -> Writer {
         self.writer
     }
 
-    /// The same, from a writer that is still in its run.
-    pub fn close_writer(writer: Writer) -> Result<()> {
+    /// Closes a writer as a recorder does: packed.
+    pub fn close_writer(mut writer: Writer) -> Result<()> {
+        writer.pack_all(PACKING_MAX)?;
         Ok(writer.into_store().close()?)
     }
 }
