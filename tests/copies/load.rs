@@ -30,6 +30,8 @@ pub struct Load {
     pub path: PathBuf,
     reader: Option<Reader>,
     commits: Arc<AtomicU64>,
+    /// It waits when it has made so many commits.
+    commits_max: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<Recorder>>,
 }
@@ -50,6 +52,8 @@ impl Load {
         let reader = recorder.reader();
         let mut pins = CopyGrace::new(reader.clone(), options, Arc::default());
         let commits = Arc::new(AtomicU64::new(commits_before));
+        let commits_max = Arc::new(AtomicU64::new(u64::MAX));
+        let allowed = Arc::clone(&commits_max);
         let stop = Arc::new(AtomicBool::new(false));
         let (path, folder) = (recorder.path(), recorder.folder().to_owned());
         let (counted, told) = (Arc::clone(&commits), Arc::clone(&stop));
@@ -57,6 +61,10 @@ impl Load {
         let thread = std::thread::spawn(move || {
             let mut n = commits_before;
             while !told.load(Ordering::SeqCst) {
+                if n >= allowed.load(Ordering::SeqCst) {
+                    std::thread::sleep(Duration::from_millis(1));
+                    continue;
+                }
                 pins.tick(Duration::from_secs(n - commits_before)).unwrap();
                 commit(&mut recorder, n);
                 n += 1;
@@ -69,6 +77,7 @@ impl Load {
             path,
             reader: Some(reader),
             commits,
+            commits_max,
             stop,
             thread: Some(thread),
         }
@@ -76,6 +85,12 @@ impl Load {
 
     pub fn commits(&self) -> u64 {
         self.commits.load(Ordering::SeqCst)
+    }
+
+    /// Has it make no more commits than these until it is told another number: what takes long beside it must not make
+    /// the store grow without end.
+    pub fn pause_at(&self, commits: u64) {
+        self.commits_max.store(commits, Ordering::SeqCst);
     }
 
     pub fn reader(&self) -> &Reader {
