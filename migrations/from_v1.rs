@@ -6,7 +6,7 @@ use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableT
 use super::lifecycles::{self, Lifecycles};
 use super::{v1, write};
 use crate::limits::MIGRATION_BATCH_ROWS;
-use crate::model::{ObjectKey, Uid};
+use crate::model::{Gvk, ObjectKey, Uid};
 use crate::store::headers::{Header, HeaderLog};
 use crate::store::rows::{
     GivenOwner, KindRow, ObjectRow, OwnerRefRow, OwnerRow, PodRow, PodTimes, WriterRow,
@@ -90,14 +90,11 @@ fn convert_kinds(txn: &ReadTransaction, tables: &mut WriteTables<'_>) -> Result<
             &mut tables.kinds,
             key.value(),
             &KindRow {
-                group: row.group,
-                version: row.version,
-                kind: row.kind,
                 applies: row.applies,
                 deletes: row.deletes,
                 body_bytes: row.body_bytes,
                 live: row.live,
-                dictionary: 0,
+                ..KindRow::new(Gvk::new(row.group, row.version, row.kind))
             },
         )?;
     }
@@ -278,12 +275,7 @@ fn convert_pods(
             name: row.name,
             spec_hash: row.spec_hash,
             owners: owner_refs(row.owners),
-            given_owner: row.given_owner.map(|given| GivenOwner {
-                group: given.group,
-                version: given.version,
-                kind: given.kind,
-                name: given.name,
-            }),
+            given_owner: row.given_owner.map(GivenOwner::from),
             object,
             times: PodTimes {
                 start_us: row.start_us,

@@ -291,12 +291,7 @@ fn pod(key: &[u8], row: v3::PodRow) -> PodRow {
         name: row.name,
         spec_hash: row.spec_hash,
         owners: row.owners.into_iter().map(owner).collect(),
-        given_owner: row.given_owner.map(|given| GivenOwner {
-            group: given.group,
-            version: given.version,
-            kind: given.kind,
-            name: given.name,
-        }),
+        given_owner: row.given_owner.map(GivenOwner::from),
         object: row.object,
         times: PodTimes {
             start_us: row.start_us,

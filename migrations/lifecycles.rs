@@ -2,14 +2,14 @@
 
 use redb::Database;
 
-use super::write;
+use super::{v1, write};
 use crate::limits::MIGRATION_BATCH_ROWS;
 use crate::model::{ObjectKey, Uid};
 use crate::store::lookup::Lookup;
-use crate::store::rows::{IncarnationRow, ObjectRow, PodRow, UidBytes, WriterRow};
+use crate::store::rows::{GivenOwner, IncarnationRow, ObjectRow, PodRow, UidBytes, WriterRow};
 use crate::store::scratch::Scratch;
 use crate::store::tables::{get, put};
-use crate::store::{StoreError, WriteTables, codec, keys};
+use crate::store::{StoreError, WriteTables, codec, keys, pod_index};
 
 /// Lifecycles that have no numbers yet.
 pub(super) struct Lifecycles {
@@ -48,12 +48,7 @@ impl Lifecycles {
                     writer.last_pod += 1;
                     let number = writer.last_pod;
                     put(&mut tables.pods, number, &pod)?;
-                    let uid = keys::pod_uid(&Uid::from(&pod.uid), number);
-                    tables.pod_uids.insert(&uid, &[])?;
-                    if !pod.gone && pod.given_owner.is_none() {
-                        let name = keys::pod_name(&pod.namespace, &pod.name, number);
-                        tables.pod_names.insert(&name, &[])?;
-                    }
+                    pod_index::list(tables, number, &pod)?;
                 }
                 Ok(())
             })?;
@@ -118,4 +113,15 @@ pub(super) fn put_object(
     let (object, id) = keys::object_of("object_to_row", key)?;
     let uid = uid_of_object(tables, &object, id, row.live, uid)?;
     put(&mut tables.objects, key, &ObjectRow { uid, ..row })
+}
+
+impl From<v1::GivenOwner> for GivenOwner {
+    fn from(given: v1::GivenOwner) -> Self {
+        Self {
+            group: given.group,
+            version: given.version,
+            kind: given.kind,
+            name: given.name,
+        }
+    }
 }

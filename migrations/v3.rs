@@ -6,6 +6,7 @@ use bincode::Decode;
 use redb::{ReadOnlyTable, ReadTransaction, TableDefinition, TableError};
 use zstd_safe::DCtx;
 
+pub(super) use super::v1::GivenOwner;
 use crate::store::tables::SealedKey;
 use crate::store::{StoreError, unseal};
 
@@ -94,14 +95,6 @@ pub(super) struct IncarnationRow {
 pub(super) struct OwnerRefRow {
     pub(super) kind: String,
     pub(super) uid: Vec<u8>,
-}
-
-#[derive(Decode)]
-pub(super) struct GivenOwner {
-    pub(super) group: String,
-    pub(super) version: String,
-    pub(super) kind: String,
-    pub(super) name: String,
 }
 
 #[derive(Decode)]

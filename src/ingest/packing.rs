@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::apply::Which;
+use super::apply::{Packed, Which};
 use super::retention::Share;
 use super::{Effort, Writer};
 use crate::limits::{
@@ -56,20 +56,51 @@ impl PackingSchedule {
     }
 }
 
-/// Packs everything, for so long: what is closed then is as small as it gets.
-pub(super) fn pack_all(writer: &mut Writer, time_max: Duration) -> Result<(), StoreError> {
-    let began = Instant::now();
-    let effort = Effort {
-        rows: PACKING_ROWS_MAX * 16,
-        time: Duration::from_millis(RETENTION_WORK_MS_MAX * 16),
-    };
-    // A pass that is under way has passed some rows already.
-    for _ in 0..2 {
-        while !writer.pack_which(effort, Which::All)?.done {
-            if began.elapsed() >= time_max {
-                return Ok(());
+impl Writer {
+    /// Moves what will not change any more to the packed parts of its tables: a bounded piece of a pass over them, as one
+    /// transaction.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn pack(&mut self, effort: Effort) -> Result<Packed, StoreError> {
+        self.pack_which(effort, Which::Settled)
+    }
+
+    fn pack_which(&mut self, effort: Effort, which: Which) -> Result<Packed, StoreError> {
+        let mut packed = Packed::default();
+        let running = self.running;
+        self.transaction(running, |apply| {
+            packed = apply.pack(effort, which)?;
+            Ok(())
+        })?;
+        Ok(packed)
+    }
+
+    /// Whether enough was recorded to be packed, or a pass is under way.
+    pub fn is_packing_due(&self) -> bool {
+        self.state.packing.is_due()
+    }
+
+    /// Packs everything, or as much as some time allows. Call it before the store is closed:
+    /// [`PACKING_AT_CLOSE_SECONDS_MAX`](crate::limits::PACKING_AT_CLOSE_SECONDS_MAX) is what a recorder allows itself then.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn pack_all(&mut self, time_max: Duration) -> Result<(), StoreError> {
+        self.fold_all(time_max)?;
+        let began = Instant::now();
+        let effort = Effort {
+            rows: PACKING_ROWS_MAX * 16,
+            time: Duration::from_millis(RETENTION_WORK_MS_MAX * 16),
+        };
+        // A pass that is under way has passed some rows already.
+        for _ in 0..2 {
+            while !self.pack_which(effort, Which::All)?.done {
+                if began.elapsed() >= time_max {
+                    return Ok(());
+                }
             }
         }
+        Ok(())
     }
-    Ok(())
 }

@@ -140,24 +140,7 @@ impl Kinds {
             return *number;
         }
         let number = self.rows.last_key_value().map_or(1, |(last, _)| last + 1);
-        let Gvk {
-            group,
-            version,
-            kind,
-        } = gvk.clone();
-        self.rows.insert(
-            number,
-            KindRow {
-                group,
-                version,
-                kind,
-                applies: 0,
-                deletes: 0,
-                body_bytes: 0,
-                live: 0,
-                dictionary: 0,
-            },
-        );
+        self.rows.insert(number, KindRow::new(gvk.clone()));
         self.numbers.insert(gvk.clone(), number);
         self.dirty.insert(number);
         number

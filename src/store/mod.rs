@@ -30,6 +30,7 @@ mod overlay;
 pub(crate) mod packed;
 mod pins;
 mod place;
+pub(crate) mod pod_index;
 mod pod_times;
 mod progress;
 mod read_handle;

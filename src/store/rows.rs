@@ -335,6 +335,25 @@ pub(crate) struct KindRow {
 }
 
 impl KindRow {
+    /// Of a kind of which nothing has been recorded yet.
+    pub(crate) fn new(gvk: Gvk) -> Self {
+        let Gvk {
+            group,
+            version,
+            kind,
+        } = gvk;
+        Self {
+            group,
+            version,
+            kind,
+            applies: 0,
+            deletes: 0,
+            body_bytes: 0,
+            live: 0,
+            dictionary: 0,
+        }
+    }
+
     pub(crate) fn gvk(&self) -> Gvk {
         Gvk::new(&*self.group, &*self.version, &*self.kind)
     }

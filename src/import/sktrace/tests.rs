@@ -18,8 +18,11 @@ use crate::export::encode::sktrace::reference::{self, Event, Lifecycle, Trace};
 use hand_made::problem;
 
 mod bombs;
+mod events;
 mod faults;
 mod hand_made;
+mod index;
+mod values;
 
 /// Puts together what it is handed, and checks the order in which it comes.
 struct Collector {

@@ -45,6 +45,8 @@ pub fn collect(
     now: Timestamp,
     mut go_on: impl FnMut(Horizon) -> bool,
 ) -> Result<Collected, StoreError> {
+    // What is in the journal takes a record to be dropped, what is in its table takes none.
+    writer.fold_all(Duration::MAX)?;
     let mut work = Work {
         writer,
         go_on: &mut go_on,
@@ -100,6 +102,7 @@ impl<F: FnMut(Horizon) -> bool> Work<'_, F> {
 
     fn fit(&mut self, size_bytes: u64) -> Result<(), StoreError> {
         for _ in 0..SIZE_ROUNDS_MAX {
+            self.writer.fold_all(Duration::MAX)?;
             let used = self
                 .writer
                 .reader()

@@ -271,7 +271,7 @@ impl Retention {
             if next <= writer.horizon() {
                 break;
             }
-            let retained = writer.retain(next, effort, true)?;
+            let retained = writer.retain_at_once(next, effort, true)?;
             self.unswept = self.unswept.saturating_add(retained.changes);
             let took = started.elapsed();
             count(stats, retained, took);

@@ -13,6 +13,7 @@ pub(crate) mod chunk;
 mod key;
 mod moving;
 mod part;
+mod range;
 mod read;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

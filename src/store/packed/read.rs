@@ -2,15 +2,15 @@
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
-use std::iter::Peekable;
 use std::ops::{Bound, RangeBounds};
 
 use redb::{AccessGuard, Range, ReadOnlyTable, ReadableTable, ReadableTableMetadata};
 
 use super::key::{FoundKey, RowKey, bytes_of};
-use super::part::{Cursor, Part};
+use super::part::Part;
+use super::range::RowRange;
 use super::{Parts, TOMBSTONE};
-use crate::store::journal::{Change, Growth, Keys, Pending, View};
+use crate::store::journal::{Change, Growth, Pending, View};
 use crate::store::{StoreError, codec};
 
 /// A table of two parts in a read transaction.
@@ -144,26 +144,19 @@ pub(crate) trait Rows<K: RowKey>: TwoParts<K> {
     ) -> Result<Option<RowValue<'_>>, StoreError> {
         let key = key.borrow();
         let bytes = bytes_of::<K>(key);
-        let parts = self.packed().parts;
+        let packed = self.packed();
+        let stored = || {
+            if let Some(value) = self.hot().get(key)? {
+                let removed = value.value() == TOMBSTONE;
+                return Ok((!removed).then_some(RowValue::Hot(value)));
+            }
+            let payload = packed.get(&bytes)?;
+            Ok(payload.map(|payload| RowValue::Made(unpacked(packed.parts, &bytes, &payload))))
+        };
         match self.view().get(&bytes) {
-            None => {}
-            Some(Change::Removed) => return Ok(None),
-            Some(Change::Whole(payload)) => {
-                return Ok(Some(RowValue::Made(unpacked(parts, &bytes, &payload))));
-            }
-            Some(Change::Grown(growth)) => {
-                let stored = self.stored_payload(&bytes)?;
-                let payload = grown(parts, &bytes, &growth, stored.as_deref())?;
-                return Ok(Some(RowValue::Made(unpacked(parts, &bytes, &payload))));
-            }
-            Some(Change::Misfit) => return Err(misfit(parts, &bytes)),
+            None => stored(),
+            Some(change) => changed(packed.parts, &bytes, change, stored),
         }
-        if let Some(value) = self.hot().get(key)? {
-            let removed = value.value() == TOMBSTONE;
-            return Ok((!removed).then_some(RowValue::Hot(value)));
-        }
-        let payload = self.packed().get(&bytes)?;
-        Ok(payload.map(|payload| RowValue::Made(unpacked(self.packed().parts, &bytes, &payload))))
     }
 
     /// The rows between two keys, in their order.
@@ -182,16 +175,9 @@ pub(crate) trait Rows<K: RowKey>: TwoParts<K> {
             end.as_ref().map(Vec::as_slice),
         );
         let packed = self.packed();
-        Ok(RowRange {
-            view,
-            keys: keys.peekable(),
-            stored_next: None,
-            hot_next: None,
-            hot: hot_range(self.hot(), &start, &end)?,
-            packed_next: packed.seek(start.as_ref().map(Vec::as_slice))?,
-            packed,
-            end,
-        })
+        let hot = hot_range(self.hot(), &start, &end)?;
+        let first = packed.seek(start.as_ref().map(Vec::as_slice))?;
+        Ok(RowRange::new(view, keys, hot, packed, first, end))
     }
 
     /// All rows.
@@ -227,7 +213,11 @@ pub(crate) trait Rows<K: RowKey>: TwoParts<K> {
                 return Ok(stored);
             }
             let stored = stored.filter(|_| order.is_eq()).map(|(_, value)| value);
-            if let Some(value) = edited_row(parts, view, edited, stored)? {
+            let value = match view.get(edited) {
+                None => stored,
+                Some(change) => changed(parts, edited, change, || Ok(stored))?,
+            };
+            if let Some(value) = value {
                 return Ok(Some((FoundKey::new(parts, edited.to_vec())?, value)));
             }
             // It has been removed: the one before it.
@@ -249,25 +239,25 @@ pub(crate) trait Rows<K: RowKey>: TwoParts<K> {
 
 impl<K: RowKey, T: TwoParts<K>> Rows<K> for T {}
 
-/// The row at a key of which the journal says something; `stored` is what the parts have there.
-fn edited_row<'a>(
+/// A row that the journal says something of; `stored` is what the parts have at its key.
+pub(super) fn changed<'a>(
     parts: &Parts,
-    view: View<'_>,
     key: &[u8],
-    stored: Option<RowValue<'a>>,
+    change: Change<'_>,
+    stored: impl FnOnce() -> Result<Option<RowValue<'a>>, StoreError>,
 ) -> Result<Option<RowValue<'a>>, StoreError> {
-    let payload = match view.get(key) {
-        None => return Ok(stored),
-        Some(Change::Removed) => return Ok(None),
-        Some(Change::Whole(payload)) => payload,
-        Some(Change::Grown(growth)) => {
+    let payload = match change {
+        Change::Removed => return Ok(None),
+        Change::Whole(payload) => payload,
+        Change::Grown(growth) => {
+            let stored = stored()?;
             let stored = match &stored {
                 Some(stored) => Some(payload_of(parts, key, stored.value())?),
                 None => None,
             };
             grown(parts, key, &growth, stored)?.into()
         }
-        Some(Change::Misfit) => return Err(misfit(parts, key)),
+        Change::Misfit => return Err(misfit(parts, key)),
     };
     Ok(Some(RowValue::Made(unpacked(parts, key, &payload))))
 }
@@ -329,110 +319,4 @@ fn hot_range<'a, K: RowKey>(
 /// A bound of the hot part; the bytes were made from a key.
 pub(super) fn key_bound<K: RowKey>(bound: &Bound<Vec<u8>>) -> Bound<K::SelfType<'_>> {
     bound.as_ref().map(|bytes| K::of_bytes(bytes))
-}
-
-/// See [`Rows::range`].
-pub(crate) struct RowRange<'a, K: RowKey, T: ReadableTable<&'static [u8], &'static [u8]>> {
-    view: View<'a>,
-    /// Keys of which the journal says something.
-    keys: Peekable<Keys<'a>>,
-    /// The next row of the parts, where it has been read.
-    stored_next: Option<Entry<'a, K>>,
-    hot: Range<'a, K, &'static [u8]>,
-    /// The next row of the hot part, where it has been read.
-    hot_next: Option<(Vec<u8>, AccessGuard<'a, &'static [u8]>)>,
-    packed: &'a Part<T>,
-    packed_next: Option<Cursor>,
-    end: Bound<Vec<u8>>,
-}
-
-/// Key and row.
-type Entry<'a, K> = (FoundKey<K>, RowValue<'a>);
-
-impl<'a, K: RowKey, T: ReadableTable<&'static [u8], &'static [u8]>> RowRange<'a, K, T> {
-    fn read(&mut self) -> Result<Option<Entry<'a, K>>, StoreError> {
-        let parts = self.packed.parts;
-        loop {
-            if self.stored_next.is_none() {
-                self.stored_next = self.read_stored()?;
-            }
-            let Some(edited) = self.keys.peek().copied() else {
-                return Ok(self.stored_next.take());
-            };
-            let order = self
-                .stored_next
-                .as_ref()
-                .map_or(Ordering::Greater, |(stored, _)| stored.bytes().cmp(edited));
-            if order.is_lt() {
-                return Ok(self.stored_next.take());
-            }
-            self.keys.next();
-            let stored = self.stored_next.take_if(|_| order.is_eq());
-            let stored = stored.map(|(_, value)| value);
-            if let Some(value) = edited_row(parts, self.view, edited, stored)? {
-                return Ok(Some((FoundKey::new(parts, edited.to_vec())?, value)));
-            }
-        }
-    }
-
-    /// The next row of the parts, whatever the journal says.
-    fn read_stored(&mut self) -> Result<Option<Entry<'a, K>>, StoreError> {
-        let parts = self.packed.parts;
-        loop {
-            if self.hot_next.is_none() {
-                let next = self.hot.next().transpose()?;
-                self.hot_next = next.map(|(key, value)| (bytes_of::<K>(&key.value()), value));
-            }
-            let Some(cursor) = self.packed_next.take() else {
-                match self.hot_next.take() {
-                    None => return Ok(None),
-                    Some((_, value)) if value.value() == TOMBSTONE => continue,
-                    Some((key, value)) => {
-                        let key = FoundKey::new(parts, key)?;
-                        return Ok(Some((key, RowValue::Hot(value))));
-                    }
-                }
-            };
-            let (key, payload) = cursor.row();
-            let beyond = match &self.end {
-                Bound::Included(end) => key > end.as_slice(),
-                Bound::Excluded(end) => key >= end.as_slice(),
-                Bound::Unbounded => false,
-            };
-            if beyond {
-                continue;
-            }
-            let order = self
-                .hot_next
-                .as_ref()
-                .map_or(Ordering::Greater, |(hot, _)| hot.as_slice().cmp(key));
-            if order.is_gt() {
-                let value = RowValue::Made(unpacked(parts, key, payload));
-                let key = FoundKey::new(parts, key.to_vec())?;
-                self.packed_next = self.packed.advance(cursor)?;
-                return Ok(Some((key, value)));
-            }
-            self.packed_next = if order.is_eq() {
-                self.packed.advance(cursor)?
-            } else {
-                Some(cursor)
-            };
-            if let Some((key, value)) = self.hot_next.take()
-                && value.value() != TOMBSTONE
-            {
-                let key = FoundKey::new(parts, key)?;
-                return Ok(Some((key, RowValue::Hot(value))));
-            }
-        }
-    }
-}
-
-impl<'a, K: RowKey, T: ReadableTable<&'static [u8], &'static [u8]>> Iterator
-    for RowRange<'a, K, T>
-{
-    type Item = Result<Entry<'a, K>, StoreError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.read().transpose()
-    }
 }

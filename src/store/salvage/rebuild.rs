@@ -22,7 +22,7 @@ use crate::store::rows::{
 use crate::store::tables::{ReadTables, Rows, WriteTables, get, put, row};
 use crate::store::versions::group::{Group, Keyframe, Version};
 use crate::store::versions::{self, base};
-use crate::store::{StoreError, WRITER, headers, keys};
+use crate::store::{StoreError, WRITER, headers, keys, pod_index};
 
 /// After every event.
 const LAST: EventKey = EventKey {
@@ -305,12 +305,7 @@ impl Rebuild<'_, '_> {
             self.write(|tables| {
                 for (number, pod) in found.drain(..) {
                     tables.alive_pods.insert(&keys::epoch_pod(0, number), &[])?;
-                    let uid = keys::pod_uid(&Uid::from(&pod.uid), number);
-                    tables.pod_uids.insert(&uid, &[])?;
-                    if !pod.gone && pod.given_owner.is_none() {
-                        let name = keys::pod_name(&pod.namespace, &pod.name, number);
-                        tables.pod_names.insert(&name, &[])?;
-                    }
+                    pod_index::list(tables, number, &pod)?;
                 }
                 Ok(())
             })

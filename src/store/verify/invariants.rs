@@ -448,7 +448,7 @@ mod tests {
     use super::*;
     use crate::store::rows::{PodTimes, UidBytes};
     use crate::store::tables::{WriteTables, put};
-    use crate::store::{Store, WRITER, verify};
+    use crate::store::{Store, WRITER, pod_index, verify};
 
     fn pod(uid: &Uid, gone: bool) -> PodRow {
         PodRow {
@@ -477,13 +477,9 @@ mod tests {
         {
             let mut tables = WriteTables::open(&txn).unwrap();
             let uid = Uid("pod-1".to_owned());
-            put(&mut tables.pods, 1, &pod(&uid, gone)).unwrap();
-            let index = keys::pod_uid(&uid, 1);
-            tables.pod_uids.insert(&index, &[]).unwrap();
-            if !gone {
-                let name = keys::pod_name("ns", "web-0", 1);
-                tables.pod_names.insert(&name, &[]).unwrap();
-            }
+            let pod = pod(&uid, gone);
+            put(&mut tables.pods, 1, &pod).unwrap();
+            pod_index::list(&mut tables, 1, &pod).unwrap();
             let writer = WriterRow {
                 pods: 1,
                 last_pod: 1,

@@ -13,24 +13,8 @@ impl Rebuild<'_, '_> {
         let (Some(api_version), Some(kind)) = (text("apiVersion"), text("kind")) else {
             return false;
         };
-        let Gvk {
-            group,
-            version,
-            kind,
-        } = Gvk::from_api_version(&api_version, &kind);
-        self.kinds.insert(
-            number,
-            KindRow {
-                group,
-                version,
-                kind,
-                applies: 0,
-                deletes: 0,
-                body_bytes: 0,
-                live: 0,
-                dictionary: 0,
-            },
-        );
+        let gvk = Gvk::from_api_version(&api_version, &kind);
+        self.kinds.insert(number, KindRow::new(gvk));
         true
     }
 }
