@@ -163,6 +163,7 @@ fn convert_changes(
                     spec_hash: row.spec_hash,
                     body: body.as_deref(),
                     owner: owner.as_ref(),
+                    initial: false,
                 };
                 let dictionary = kind.as_ref().map_or(0, |kind| kind.dictionary);
                 let made = versions.append(tables, writer, row.object, dictionary, &new)?;

@@ -386,6 +386,12 @@ pub const BENCH_COPY_BYTES: usize = 64 << 20;
 pub const BENCH_POLL_MS: u64 = 50;
 /// Largest number of runs of one phase.
 pub const BENCH_RUNS_MAX: usize = 1_000;
+/// Objects of which the writer remembers where their last version stands: 200 bytes each.
+pub const HEADS_MAX: usize = 32_768;
+/// Last versions of objects that the writer remembers whole, bytes.
+pub const HEAD_BODIES_BYTES_MAX: usize = 8 << 20;
+/// Objects whose rows the writer remembers, 150 bytes each.
+pub const KNOWN_OBJECTS_MAX: usize = 32_768;
 /// Owners whose rows the writer remembers, 16 bytes each and as much again.
 pub const KNOWN_OWNERS_MAX: usize = 65_536;
 /// Pods whose lifecycles an export looks up at once, in the order in which they are packed: half a megabyte of numbers.

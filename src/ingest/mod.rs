@@ -8,6 +8,7 @@
 mod apply;
 mod durations;
 mod folding;
+mod known_objects;
 mod known_owners;
 mod list_marks;
 mod packing;

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::apply::{Packing, Sweep};
+use super::known_objects::KnownObjects;
 use super::known_owners::KnownOwners;
 use super::list_marks::ListMarks;
 use crate::config::TracerConfig;
@@ -27,6 +28,7 @@ pub(super) struct WriterState {
     /// A search for lifecycles and owners that are not needed any more.
     pub(super) sweep: Option<Sweep>,
     pub(super) packing: Packing,
+    pub(super) objects: KnownObjects,
     pub(super) owners: KnownOwners,
     /// The store's; there is one from the first run on.
     pub(super) redaction_key: Option<RedactionKey>,
@@ -82,6 +84,7 @@ impl WriterState {
             config: TracerConfig::default(),
             sweep: None,
             packing: Packing::default(),
+            objects: KnownObjects::default(),
             owners: KnownOwners::default(),
             redaction_key: redaction_key(tables.meta())?,
             headers: HeaderLog::load(tables)?,

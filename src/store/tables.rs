@@ -12,7 +12,7 @@ use super::codec::{self, Row};
 use super::journal::{Journal, Journaled, Pending};
 /// How tables of two parts are read.
 pub(crate) use super::packed::Rows;
-use super::packed::{FoldedRows, PackedRead, PackedWrite, Packer, Parts, RowKey};
+use super::packed::{FoldedRows, KeyBytes, PackedRead, PackedWrite, Packer, Parts, RowKey};
 
 macro_rules! tables {
     (
@@ -89,7 +89,7 @@ macro_rules! tables {
                 table: usize,
                 frozen: &Pending,
                 journal: &Pending,
-                after: &std::ops::Bound<Vec<u8>>,
+                after: &std::ops::Bound<KeyBytes>,
                 rows: usize,
             ) -> Result<Option<FoldedRows>, StoreError> {
                 $(if table == PackedNumber::$pfield as usize {

@@ -52,7 +52,7 @@ impl Apply<'_, '_> {
                     since: None,
                     initial: *initial,
                 };
-                match self.tables.newest_incarnation(&object.key)? {
+                match self.newest_incarnation(&object.key)? {
                     Some((id, row)) if row.live => {
                         let object = ObservedObject {
                             uid: row.uid.as_ref().map(Uid::from).unwrap_or_default(),
@@ -73,7 +73,7 @@ impl Apply<'_, '_> {
             }
             Imported::Deleted { key } => {
                 let at = self.state.advance(at);
-                match self.tables.newest_incarnation(key)? {
+                match self.newest_incarnation(key)? {
                     Some((id, row)) if row.live => {
                         self.record_delete(at, key, id, row, Certainty::default())
                     }

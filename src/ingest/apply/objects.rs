@@ -18,7 +18,7 @@ impl Apply<'_, '_> {
         object: &ObservedObject,
         certainty: Certainty,
     ) -> Result<u64, StoreError> {
-        let newest = self.tables.newest_incarnation(&object.key)?;
+        let newest = self.newest_incarnation(&object.key)?;
         let (id, before) = match newest {
             Some((id, row)) if self.is_of(id, &row, &object.uid)? => {
                 if row.live && row.change_hash == change_hash(&object.change_hash) {
@@ -46,7 +46,7 @@ impl Apply<'_, '_> {
         uid: &Uid,
         certainty: Certainty,
     ) -> Result<(), StoreError> {
-        match self.tables.newest_incarnation(key)? {
+        match self.newest_incarnation(key)? {
             Some((id, row)) if row.live && self.is_of(id, &row, uid)? => {
                 self.record_delete(at, key, id, row, certainty)
             }
@@ -99,6 +99,7 @@ impl Apply<'_, '_> {
             spec_hash: 0,
             body: None,
             owner: None,
+            initial: false,
         };
         self.record(&header, &version)?;
         if key.group.is_empty()
@@ -110,15 +111,34 @@ impl Apply<'_, '_> {
         row.live = false;
         row.change_hash = None;
         row.last_seq = event.seq;
-        put(
-            &mut self.tables.objects,
-            keys::object(key, id).as_slice(),
-            &row,
-        )?;
+        self.store_object(key, id, &row)?;
         self.state.kinds.count(row.kind, |kind| {
             kind.deletes += 1;
             kind.live = kind.live.saturating_sub(1);
         });
+        Ok(())
+    }
+
+    /// The newest incarnation of a name, with its id.
+    pub(super) fn newest_incarnation(
+        &self,
+        key: &ObjectKey,
+    ) -> Result<Option<(u64, ObjectRow)>, StoreError> {
+        match self.state.objects.get(key) {
+            Some(known) => Ok(Some(known)),
+            None => self.tables.newest_incarnation(key),
+        }
+    }
+
+    /// Writes the row of a name's newest incarnation.
+    fn store_object(
+        &mut self,
+        key: &ObjectKey,
+        id: u64,
+        row: &ObjectRow,
+    ) -> Result<(), StoreError> {
+        put(&mut self.tables.objects, &keys::object(key, id), row)?;
+        self.state.objects.remember(key, id, row);
         Ok(())
     }
 
@@ -168,6 +188,7 @@ impl Apply<'_, '_> {
             spec_hash: object.spec_hash,
             body: Some(&object.body),
             owner: object.owners.first().map(|owner| &owner.uid),
+            initial: certainty.initial,
         };
         self.record(&header, &version)?;
         let row = ObjectRow {
@@ -177,11 +198,11 @@ impl Apply<'_, '_> {
             change_hash: change_hash(&object.change_hash),
             kind,
         };
-        put(
-            &mut self.tables.objects,
-            keys::object(&object.key, id).as_slice(),
-            &row,
-        )?;
+        self.store_object(&object.key, id, &row)?;
+        if certainty.initial {
+            // There is much of it, and most of it does not change soon.
+            self.state.objects.forget(&object.key);
+        }
         let was_live = before.filter(|row| row.live);
         if let Some(row) = was_live {
             self.state

@@ -12,7 +12,7 @@ use super::{Apply, Effort};
 use crate::limits::{PACK_CHANGES_MIN, PACK_REWRITTEN_BYTES_PER_CHANGE, PACKING_STRIDE_ROWS};
 use crate::store::StoreError;
 use crate::store::body::compress::Decompressor;
-use crate::store::packed::{Moved, Packer, Settled};
+use crate::store::packed::{KeyBytes, Moved, Packer, Settled};
 use crate::store::rows::{ObjectRow, PodRow, SiblingRow};
 use crate::store::tables::row;
 use crate::store::versions::{Group, base};
@@ -34,7 +34,7 @@ pub(in super::super) struct Packing {
 #[derive(Debug)]
 struct Pass {
     table: Table,
-    after: Bound<Vec<u8>>,
+    after: Bound<KeyBytes>,
     looked_at: u64,
     rewritten_bytes: u64,
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::store::packed::KeyBytes;
+
 /// A change of a row's payload. Doing the same edits of a row again, in their order, leaves it as it is: so they may be
 /// done to a row of which it is not known how many of them it has seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +17,7 @@ pub(crate) enum Edit {
 }
 
 /// The edits of one table, by key.
-pub(crate) type Edits = BTreeMap<Vec<u8>, Edit>;
+pub(crate) type Edits = BTreeMap<KeyBytes, Edit>;
 
 impl Edit {
     /// Does another edit after this one: the two are one then. `false` where the next one does not fit what this one

@@ -6,6 +6,7 @@ use redb::{ReadTransaction, TableError};
 
 use super::record::RecordReader;
 use super::{Journal, Pending};
+use crate::store::packed::KeyBytes;
 use crate::store::tables::{META, WriteTables};
 use crate::store::{StoreError, codec, meta};
 
@@ -18,7 +19,7 @@ pub(crate) struct Folding {
     end: u64,
     /// The table under way, and the last key of it that was folded.
     table: usize,
-    after: Bound<Vec<u8>>,
+    after: Bound<KeyBytes>,
     /// Edits folded so far.
     edits: usize,
     /// What the records take that lie before `end`, bytes.

@@ -1,6 +1,7 @@
 //! Edits in memory, of all tables.
 
 use super::edit::{Edit, Edits};
+use crate::store::packed::KeyBytes;
 use crate::store::tables::PACKED_TABLES_COUNT;
 
 /// What an edit takes in memory besides its key and payload, bytes: two allocations and its share of a map's node.
@@ -32,7 +33,7 @@ impl Layer {
 
     /// Does another edit. `false`: it does not fit the one that is there.
     #[must_use]
-    pub(super) fn add(&mut self, table: usize, key: Vec<u8>, edit: Edit) -> bool {
+    pub(super) fn add(&mut self, table: usize, key: KeyBytes, edit: Edit) -> bool {
         let Some(edits) = self.tables.get_mut(table) else {
             return false;
         };

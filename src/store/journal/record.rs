@@ -11,6 +11,7 @@ use zstd_safe::{CCtx, DCtx};
 use super::edit::{Edit, Edits};
 use crate::limits::{JOURNAL_RECORD_BYTES_MAX, JOURNAL_ROW_BYTES_MAX, OBJECT_BYTES_MAX};
 use crate::store::body::varint::{read_varint, write_varint};
+use crate::store::packed::KeyBytes;
 use crate::store::tables::{PACKED_TABLES, packed_table};
 use crate::store::{StoreError, codec};
 
@@ -133,7 +134,7 @@ pub(crate) struct RecordReader {
 }
 
 /// An edit: the number of the table, the key, and what is done to the row.
-pub(crate) type TableEdit = (usize, Vec<u8>, Edit);
+pub(crate) type TableEdit = (usize, KeyBytes, Edit);
 
 impl RecordReader {
     /// Takes a row. Returns the edits of the record that it completes, in their order.
@@ -252,10 +253,10 @@ fn write_edit(out: &mut Vec<u8>, key: &[u8], edit: &Edit) {
     }
 }
 
-fn read_edit(rest: &mut &[u8]) -> Option<(Vec<u8>, Edit)> {
+fn read_edit(rest: &mut &[u8]) -> Option<(KeyBytes, Edit)> {
     let (kind, behind) = rest.split_first()?;
     *rest = behind;
-    let key = read_bytes(rest)?.to_vec();
+    let key = KeyBytes::from_slice(read_bytes(rest)?);
     let edit = match *kind {
         WHOLE => Edit::Whole(read_bytes(rest)?.to_vec()),
         REMOVED => Edit::Removed,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::Layer;
 use super::edit::{Edit, Edits, grow};
+use crate::store::packed::KeyBytes;
 
 /// The edits of one table that its stored rows may not have seen.
 #[derive(Clone, Copy)]
@@ -163,7 +164,7 @@ fn is_range(start: Bound<&[u8]>, end: Bound<&[u8]>) -> bool {
 
 /// See [`View::keys`].
 pub(crate) struct Keys<'a> {
-    sources: Vec<Peekable<btree_map::Range<'a, Vec<u8>, Edit>>>,
+    sources: Vec<Peekable<btree_map::Range<'a, KeyBytes, Edit>>>,
 }
 
 impl<'a> Iterator for Keys<'a> {

@@ -9,19 +9,19 @@ use std::ops::Range;
 
 use zstd_safe::{CCtx, CParameter, DCtx};
 
-use super::Parts;
+use super::{KeyBytes, Parts};
 use crate::limits::{PACKED_CHUNK_ROWS_BYTES_MAX, PACKED_ROW_BYTES_MAX};
 use crate::store::body::varint::{read_varint, write_varint};
 use crate::store::{StoreError, codec};
 
 /// Stronger than for bodies: what is packed is written once, and by the way.
-const LEVEL: i32 = 7;
+const LEVEL: i32 = 5;
 
 /// A row as it is packed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PackedRow {
     /// Its key, as bytes in the order of keys.
-    pub(crate) key: Vec<u8>,
+    pub(crate) key: KeyBytes,
     /// Its payload.
     pub(crate) payload: Vec<u8>,
 }
@@ -96,7 +96,7 @@ impl Chunk {
         let row = |at| {
             let (key, payload) = self.row(at)?;
             Some(PackedRow {
-                key: key.to_vec(),
+                key: key.into(),
                 payload: payload.to_vec(),
             })
         };
@@ -259,7 +259,7 @@ mod tests {
 
     fn rows(map: &BTreeMap<Vec<u8>, Vec<u8>>) -> Vec<PackedRow> {
         let row = |(key, payload): (&Vec<u8>, &Vec<u8>)| PackedRow {
-            key: key.clone(),
+            key: key.as_slice().into(),
             payload: payload.clone(),
         };
         map.iter().map(row).collect()

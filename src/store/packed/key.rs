@@ -2,13 +2,18 @@
 
 use std::marker::PhantomData;
 
+use smallvec::SmallVec;
+
 use super::Parts;
 use crate::store::{StoreError, codec};
+
+/// The bytes of a key. Most keys are short: where they are compared in memory, they lie where they are compared.
+pub(crate) type KeyBytes = SmallVec<[u8; 24]>;
 
 /// A redb key type that has an ordered form as bytes: the one by which its rows are sealed.
 pub(crate) trait RowKey: redb::Key + 'static {
     /// Appends the bytes of a key.
-    fn push_bytes(key: &Self::SelfType<'_>, bytes: &mut Vec<u8>);
+    fn push_bytes(key: &Self::SelfType<'_>, bytes: &mut KeyBytes);
 
     /// Whether bytes are those of a key.
     fn is_key(bytes: &[u8]) -> bool;
@@ -18,7 +23,7 @@ pub(crate) trait RowKey: redb::Key + 'static {
 }
 
 impl RowKey for u64 {
-    fn push_bytes(key: &u64, bytes: &mut Vec<u8>) {
+    fn push_bytes(key: &u64, bytes: &mut KeyBytes) {
         bytes.extend_from_slice(&key.to_be_bytes());
     }
 
@@ -32,7 +37,7 @@ impl RowKey for u64 {
 }
 
 impl RowKey for &'static [u8] {
-    fn push_bytes(key: &&[u8], bytes: &mut Vec<u8>) {
+    fn push_bytes(key: &&[u8], bytes: &mut KeyBytes) {
         bytes.extend_from_slice(key);
     }
 
@@ -46,7 +51,7 @@ impl RowKey for &'static [u8] {
 }
 
 impl RowKey for &'static [u8; 24] {
-    fn push_bytes(key: &&[u8; 24], bytes: &mut Vec<u8>) {
+    fn push_bytes(key: &&[u8; 24], bytes: &mut KeyBytes) {
         bytes.extend_from_slice(key.as_slice());
     }
 
@@ -60,22 +65,22 @@ impl RowKey for &'static [u8; 24] {
 }
 
 /// The bytes of a key.
-pub(super) fn bytes_of<K: RowKey>(key: &K::SelfType<'_>) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(32);
+pub(super) fn bytes_of<K: RowKey>(key: &K::SelfType<'_>) -> KeyBytes {
+    let mut bytes = KeyBytes::new();
     K::push_bytes(key, &mut bytes);
     bytes
 }
 
 /// The key of a row that a range has found.
 pub(crate) struct FoundKey<K> {
-    bytes: Vec<u8>,
+    bytes: KeyBytes,
     _key: PhantomData<fn() -> K>,
 }
 
 impl<K: RowKey> FoundKey<K> {
     /// # Errors
     /// [`StoreError::Damaged`] when the bytes are no key of this table.
-    pub(super) fn new(parts: &Parts, bytes: Vec<u8>) -> Result<Self, StoreError> {
+    pub(super) fn new(parts: &Parts, bytes: KeyBytes) -> Result<Self, StoreError> {
         if K::is_key(&bytes) {
             return Ok(Self {
                 bytes,

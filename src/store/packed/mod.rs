@@ -20,7 +20,7 @@ mod read;
 pub(in crate::store) mod tests;
 mod write;
 
-pub(crate) use key::RowKey;
+pub(crate) use key::{KeyBytes, RowKey};
 pub(crate) use moving::{Moved, Packer, Settled};
 pub(crate) use read::{PackedRead, Rows};
 pub(crate) use write::FoldedRows;

@@ -13,7 +13,7 @@ use zstd_safe::DCtx;
 
 use super::TOMBSTONE;
 use super::chunk::{self, ChunkWriter, PackedRow};
-use super::key::{RowKey, bytes_of};
+use super::key::{KeyBytes, RowKey, bytes_of};
 use super::read::{TwoParts, key_bound, payload_of};
 use super::write::PackedWrite;
 use crate::limits::{
@@ -55,7 +55,7 @@ pub(crate) struct Moved {
     /// Bytes of packed rows whose chunks were written anew for those that moved.
     pub(crate) rewritten_bytes: usize,
     /// The last key that was looked at; `None`: the end of the table was reached.
-    pub(crate) last: Option<Vec<u8>>,
+    pub(crate) last: Option<KeyBytes>,
 }
 
 /// What becomes of a row that is looked at.
@@ -76,7 +76,7 @@ impl From<bool> for Settled {
 }
 
 /// A row that moves; without payload: one that is removed from its chunk.
-type Move = (Vec<u8>, Option<Vec<u8>>);
+type Move = (KeyBytes, Option<Vec<u8>>);
 
 impl<K: RowKey> PackedWrite<'_, K> {
     /// Looks at up to `rows` rows of the hot part behind a key, and moves those that are settled: `settled` is asked with the
@@ -84,7 +84,7 @@ impl<K: RowKey> PackedWrite<'_, K> {
     pub(crate) fn pack(
         &mut self,
         packer: &mut Packer,
-        after: &Bound<Vec<u8>>,
+        after: &Bound<KeyBytes>,
         rows: usize,
         mut settled: impl FnMut(&[u8], &[u8], Option<&[u8]>) -> Result<Settled, StoreError>,
     ) -> Result<Moved, StoreError> {
@@ -153,7 +153,7 @@ impl<K: RowKey> PackedWrite<'_, K> {
         };
         let table = &self.packed.table;
         let around = match table.range::<&[u8]>(..=first.as_slice())?.next_back() {
-            Some(entry) => Some(entry?.0.value().to_vec()),
+            Some(entry) => Some(KeyBytes::from_slice(entry?.0.value())),
             None => None,
         };
         let behind = around.as_ref().unwrap_or(first).as_slice();
@@ -161,7 +161,7 @@ impl<K: RowKey> PackedWrite<'_, K> {
             .range::<&[u8]>((Bound::Excluded(behind), Bound::Unbounded))?
             .next()
             .transpose()?
-            .map(|(key, _)| key.value().to_vec());
+            .map(|(key, _)| KeyBytes::from_slice(key.value()));
         let old = match &around {
             Some(key) => self.take(key)?,
             None => Vec::new(),
@@ -283,11 +283,11 @@ impl<K: RowKey> PackedWrite<'_, K> {
     /// Fills the chunks of the whole packed part, one after the other.
     pub(crate) fn repack(&mut self, packer: &mut Packer) -> Result<(), StoreError> {
         self.packed.forget();
-        let mut after: Bound<Vec<u8>> = Bound::Unbounded;
+        let mut after: Bound<KeyBytes> = Bound::Unbounded;
         let mut carried: Vec<PackedRow> = Vec::new();
         loop {
             let next = {
-                let start = after.as_ref().map(Vec::as_slice);
+                let start = after.as_ref().map(KeyBytes::as_slice);
                 let mut range = self
                     .packed
                     .table
@@ -296,7 +296,10 @@ impl<K: RowKey> PackedWrite<'_, K> {
                     Some(entry) => {
                         let (key, stored) = entry?;
                         let room = PACKED_PAGE_BYTES * FULL_PERCENT / 100;
-                        Some((key.value().to_vec(), stored.value().len() >= room))
+                        Some((
+                            KeyBytes::from_slice(key.value()),
+                            stored.value().len() >= room,
+                        ))
                     }
                     None => None,
                 }

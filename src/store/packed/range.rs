@@ -7,7 +7,7 @@ use std::ops::Bound;
 use redb::{AccessGuard, Range, ReadableTable};
 
 use super::TOMBSTONE;
-use super::key::{FoundKey, RowKey, bytes_of};
+use super::key::{FoundKey, KeyBytes, RowKey, bytes_of};
 use super::part::{Cursor, Part};
 use super::read::{RowValue, changed, unpacked};
 use crate::store::StoreError;
@@ -22,10 +22,10 @@ pub(crate) struct RowRange<'a, K: RowKey, T: ReadableTable<&'static [u8], &'stat
     stored_next: Option<Entry<'a, K>>,
     hot: Range<'a, K, &'static [u8]>,
     /// The next row of the hot part, where it has been read.
-    hot_next: Option<(Vec<u8>, AccessGuard<'a, &'static [u8]>)>,
+    hot_next: Option<(KeyBytes, AccessGuard<'a, &'static [u8]>)>,
     packed: &'a Part<T>,
     packed_next: Option<Cursor>,
-    end: Bound<Vec<u8>>,
+    end: Bound<KeyBytes>,
 }
 
 /// Key and row.
@@ -39,7 +39,7 @@ impl<'a, K: RowKey, T: ReadableTable<&'static [u8], &'static [u8]>> RowRange<'a,
         hot: Range<'a, K, &'static [u8]>,
         packed: &'a Part<T>,
         packed_next: Option<Cursor>,
-        end: Bound<Vec<u8>>,
+        end: Bound<KeyBytes>,
     ) -> Self {
         Self {
             view,
@@ -77,7 +77,7 @@ impl<'a, K: RowKey, T: ReadableTable<&'static [u8], &'static [u8]>> RowRange<'a,
                 Some(change) => changed(parts, edited, change, || Ok(stored))?,
             };
             if let Some(value) = value {
-                return Ok(Some((FoundKey::new(parts, edited.to_vec())?, value)));
+                return Ok(Some((FoundKey::new(parts, edited.into())?, value)));
             }
         }
     }
@@ -115,7 +115,7 @@ impl<'a, K: RowKey, T: ReadableTable<&'static [u8], &'static [u8]>> RowRange<'a,
                 .map_or(Ordering::Greater, |(hot, _)| hot.as_slice().cmp(key));
             if order.is_gt() {
                 let value = RowValue::Made(unpacked(parts, key, payload));
-                let key = FoundKey::new(parts, key.to_vec())?;
+                let key = FoundKey::new(parts, key.into())?;
                 self.packed_next = self.packed.advance(cursor)?;
                 return Ok(Some((key, value)));
             }

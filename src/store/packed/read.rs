@@ -6,7 +6,7 @@ use std::ops::{Bound, RangeBounds};
 
 use redb::{AccessGuard, Range, ReadOnlyTable, ReadableTable, ReadableTableMetadata};
 
-use super::key::{FoundKey, RowKey, bytes_of};
+use super::key::{FoundKey, KeyBytes, RowKey, bytes_of};
 use super::part::Part;
 use super::range::RowRange;
 use super::{Parts, TOMBSTONE};
@@ -171,12 +171,12 @@ pub(crate) trait Rows<K: RowKey>: TwoParts<K> {
         let end = range.end_bound().map(bytes_of::<K>);
         let view = self.view();
         let keys = view.keys(
-            start.as_ref().map(Vec::as_slice),
-            end.as_ref().map(Vec::as_slice),
+            start.as_ref().map(KeyBytes::as_slice),
+            end.as_ref().map(KeyBytes::as_slice),
         );
         let packed = self.packed();
         let hot = hot_range(self.hot(), &start, &end)?;
-        let first = packed.seek(start.as_ref().map(Vec::as_slice))?;
+        let first = packed.seek(start.as_ref().map(KeyBytes::as_slice))?;
         Ok(RowRange::new(view, keys, hot, packed, first, end))
     }
 
@@ -199,8 +199,8 @@ pub(crate) trait Rows<K: RowKey>: TwoParts<K> {
         let (parts, view) = (self.packed().parts, self.view());
         loop {
             let edited = view.last_in(
-                start.as_ref().map(Vec::as_slice),
-                end.as_ref().map(Vec::as_slice),
+                start.as_ref().map(KeyBytes::as_slice),
+                end.as_ref().map(KeyBytes::as_slice),
             );
             let stored = last_stored(self, &start, &end)?;
             let Some(edited) = edited else {
@@ -218,10 +218,10 @@ pub(crate) trait Rows<K: RowKey>: TwoParts<K> {
                 Some(change) => changed(parts, edited, change, || Ok(stored))?,
             };
             if let Some(value) = value {
-                return Ok(Some((FoundKey::new(parts, edited.to_vec())?, value)));
+                return Ok(Some((FoundKey::new(parts, edited.into())?, value)));
             }
             // It has been removed: the one before it.
-            end = Bound::Excluded(edited.to_vec());
+            end = Bound::Excluded(edited.into());
         }
     }
 
@@ -266,11 +266,11 @@ pub(super) fn changed<'a>(
 #[allow(clippy::type_complexity, reason = "a key and its row")]
 fn last_stored<'a, K: RowKey>(
     table: &'a (impl TwoParts<K> + ?Sized),
-    start: &Bound<Vec<u8>>,
-    end: &Bound<Vec<u8>>,
+    start: &Bound<KeyBytes>,
+    end: &Bound<KeyBytes>,
 ) -> Result<Option<(FoundKey<K>, RowValue<'a>)>, StoreError> {
     let packed = table.packed();
-    let mut below = packed.seek_back(end.as_ref().map(Vec::as_slice))?;
+    let mut below = packed.seek_back(end.as_ref().map(KeyBytes::as_slice))?;
     let mut hot = hot_range(table.hot(), start, end)?;
     loop {
         let above = hot.next_back().transpose()?;
@@ -289,7 +289,7 @@ fn last_stored<'a, K: RowKey>(
                 // It stands behind the hot row.
                 Ordering::Greater => {
                     let value = RowValue::Made(unpacked(packed.parts, key, payload));
-                    let key = FoundKey::new(packed.parts, key.to_vec())?;
+                    let key = FoundKey::new(packed.parts, key.into())?;
                     return Ok(Some((key, value)));
                 }
                 // The hot row stands for it.
@@ -310,13 +310,13 @@ fn last_stored<'a, K: RowKey>(
 
 fn hot_range<'a, K: RowKey>(
     hot: &'a impl ReadableTable<K, &'static [u8]>,
-    start: &Bound<Vec<u8>>,
-    end: &Bound<Vec<u8>>,
+    start: &Bound<KeyBytes>,
+    end: &Bound<KeyBytes>,
 ) -> Result<Range<'a, K, &'static [u8]>, StoreError> {
     Ok(hot.range((key_bound::<K>(start), key_bound::<K>(end)))?)
 }
 
 /// A bound of the hot part; the bytes were made from a key.
-pub(super) fn key_bound<K: RowKey>(bound: &Bound<Vec<u8>>) -> Bound<K::SelfType<'_>> {
+pub(super) fn key_bound<K: RowKey>(bound: &Bound<KeyBytes>) -> Bound<K::SelfType<'_>> {
     bound.as_ref().map(|bytes| K::of_bytes(bytes))
 }

@@ -4,7 +4,7 @@ use std::ops::Bound;
 
 use redb::{ReadableTable, Table};
 
-use super::key::{RowKey, bytes_of};
+use super::key::{KeyBytes, RowKey, bytes_of};
 use super::part::Part;
 use super::read::{Rows, TwoParts, grown, misfit, unpacked};
 use super::{Parts, TOMBSTONE};
@@ -45,7 +45,7 @@ pub(crate) struct FoldedRows {
     /// Rows folded.
     pub(crate) rows: usize,
     /// The last of them; `None`: the table has no more.
-    pub(crate) last: Option<Vec<u8>>,
+    pub(crate) last: Option<KeyBytes>,
 }
 
 impl<'txn, K: RowKey> PackedWrite<'txn, K> {
@@ -216,7 +216,7 @@ impl<'txn, K: RowKey> PackedWrite<'txn, K> {
         &mut self,
         frozen: &Pending,
         journal: &Pending,
-        after: &Bound<Vec<u8>>,
+        after: &Bound<KeyBytes>,
         rows: usize,
     ) -> Result<FoldedRows, StoreError> {
         let view = View::new(self.packed.parts.number, frozen.layers(), None);
@@ -224,11 +224,11 @@ impl<'txn, K: RowKey> PackedWrite<'txn, K> {
             rows: 0,
             last: None,
         };
-        for name in view.keys(after.as_ref().map(Vec::as_slice), Bound::Unbounded) {
+        for name in view.keys(after.as_ref().map(KeyBytes::as_slice), Bound::Unbounded) {
             self.fold_one(journal, name)?;
             folded.rows += 1;
             if folded.rows >= rows {
-                folded.last = Some(name.to_vec());
+                folded.last = Some(name.into());
                 break;
             }
         }

@@ -6,7 +6,7 @@
 //! grows. Bases refer to nothing.
 //!
 //! [`group`] has the bytes, [`read`] what readers ask, [`cursors`] reads many bodies, with a [`cursor`] in each object's group, [`write`] is how the writer adds a
-//! version, [`drop`] how retention removes them, [`base`] has bases and siblings.
+//! version, [`heads`] what it knows of those that it added, [`drop`] how retention removes them, [`base`] has bases and siblings.
 
 #[allow(dead_code, reason = "tests and statistics ask for the uses of a base")]
 pub(crate) mod base;
@@ -14,6 +14,7 @@ mod cursor;
 mod cursors;
 mod drop;
 pub(crate) mod group;
+mod heads;
 mod read;
 mod write;
 

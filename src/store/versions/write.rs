@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::base;
 use super::group::{Group, Keyframe, Version, push};
+use super::heads::{Head, Heads};
 use super::read::bodies;
 use crate::limits::{
     DICTIONARY_KINDS_MAX, GROUP_BYTES_MAX, GROUP_VERSIONS_MAX, KEYFRAME_INLINE_BYTES_MAX,
@@ -38,6 +39,75 @@ pub(crate) struct NewVersion<'a> {
     pub(crate) body: Option<&'a [u8]>,
     /// Its owner, where it has one: other objects of that owner and kind are most like it.
     pub(crate) owner: Option<&'a Uid>,
+    /// The first list of its kind shows it: that is much, and most of it does not change soon.
+    pub(crate) initial: bool,
+}
+
+/// What a group grows by.
+struct Grown {
+    /// The group as it was.
+    group: Head,
+    added: Vec<u8>,
+}
+
+impl Grown {
+    /// The group as it has become with the version.
+    fn head(&self, version: Version) -> Head {
+        Head {
+            payload_len: self.group.payload_len + self.added.len(),
+            versions: self.group.versions + 1,
+            last: version,
+            body_len: version.body_len,
+            ..self.group
+        }
+    }
+}
+
+/// The end of the last group of an object that begins before `end`.
+fn head_of(
+    tables: &WriteTables<'_>,
+    object: u64,
+    end: EventKey,
+) -> Result<Option<Head>, StoreError> {
+    let (from, to) = (keys::history(object, FIRST), keys::history(object, end));
+    let Some((key, row)) = tables.versions.last_in(&from..&to)? else {
+        return Ok(None);
+    };
+    let group = Group::open(key.value(), row.value())?;
+    let (mut last, mut versions, mut body_len) = (None, 0, 0);
+    for entry in group.entries() {
+        let (version, _) = entry?;
+        versions += 1;
+        if !version.deleted {
+            body_len = version.body_len;
+        }
+        last = Some(version);
+    }
+    Ok(last.map(|last| Head {
+        key: *key.value(),
+        payload_len: group.payload.len(),
+        versions,
+        last,
+        body_len,
+    }))
+}
+
+/// The last body of a group; `None`: it has none.
+fn last_body(
+    tables: &WriteTables<'_>,
+    decompressor: &Decompressor,
+    head: &Head,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    let Some(row) = tables.versions.get(&head.key)? else {
+        return Ok(None);
+    };
+    let group = Group::open(&head.key, row.value())?;
+    let mut last = None;
+    bodies(tables, decompressor, &group, |_, body| {
+        last = Some(body.to_vec());
+        Ok(true)
+    })?;
+    Ok(last)
 }
 
 /// What the writer needs to make bodies small. Everything in it can be found again.
@@ -47,6 +117,7 @@ pub(crate) struct BodyWriter {
     decompressor: Decompressor,
     /// By kind number; kinds that have no dictionary yet.
     samples: HashMap<u64, Samples>,
+    heads: Heads,
 }
 
 impl BodyWriter {
@@ -69,76 +140,80 @@ impl BodyWriter {
                 .body
                 .map_or(0, |body| u32::try_from(body.len()).unwrap_or(u32::MAX)),
         };
-        if let Some((key, at, added)) = self.grown(tables, object, &version, new.body)? {
-            tables.versions.grow(&key, at, &added)?;
+        if let Some(grown) = self.grown(tables, object, &version, new.body)? {
+            tables
+                .versions
+                .grow(&grown.group.key, grown.group.payload_len, &grown.added)?;
+            self.remember(object, &grown.head(version), new.body);
             return Ok(None);
         }
         let key = keys::history(object, new.event);
         let mut payload = Vec::new();
-        let Some(body) = new.body else {
+        let mut made = None;
+        if let Some(body) = new.body {
+            let keyframe = self.keyframe(tables, writer, object, dictionary, new, body)?;
+            push(&mut payload, None, &version, &keyframe);
+            if dictionary == 0 {
+                made = self.sample(tables, writer, new.kind, body)?;
+            }
+        } else {
             push(&mut payload, None, &version, &[]);
-            store(tables, &key, &payload)?;
-            return Ok(None);
-        };
-        let keyframe = self.keyframe(tables, writer, object, dictionary, new, body)?;
-        push(&mut payload, None, &version, &keyframe);
-        store(tables, &key, &payload)?;
-        if dictionary == 0 {
-            return self.sample(tables, writer, new.kind, body);
         }
-        Ok(None)
+        store(tables, &key, &payload)?;
+        let head = Head {
+            key,
+            payload_len: payload.len(),
+            versions: 1,
+            last: version,
+            body_len: version.body_len,
+        };
+        let lasting = new.body.filter(|_| !new.initial);
+        self.remember(object, &head, lasting);
+        Ok(made)
     }
 
-    /// What the object's last group grows by with the version: its key, the length of its payload, and what comes behind
-    /// that. `None`: a new group is better.
+    fn remember(&mut self, object: u64, head: &Head, body: Option<&[u8]>) {
+        match body {
+            Some(body) => self.heads.remember(object, *head, body),
+            None => self.heads.forget(object),
+        }
+    }
+
+    /// What the object's last group grows by with the version. `None`: a new group is better.
     fn grown(
         &mut self,
         tables: &WriteTables<'_>,
         object: u64,
         version: &Version,
         body: Option<&[u8]>,
-    ) -> Result<Option<(keys::HistoryBytes, usize, Vec<u8>)>, StoreError> {
-        let (from, to) = (
-            keys::history(object, FIRST),
-            keys::history(object, version.event),
-        );
-        let Some((key, row)) = tables.versions.last_in(&from..&to)? else {
-            return Ok(None);
-        };
-        let group = Group::open(key.value(), row.value())?;
-        let (mut last, mut versions, mut len) = (None, 0, 0);
-        for entry in group.entries() {
-            let (version, _) = entry?;
-            versions += 1;
-            if !version.deleted {
-                len = version.body_len;
-            }
-            last = Some(version);
-        }
-        let Some(last) = last else {
+    ) -> Result<Option<Grown>, StoreError> {
+        let known = self.heads.get(object);
+        let Some(group) = known.map_or_else(
+            || head_of(tables, object, version.event),
+            |known| Ok(Some(known)),
+        )?
+        else {
             return Ok(None);
         };
         let mut difference = Vec::new();
         if let Some(body) = body {
-            if versions >= GROUP_VERSIONS_MAX || group.payload.len() >= GROUP_BYTES_MAX {
+            if group.versions >= GROUP_VERSIONS_MAX || group.payload_len >= GROUP_BYTES_MAX {
                 return Ok(None);
             }
-            let mut before = None;
-            bodies(tables, &self.decompressor, &group, |_, body| {
-                before = Some(body.to_vec());
-                Ok(true)
-            })?;
-            let Some(before) = before else {
-                return Ok(None);
+            let shorter = match self.heads.body(object) {
+                Some(before) => short_difference(before, body),
+                None => last_body(tables, &self.decompressor, &group)?
+                    .and_then(|before| short_difference(&before, body)),
             };
-            match short_difference(&before, body) {
+            match shorter {
                 Some(bytes) => difference = bytes,
                 None => return Ok(None),
             }
         }
         let mut added = Vec::new();
-        push(&mut added, Some((&last, len)), version, &difference);
-        Ok(Some((*key.value(), group.payload.len(), added)))
+        let before = Some((&group.last, group.body_len));
+        push(&mut added, before, version, &difference);
+        Ok(Some(Grown { group, added }))
     }
 
     /// The stored form of a group's first body.
@@ -229,6 +304,7 @@ impl BodyWriter {
                     )?;
                     base::insert(tables, row.base, sibling.len(), own)?;
                     refer_to_base(tables, &known, row.base)?;
+                    self.heads.forget(known.object);
                 } else {
                     base::retain(tables, row.base)?;
                 }
@@ -383,6 +459,7 @@ mod tests {
                 spec_hash: seq,
                 body: Some(&body),
                 owner: Some(&owner),
+                initial: false,
             };
             bodies_of
                 .append(&mut tables, &mut writer, object, 0, &new)
@@ -416,6 +493,7 @@ mod tests {
             spec_hash: 0,
             body: None,
             owner: None,
+            initial: false,
         };
         bodies_of
             .append(&mut tables, &mut writer, 1, 0, &new)

@@ -67,6 +67,7 @@ fn write(tables: &mut WriteTables<'_>, objects: u64, changes: u64) -> Written {
             spec_hash: n,
             body: body.as_deref(),
             owner: (object % 2 == 1).then_some(&owner),
+            initial: false,
         };
         bodies.append(tables, &mut writer, object, 0, &new).unwrap();
         written.push((object, event(n), body));
@@ -139,6 +140,7 @@ fn what_is_written_meanwhile_is_found() {
                 spec_hash: n,
                 body: Some(&body),
                 owner: None,
+                initial: false,
             };
             bodies.append(&mut tables, &mut writer, 7, 0, &new).unwrap();
         }
