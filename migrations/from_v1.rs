@@ -164,6 +164,7 @@ fn convert_changes(
                     body: body.as_deref(),
                     owner: owner.as_ref(),
                     initial: false,
+                    change_hash: None,
                 };
                 let dictionary = kind.as_ref().map_or(0, |kind| kind.dictionary);
                 let made = versions.append(tables, writer, row.object, dictionary, &new)?;

@@ -3,7 +3,7 @@
 //! An older file is read with the types of its own version, which are frozen here, and everything in it is written into a
 //! new file beside it with the live ones. The new file takes the old one's place by a rename when it is complete, closed
 //! and synced: so whatever happens on the way, the file is the old one or the new one, and a full disk leaves the old
-//! one working.
+//! one working. Where all that is in a file is valid as it is, only its version cell changes, in one transaction.
 
 mod from_v1;
 mod from_v3;
@@ -20,20 +20,31 @@ use redb::Database;
 use crate::limits::WRITER_CACHE_BYTES;
 use crate::store::{Room, StorageFailure, StoreError, WriteTables, set_schema, sync_folder_of};
 
-/// Reads a store of an older version and writes it into a new, empty database; all but the version cell.
-type Convert = fn(from: &Database, to: &Database) -> Result<(), StoreError>;
+/// Writes what is in a store of an older version into a new one.
+type Rewrite = fn(from: &Database, to: &Database) -> Result<(), StoreError>;
+
+/// How an older version is brought to the one in force.
+#[derive(Clone, Copy)]
+enum Convert {
+    /// Everything is read and written into a new, empty database; all but the version cell.
+    Rewrite(Rewrite),
+    /// Everything is valid as it is: only older releases could not read what will be written.
+    AsItIs,
+}
 
 /// Every older version, and how to bring it to the one in force.
 const CONVERSIONS: &[(u32, Convert)] = &[
-    (1, from_v1::convert),
-    (2, from_v3::convert),
-    (3, from_v3::convert),
+    (1, Convert::Rewrite(from_v1::convert)),
+    (2, Convert::Rewrite(from_v3::convert)),
+    (3, Convert::Rewrite(from_v3::convert)),
+    // A version of an object may have its change hash behind it: then the object's row is not written with it.
+    (4, Convert::AsItIs),
 ];
 
 /// Brings the store at `path` from schema version `found` to `wanted`. `old` is that file, open for writing, which
 /// keeps every other process from writing it meanwhile.
 ///
-/// Needs room for the new file beside the old one.
+/// Where it is written anew, it needs room for the new file beside the old one.
 ///
 /// # Errors
 /// What the file system says; [`StoreError::Refused`] when nothing leads on from the file's version. The old file is
@@ -59,11 +70,15 @@ fn migrate_with(
             "schema version {found} is older than any that this release can migrate"
         )));
     };
+    let convert = match convert {
+        Convert::Rewrite(convert) => *convert,
+        Convert::AsItIs => return set_version(old, wanted),
+    };
     // A link keeps pointing to where it did.
     let path = &fs::canonicalize(path).map_err(StoreError::io(path, "cannot be found"))?;
     tracing::info!(path = %path.display(), from = found, to = wanted, "migrating the store");
     let new = path_beside(path);
-    rewrite(path, &old, &new, wanted, *convert).map_err(|error| {
+    rewrite(path, &old, &new, wanted, convert).map_err(|error| {
         // The error that is told is the first one.
         let _ = fs::remove_file(&new);
         match error.storage_failure() {
@@ -71,6 +86,17 @@ fn migrate_with(
             _ => error,
         }
     })
+}
+
+/// The version cell is all that changes, in one transaction.
+fn set_version(store: Database, version: u32) -> Result<(), StoreError> {
+    let mut txn = store.begin_write()?;
+    txn.set_quick_repair(true);
+    set_schema(&txn, version)?;
+    txn.commit()?;
+    store
+        .close()
+        .map_err(|error| StoreError::Database(Box::new(error.into())))
 }
 
 /// Says how much room a migration takes. It is measured when the half of the new file is gone.
@@ -93,7 +119,7 @@ fn rewrite(
     old: &Database,
     new: &Path,
     wanted: u32,
-    convert: Convert,
+    convert: Rewrite,
 ) -> Result<(), StoreError> {
     let failed = |error: redb::DatabaseError| StoreError::Database(Box::new(error.into()));
     // Left by a migration that was killed: nobody else can be at work here, for the old file is ours.

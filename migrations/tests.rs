@@ -6,7 +6,7 @@ use std::path::Path;
 
 use redb::{Database, ReadableDatabase, ReadableTableMetadata, TableDefinition};
 
-use super::{CONVERSIONS, Convert, migrate_with, path_beside};
+use super::{CONVERSIONS, Convert, Rewrite, migrate_with, path_beside};
 use crate::store::{Reader, SCHEMA_VERSION, Store, StoreError};
 
 const NOTES: TableDefinition<'static, u64, u64> = TableDefinition::new("notes_of_a_made_up_step");
@@ -40,8 +40,8 @@ fn open(path: &Path) -> Database {
         .unwrap()
 }
 
-fn migrate(path: &Path, convert: Convert) -> Result<(), StoreError> {
-    let conversions = [(SCHEMA_VERSION, convert)];
+fn migrate(path: &Path, convert: Rewrite) -> Result<(), StoreError> {
+    let conversions = [(SCHEMA_VERSION, Convert::Rewrite(convert))];
     migrate_with(path, open(path), SCHEMA_VERSION, MADE_UP, &conversions)
 }
 
@@ -89,6 +89,21 @@ fn the_new_file_takes_the_place_of_the_old_one() {
     migrate(&path, copy_meta_and_note).unwrap();
     assert_eq!((version(&path), notes(&path)), (MADE_UP, 1));
     assert!(!path_beside(&path).exists());
+}
+
+#[test]
+fn what_is_valid_as_it_is_stays_the_same_file() {
+    use std::os::unix::fs::MetadataExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = new_store(&folder);
+    let before = std::fs::metadata(&path).unwrap().ino();
+    let conversions = [(SCHEMA_VERSION, Convert::AsItIs)];
+    migrate_with(&path, open(&path), SCHEMA_VERSION, MADE_UP, &conversions).unwrap();
+    assert_eq!((version(&path), notes(&path)), (MADE_UP, 0));
+    assert_eq!(std::fs::metadata(&path).unwrap().ino(), before);
+    // Nothing of it is lost.
+    set_version(&path, SCHEMA_VERSION);
+    Store::open(&path).unwrap().close().unwrap();
 }
 
 #[test]

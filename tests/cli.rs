@@ -456,7 +456,7 @@ fn a_newer_schema_is_refused_untouched() {
         let output = sk_tracedb(folder.path(), &args);
         assert_eq!(output.status.code(), Some(1), "{args:?}");
         assert!(
-            stderr(&output).contains("schema version 99 is newer than 4"),
+            stderr(&output).contains("schema version 99 is newer than 5"),
             "{}",
             stderr(&output)
         );

@@ -9,7 +9,7 @@ use crate::limits::KNOWN_OBJECTS_MAX;
 use crate::model::ObjectKey;
 use crate::store::rows::ObjectRow;
 
-/// The newest incarnations of names, as long as they live. It may forget at any time; what it knows is true of the store,
+/// The newest incarnations of names that live. It may forget at any time; what it knows is true of the store,
 /// or of the transaction under way.
 pub(super) struct KnownObjects {
     /// Of the hash: nobody can know which names would meet.
@@ -46,16 +46,13 @@ impl KnownObjects {
         self.rows.get(&self.hash(key)).cloned()
     }
 
-    /// The newest incarnation of a name has this row now.
+    /// The newest incarnation of a name lives, and has this row now; with the hash of its last version, wherever that is
+    /// stored.
     pub(super) fn remember(&mut self, key: &ObjectKey, id: u64, row: &ObjectRow) {
-        if row.live {
-            self.rows.insert(self.hash(key), (id, row.clone()));
-        } else {
-            self.forget(key);
-        }
+        self.rows.insert(self.hash(key), (id, row.clone()));
     }
 
-    /// The name need not be known any more.
+    /// The name has no object that lives, or need not be known any more.
     pub(super) fn forget(&mut self, key: &ObjectKey) {
         self.rows.remove(&self.hash(key));
     }
@@ -66,10 +63,10 @@ mod tests {
     use super::*;
     use crate::model::Uid;
 
-    fn row(seq: u64, live: bool) -> ObjectRow {
+    fn row(seq: u64) -> ObjectRow {
         ObjectRow {
             uid: Some((&Uid("u".to_owned())).into()),
-            live,
+            live: true,
             last_seq: seq,
             change_hash: None,
             kind: 1,
@@ -80,14 +77,14 @@ mod tests {
     fn the_last_row_of_a_name_is_known_as_long_as_it_lives() {
         let name = |name: &str| ObjectKey::new("", "ConfigMap", "ns", name);
         let mut known = KnownObjects::default();
-        known.remember(&name("a"), 1, &row(1, true));
-        known.remember(&name("b"), 2, &row(2, true));
-        known.remember(&name("a"), 3, &row(3, true));
-        assert_eq!(known.get(&name("a")), Some((3, row(3, true))));
-        assert_eq!(known.get(&name("b")), Some((2, row(2, true))));
+        known.remember(&name("a"), 1, &row(1));
+        known.remember(&name("b"), 2, &row(2));
+        known.remember(&name("a"), 3, &row(3));
+        assert_eq!(known.get(&name("a")), Some((3, row(3))));
+        assert_eq!(known.get(&name("b")), Some((2, row(2))));
         // Where one part ends counts.
         assert_eq!(known.get(&ObjectKey::new("", "ConfigMap", "nsa", "")), None);
-        known.remember(&name("a"), 3, &row(4, false));
+        known.forget(&name("a"));
         assert_eq!(known.get(&name("a")), None);
     }
 
@@ -96,7 +93,7 @@ mod tests {
         let mut known = KnownObjects::default();
         for n in 0..2 * KNOWN_OBJECTS_MAX {
             let name = ObjectKey::new("", "ConfigMap", "ns", n.to_string());
-            known.remember(&name, 1, &row(1, true));
+            known.remember(&name, 1, &row(1));
         }
         assert!(known.rows.len() <= KNOWN_OBJECTS_MAX);
     }

@@ -12,7 +12,7 @@ use super::body::compress::Decompressor;
 use super::codec::{SEAL_BYTES, seal, unseal};
 use super::headers::HeaderLog;
 use super::journal::record::RecordReader;
-use super::lookup::FIRST;
+use super::lookup::{FIRST, LAST};
 use super::rows::RECODERS;
 use super::tables::{PACKED_TABLES, WriteTables};
 use super::versions::base;
@@ -39,12 +39,6 @@ const PACKED: [&str; 5] = [
     base::TABLE,
     base::DICTIONARY_TABLE,
 ];
-/// Behind every event.
-const LAST: EventKey = EventKey {
-    at: Timestamp::MAX,
-    seq: u64::MAX,
-};
-
 /// Reads a payload as the row of a table at a key, sealed as the store would have sealed it. `each` gets the bodies in it.
 pub(crate) fn decode_row(table: &str, key: &[u8], payload: &[u8], each: &mut dyn FnMut(&[u8])) {
     for (name, recode) in RECODERS.iter().filter(|(name, _)| *name == table) {

@@ -200,6 +200,12 @@ pub(crate) const FIRST: EventKey = EventKey {
     seq: 0,
 };
 
+/// Behind every event.
+pub(crate) const LAST: EventKey = EventKey {
+    at: Timestamp::MAX,
+    seq: u64::MAX,
+};
+
 /// The bounds of a range of byte strings, borrowed.
 pub(crate) fn as_slice(bound: &std::ops::Bound<Vec<u8>>) -> std::ops::Bound<&[u8]> {
     bound.as_ref().map(Vec::as_slice)

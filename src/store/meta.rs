@@ -9,7 +9,7 @@ use super::{StoreError, codec};
 use crate::model::RedactionKey;
 
 /// The schema version that this release reads and writes.
-pub const SCHEMA_VERSION: u32 = 4;
+pub const SCHEMA_VERSION: u32 = 5;
 
 /// Meta key: what program the file belongs to.
 const APPLICATION: &str = "application";

@@ -61,10 +61,10 @@ pub(crate) struct ObjectRow {
     pub uid: Option<UidBytes>,
     /// Whether it exists.
     pub live: bool,
-    /// Sequence number of its last event.
+    /// Sequence number of the event with which this row was written: it is not written with every version.
     pub last_seq: u64,
-    /// Hash of what counts as a change; `None` once it is deleted.
-    pub change_hash: Option<[u8; CHANGE_HASH_BYTES]>,
+    /// Hash of what counts as a change of that version; later ones have theirs behind them. `None` once it is deleted.
+    pub change_hash: Option<ChangeHash>,
     /// Kind number of its last version.
     pub kind: u64,
 }
@@ -73,6 +73,9 @@ pub(crate) struct ObjectRow {
 pub(crate) const CHANGE_HASH_BYTES: usize = 16;
 
 /// The stored part of a change hash.
+pub(crate) type ChangeHash = [u8; CHANGE_HASH_BYTES];
+
+/// Cuts a change hash to what is stored.
 pub(crate) fn change_hash(hash: &[u8; 32]) -> Option<[u8; CHANGE_HASH_BYTES]> {
     hash.first_chunk().copied()
 }

@@ -100,6 +100,7 @@ impl Apply<'_, '_> {
             body: None,
             owner: None,
             initial: false,
+            change_hash: None,
         };
         self.record(&header, &version)?;
         if key.group.is_empty()
@@ -111,7 +112,8 @@ impl Apply<'_, '_> {
         row.live = false;
         row.change_hash = None;
         row.last_seq = event.seq;
-        self.store_object(key, id, &row)?;
+        put(&mut self.tables.objects, &keys::object(key, id), &row)?;
+        self.state.objects.forget(key);
         self.state.kinds.count(row.kind, |kind| {
             kind.deletes += 1;
             kind.live = kind.live.saturating_sub(1);
@@ -119,27 +121,25 @@ impl Apply<'_, '_> {
         Ok(())
     }
 
-    /// The newest incarnation of a name, with its id.
+    /// The newest incarnation of a name, with its id. Its row has the hash of its last version.
     pub(super) fn newest_incarnation(
-        &self,
-        key: &ObjectKey,
-    ) -> Result<Option<(u64, ObjectRow)>, StoreError> {
-        match self.state.objects.get(key) {
-            Some(known) => Ok(Some(known)),
-            None => self.tables.newest_incarnation(key),
-        }
-    }
-
-    /// Writes the row of a name's newest incarnation.
-    fn store_object(
         &mut self,
         key: &ObjectKey,
-        id: u64,
-        row: &ObjectRow,
-    ) -> Result<(), StoreError> {
-        put(&mut self.tables.objects, &keys::object(key, id), row)?;
-        self.state.objects.remember(key, id, row);
-        Ok(())
+    ) -> Result<Option<(u64, ObjectRow)>, StoreError> {
+        if let Some(known) = self.state.objects.get(key) {
+            return Ok(Some(known));
+        }
+        let Some((id, mut row)) = self.tables.newest_incarnation(key)? else {
+            return Ok(None);
+        };
+        if row.live
+            && let Some((last, hash)) = self.state.bodies.last(self.tables, id)?
+            && last.event.seq != row.last_seq
+        {
+            row.last_seq = last.event.seq;
+            row.change_hash = hash;
+        }
+        Ok(Some((id, row)))
     }
 
     /// Whether an incarnation has this UID.
@@ -182,15 +182,6 @@ impl Apply<'_, '_> {
             since_us: certainty.since_of_presence().map(Timestamp::as_micros),
             initial: certainty.initial,
         };
-        let version = NewVersion {
-            event,
-            kind,
-            spec_hash: object.spec_hash,
-            body: Some(&object.body),
-            owner: object.owners.first().map(|owner| &owner.uid),
-            initial: certainty.initial,
-        };
-        self.record(&header, &version)?;
         let row = ObjectRow {
             uid: Some((&object.uid).into()),
             live: true,
@@ -198,10 +189,31 @@ impl Apply<'_, '_> {
             change_hash: change_hash(&object.change_hash),
             kind,
         };
-        self.store_object(&object.key, id, &row)?;
+        // Where nothing else of the row changes, the hash goes with the version.
+        let is_told = before
+            .is_some_and(|before| before.live && before.uid == row.uid && before.kind == row.kind);
+        let version = NewVersion {
+            event,
+            kind,
+            spec_hash: object.spec_hash,
+            body: Some(&object.body),
+            owner: object.owners.first().map(|owner| &owner.uid),
+            initial: certainty.initial,
+            change_hash: row.change_hash.filter(|_| is_told),
+        };
+        self.record(&header, &version)?;
+        if !is_told {
+            put(
+                &mut self.tables.objects,
+                &keys::object(&object.key, id),
+                &row,
+            )?;
+        }
         if certainty.initial {
             // There is much of it, and most of it does not change soon.
             self.state.objects.forget(&object.key);
+        } else {
+            self.state.objects.remember(&object.key, id, &row);
         }
         let was_live = before.filter(|row| row.live);
         if let Some(row) = was_live {

@@ -11,9 +11,9 @@ use redb::{Database, ReadableDatabase, ReadableTable};
 
 use super::{Salvage, names};
 use crate::limits::SALVAGE_ROWS_PER_COMMIT;
-use crate::model::{EventKey, ObjectKey, Timestamp, Uid};
+use crate::model::{EventKey, ObjectKey, Uid};
 use crate::store::body::compress::Decompressor;
-use crate::store::lookup::{FIRST, Lookup};
+use crate::store::lookup::{FIRST, LAST, Lookup};
 use crate::store::progress::Counter;
 use crate::store::rows::{
     CHANGE_HASH_BYTES, EpochRow, Incarnation, IncarnationRow, KindRow, ObjectRow, PodRow, WatchRow,
@@ -23,12 +23,6 @@ use crate::store::tables::{ReadTables, Rows, WriteTables, get, put, row};
 use crate::store::versions::group::{Group, Keyframe, Version};
 use crate::store::versions::{self, base};
 use crate::store::{StoreError, WRITER, headers, keys, pod_index};
-
-/// After every event.
-const LAST: EventKey = EventKey {
-    at: Timestamp::MAX,
-    seq: u64::MAX,
-};
 
 pub(super) fn rebuild(
     database: &Database,
@@ -235,14 +229,15 @@ impl Rebuild<'_, '_> {
             last_object = last_object.max(id);
             let incarnation: IncarnationRow = row::<u64, _>(id, value.value())?;
             let Incarnation { key, uid, pod } = tables.incarnation_of(id, incarnation)?;
-            let Some(last) = tables.version_before(id, LAST)? else {
+            let Some((last, hash)) = versions::last(&tables, id)? else {
                 gone.push(id);
                 continue;
             };
             let old = tables.object(&key, id)?;
-            let hash = old
-                .filter(|old| old.last_seq == last.event.seq)
-                .and_then(|old| old.change_hash);
+            let hash = hash.or_else(|| {
+                old.filter(|old| old.last_seq == last.event.seq)
+                    .and_then(|old| old.change_hash)
+            });
             if !last.deleted
                 && let Some(kind) = self.kinds.get_mut(&last.kind)
             {

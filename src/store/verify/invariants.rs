@@ -6,7 +6,7 @@ use super::findings::Findings;
 use crate::model::{EventKey, Timestamp, Uid};
 use crate::store::body::compress::Decompressor;
 use crate::store::codec::{Row, hex};
-use crate::store::lookup::{FIRST, Lookup};
+use crate::store::lookup::{FIRST, LAST, Lookup};
 use crate::store::progress::Counter;
 use crate::store::rows::{
     Incarnation, IncarnationRow, KindRow, ObjectRow, PodRow, SiblingRow, WriterRow, identity_kind,
@@ -15,12 +15,6 @@ use crate::store::tables::{ReadTables, Rows, SealedKey, row};
 use crate::store::versions::group::{Group, Keyframe};
 use crate::store::versions::{self, base};
 use crate::store::{Snapshot, StoreError, headers, keys};
-
-/// After every event.
-const LAST: EventKey = EventKey {
-    at: Timestamp::MAX,
-    seq: u64::MAX,
-};
 
 pub(super) fn check(
     snapshot: &Snapshot,
@@ -260,12 +254,18 @@ impl Checking<'_, '_> {
                 let what = format!("id_to_incarnation says otherwise of object {id}");
                 self.findings.add(ObjectRow::TABLE, &name, what);
             }
-            let last = self
-                .findings
-                .keep(tables.version_before(id, LAST))?
-                .flatten();
-            let told = (object.last_seq, !object.live);
-            if last.is_none_or(|last| (last.event.seq, last.deleted) != told) {
+            let last = self.findings.keep(versions::last(tables, id))?.flatten();
+            let agrees = last.is_some_and(|(last, hash)| {
+                let is_of_row = last.event.seq == object.last_seq;
+                let told = if object.live {
+                    // Later versions have their hashes behind them.
+                    last.event.seq >= object.last_seq && (is_of_row || hash.is_some())
+                } else {
+                    is_of_row && hash.is_none()
+                };
+                told && last.deleted != object.live && last.kind == object.kind
+            });
+            if !agrees {
                 self.findings.add(
                     ObjectRow::TABLE,
                     &name,

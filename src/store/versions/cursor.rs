@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::base;
-use super::group::{Group, Keyframe, Place};
+use super::group::{Group, Keyframe, Place, is_end};
 use crate::limits::CURSOR_BASES_BYTES_MAX;
 use crate::model::EventKey;
 use crate::store::StoreError;
@@ -164,7 +164,7 @@ pub(super) struct Cursor {
 impl Cursor {
     /// Keeps a standing in a group. `None`: nothing follows in the group.
     pub(super) fn new(group: &Group<'_>, standing: &Standing, tools: &mut Tools) -> Option<Self> {
-        if group.payload.len() <= standing.place.at() {
+        if is_end(group.payload.get(standing.place.at()..).unwrap_or_default()) {
             return None;
         }
         let mut cursor = Self {
@@ -188,7 +188,11 @@ impl Cursor {
 
     /// Nothing follows in the group, as far as that is known.
     pub(super) fn is_at_end(&self) -> bool {
-        self.bytes.len() <= self.standing.place.at()
+        is_end(
+            self.bytes
+                .get(self.standing.place.at()..)
+                .unwrap_or_default(),
+        )
     }
 
     /// Goes on to a version and makes its body. `false`: it is not there, or lies behind. After an error, and after `false`,

@@ -3,16 +3,22 @@
 //! Payload: for each version `flags | [microseconds and sequence numbers since the one before] | [kind] | [SimKube's
 //! hash (8 bytes, little-endian) | change of the body's length | length of what follows | keyframe or difference]`,
 //! numbers as varints. The first version stands at the row's key. A deletion has no body.
+//!
+//! Behind the last version may stand `4 | hash (16 bytes)`: what counts as a change of it, hashed, where the object's row
+//! tells of an earlier version. The next version takes its place.
 
 use super::TABLE;
 use crate::limits::OBJECT_BYTES_MAX;
 use crate::model::{EventKey, Timestamp};
 use crate::store::body::varint::{read_signed, read_varint, write_signed, write_varint};
+use crate::store::rows::{CHANGE_HASH_BYTES, ChangeHash};
 use crate::store::{StoreError, codec, keys};
 
 const DELETED: u8 = 1;
 /// The kind number differs from the version before.
 const KIND: u8 = 2;
+/// No version: the hash of the last one follows.
+const HASH: u8 = 4;
 
 /// One version of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,6 +156,14 @@ impl<'a> Entries<'a> {
         self.rest.len()
     }
 
+    /// The hash of the last version, once that has been read.
+    pub(crate) fn change_hash(&self) -> Option<ChangeHash> {
+        match self.rest.split_first() {
+            Some((&HASH, hash)) => hash.try_into().ok(),
+            _ => None,
+        }
+    }
+
     fn read(&mut self) -> Option<(Version, &'a [u8])> {
         let (flags, rest) = self.rest.split_first()?;
         self.rest = rest;
@@ -199,7 +213,7 @@ impl<'a> Iterator for Entries<'a> {
     type Item = Result<(Version, &'a [u8]), StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.is_empty() {
+        if is_end(self.rest) {
             return None;
         }
         let read = self.read();
@@ -208,6 +222,20 @@ impl<'a> Iterator for Entries<'a> {
         }
         Some(read.ok_or_else(|| self.group.damaged("the group ends inside a version")))
     }
+}
+
+/// Whether no version follows in what has not been read of a payload.
+pub(crate) fn is_end(rest: &[u8]) -> bool {
+    match rest.split_first() {
+        None => true,
+        Some((flags, hash)) => *flags == HASH && hash.len() == CHANGE_HASH_BYTES,
+    }
+}
+
+/// Appends the hash of the last version to a group's payload.
+pub(crate) fn push_change_hash(payload: &mut Vec<u8>, hash: &ChangeHash) {
+    payload.push(HASH);
+    payload.extend_from_slice(hash);
 }
 
 /// Appends a version to a group's payload. `before`: the group's last version, and the length of its last body.

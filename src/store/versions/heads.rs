@@ -8,9 +8,14 @@
 use quick_cache::Weighter;
 use quick_cache::unsync::Cache;
 
-use super::group::Version;
+use super::group::{Group, Version};
 use crate::limits::{HEAD_BODIES_BYTES_MAX, HEADS_MAX};
+use crate::model::EventKey;
 use crate::store::keys::HistoryBytes;
+use crate::store::lookup::FIRST;
+use crate::store::rows::ChangeHash;
+use crate::store::tables::{Rows, Tables};
+use crate::store::{StoreError, keys};
 
 /// A body that is kept is about this long, bytes: for the size of an index.
 const BODY_BYTES_EXPECTED: usize = 2_048;
@@ -20,7 +25,7 @@ const BODY_BYTES_EXPECTED: usize = 2_048;
 pub(super) struct Head {
     /// The group's key.
     pub(super) key: HistoryBytes,
-    /// Length of its payload.
+    /// Length of its versions.
     pub(super) payload_len: usize,
     /// How many versions it has.
     pub(super) versions: usize,
@@ -28,6 +33,40 @@ pub(super) struct Head {
     pub(super) last: Version,
     /// Length of the last body.
     pub(super) body_len: u32,
+    /// The hash of its last version, where it is told behind it.
+    pub(super) change_hash: Option<ChangeHash>,
+}
+
+impl Head {
+    /// The end of the last group of an object that begins before `end`.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(super) fn before(
+        tables: &impl Tables,
+        object: u64,
+        end: EventKey,
+    ) -> Result<Option<Self>, StoreError> {
+        let (from, to) = (keys::history(object, FIRST), keys::history(object, end));
+        let Some((key, row)) = tables.versions().last_in(&from..&to)? else {
+            return Ok(None);
+        };
+        let group = Group::open(key.value(), row.value())?;
+        let (mut last, mut versions) = (None, 0);
+        let mut entries = group.entries();
+        for entry in entries.by_ref() {
+            last = Some(entry?.0);
+            versions += 1;
+        }
+        Ok(last.map(|last| Self {
+            key: *key.value(),
+            payload_len: entries.place().at(),
+            versions,
+            last,
+            body_len: u32::try_from(entries.place().body_len()).unwrap_or(u32::MAX),
+            change_hash: entries.change_hash(),
+        }))
+    }
 }
 
 /// Heads, by object, and some of the bodies that they end in.
@@ -78,8 +117,13 @@ impl Heads {
 
     /// A version was added to an object.
     pub(super) fn remember(&mut self, object: u64, head: Head, body: &[u8]) {
-        self.heads.insert(object, head);
+        self.found(object, head);
         self.bodies.insert(object, body.into());
+    }
+
+    /// The head was found in the tables.
+    pub(super) fn found(&mut self, object: u64, head: Head) {
+        self.heads.insert(object, head);
     }
 
     /// The object's last group has become another one, or the object has ended.
@@ -92,8 +136,6 @@ impl Heads {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::EventKey;
-    use crate::store::keys;
 
     fn head(seq: u64) -> Head {
         let event = EventKey {
@@ -112,6 +154,7 @@ mod tests {
                 body_len: 0,
             },
             body_len: 0,
+            change_hash: None,
         }
     }
 

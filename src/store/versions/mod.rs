@@ -21,7 +21,7 @@ mod write;
 pub(crate) use cursors::Cursors;
 pub(crate) use drop::{Remains, drop_superseded};
 pub(crate) use group::{Group, Version};
-pub(crate) use read::{bodies, body, range, version_before, version_from};
+pub(crate) use read::{bodies, body, last, range, version_before, version_from};
 #[cfg(feature = "bench")]
 pub(crate) use write::short_difference;
 pub(crate) use write::{BodyWriter, NewVersion};

@@ -2,10 +2,12 @@
 
 use super::base;
 use super::group::{Group, Keyframe, Version};
+use super::heads::Head;
 use crate::model::EventKey;
 use crate::store::body::compress::Decompressor;
 use crate::store::body::delta;
-use crate::store::lookup::FIRST;
+use crate::store::lookup::{FIRST, LAST};
+use crate::store::rows::ChangeHash;
 use crate::store::tables::{Rows, Tables};
 use crate::store::{StoreError, codec, keys};
 
@@ -31,6 +33,15 @@ pub(crate) fn version_before(
 ) -> Result<Option<Version>, StoreError> {
     let version = group_before(tables, object, end, |group| group.last_before(end))?;
     Ok(version.flatten())
+}
+
+/// The last version of an object, and its change hash where that is told behind it.
+pub(crate) fn last(
+    tables: &impl Tables,
+    object: u64,
+) -> Result<Option<(Version, Option<ChangeHash>)>, StoreError> {
+    let head = Head::before(tables, object, LAST)?;
+    Ok(head.map(|head| (head.last, head.change_hash)))
 }
 
 /// The first version of an object whose event lies in [start, end).

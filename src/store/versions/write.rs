@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::base;
-use super::group::{Group, Keyframe, Version, push};
+use super::group::{Group, Keyframe, Version, push, push_change_hash};
 use super::heads::{Head, Heads};
 use super::read::bodies;
 use crate::limits::{
@@ -12,8 +12,8 @@ use crate::limits::{
 use crate::model::{EventKey, Uid};
 use crate::store::body::compress::{Compressor, Decompressor, Samples};
 use crate::store::body::delta;
-use crate::store::lookup::FIRST;
-use crate::store::rows::{SiblingRow, WriterRow};
+use crate::store::lookup::LAST;
+use crate::store::rows::{ChangeHash, SiblingRow, WriterRow};
 use crate::store::tables::{Rows, WriteTables, get, put};
 use crate::store::{StoreError, codec, keys};
 
@@ -41,6 +41,8 @@ pub(crate) struct NewVersion<'a> {
     pub(crate) owner: Option<&'a Uid>,
     /// The first list of its kind shows it: that is much, and most of it does not change soon.
     pub(crate) initial: bool,
+    /// What counts as a change, hashed; `None`: the object's row has it.
+    pub(crate) change_hash: Option<ChangeHash>,
 }
 
 /// What a group grows by.
@@ -52,44 +54,16 @@ struct Grown {
 
 impl Grown {
     /// The group as it has become with the version.
-    fn head(&self, version: Version) -> Head {
+    fn head(&self, version: Version, change_hash: Option<ChangeHash>) -> Head {
         Head {
             payload_len: self.group.payload_len + self.added.len(),
             versions: self.group.versions + 1,
             last: version,
             body_len: version.body_len,
+            change_hash,
             ..self.group
         }
     }
-}
-
-/// The end of the last group of an object that begins before `end`.
-fn head_of(
-    tables: &WriteTables<'_>,
-    object: u64,
-    end: EventKey,
-) -> Result<Option<Head>, StoreError> {
-    let (from, to) = (keys::history(object, FIRST), keys::history(object, end));
-    let Some((key, row)) = tables.versions.last_in(&from..&to)? else {
-        return Ok(None);
-    };
-    let group = Group::open(key.value(), row.value())?;
-    let (mut last, mut versions, mut body_len) = (None, 0, 0);
-    for entry in group.entries() {
-        let (version, _) = entry?;
-        versions += 1;
-        if !version.deleted {
-            body_len = version.body_len;
-        }
-        last = Some(version);
-    }
-    Ok(last.map(|last| Head {
-        key: *key.value(),
-        payload_len: group.payload.len(),
-        versions,
-        last,
-        body_len,
-    }))
 }
 
 /// The last body of a group; `None`: it has none.
@@ -141,10 +115,15 @@ impl BodyWriter {
                 .map_or(0, |body| u32::try_from(body.len()).unwrap_or(u32::MAX)),
         };
         if let Some(grown) = self.grown(tables, object, &version, new.body)? {
+            let head = grown.head(version, new.change_hash);
+            let mut added = grown.added;
+            if let Some(hash) = &new.change_hash {
+                push_change_hash(&mut added, hash);
+            }
             tables
                 .versions
-                .grow(&grown.group.key, grown.group.payload_len, &grown.added)?;
-            self.remember(object, &grown.head(version), new.body);
+                .grow(&head.key, grown.group.payload_len, &added)?;
+            self.remember(object, &head, new.body);
             return Ok(None);
         }
         let key = keys::history(object, new.event);
@@ -159,17 +138,48 @@ impl BodyWriter {
         } else {
             push(&mut payload, None, &version, &[]);
         }
-        store(tables, &key, &payload)?;
         let head = Head {
             key,
             payload_len: payload.len(),
             versions: 1,
             last: version,
             body_len: version.body_len,
+            change_hash: new.change_hash,
         };
+        if let Some(hash) = &new.change_hash {
+            push_change_hash(&mut payload, hash);
+        }
+        store(tables, &key, &payload)?;
         let lasting = new.body.filter(|_| !new.initial);
         self.remember(object, &head, lasting);
         Ok(made)
+    }
+
+    /// The last version of an object, and its change hash where that is told behind it.
+    pub(crate) fn last(
+        &mut self,
+        tables: &WriteTables<'_>,
+        object: u64,
+    ) -> Result<Option<(Version, Option<ChangeHash>)>, StoreError> {
+        let head = self.head(tables, object, LAST)?;
+        Ok(head.map(|head| (head.last, head.change_hash)))
+    }
+
+    /// The end of an object's last group, all of which begin before `end`.
+    fn head(
+        &mut self,
+        tables: &WriteTables<'_>,
+        object: u64,
+        end: EventKey,
+    ) -> Result<Option<Head>, StoreError> {
+        if let Some(known) = self.heads.get(object) {
+            return Ok(Some(known));
+        }
+        let found = Head::before(tables, object, end)?;
+        if let Some(head) = found {
+            self.heads.found(object, head);
+        }
+        Ok(found)
     }
 
     fn remember(&mut self, object: u64, head: &Head, body: Option<&[u8]>) {
@@ -187,12 +197,7 @@ impl BodyWriter {
         version: &Version,
         body: Option<&[u8]>,
     ) -> Result<Option<Grown>, StoreError> {
-        let known = self.heads.get(object);
-        let Some(group) = known.map_or_else(
-            || head_of(tables, object, version.event),
-            |known| Ok(Some(known)),
-        )?
-        else {
+        let Some(group) = self.head(tables, object, version.event)? else {
             return Ok(None);
         };
         let mut difference = Vec::new();
@@ -460,6 +465,7 @@ mod tests {
                 body: Some(&body),
                 owner: Some(&owner),
                 initial: false,
+                change_hash: None,
             };
             bodies_of
                 .append(&mut tables, &mut writer, object, 0, &new)
@@ -494,6 +500,7 @@ mod tests {
             body: None,
             owner: None,
             initial: false,
+            change_hash: None,
         };
         bodies_of
             .append(&mut tables, &mut writer, 1, 0, &new)

@@ -68,6 +68,7 @@ fn write(tables: &mut WriteTables<'_>, objects: u64, changes: u64) -> Written {
             body: body.as_deref(),
             owner: (object % 2 == 1).then_some(&owner),
             initial: false,
+            change_hash: None,
         };
         bodies.append(tables, &mut writer, object, 0, &new).unwrap();
         written.push((object, event(n), body));
@@ -141,6 +142,7 @@ fn what_is_written_meanwhile_is_found() {
                 body: Some(&body),
                 owner: None,
                 initial: false,
+                change_hash: None,
             };
             bodies.append(&mut tables, &mut writer, 7, 0, &new).unwrap();
         }
