@@ -274,6 +274,24 @@ pub const RETENTION_SIZE_BYTES_MIN: u64 = 16 << 20;
 pub const SIZE_HEADROOM_BYTES_MIN: u64 = 4 << 20;
 /// See [`SIZE_HEADROOM_BYTES_MIN`].
 pub const SIZE_HEADROOM_BYTES_MAX: u64 = 1 << 30;
+/// What a full file may have in use, percent: the rest is for rows that were dropped and whose chunks have not been made
+/// anew, and for pages that are kept for copies.
+pub const SIZE_USED_PERCENT: u32 = 75;
+/// How long a file grows in its last room before it is cut at once, seconds: pins are given up before that.
+pub const SIZE_GROWING_SECONDS: i64 = 15;
+/// Time between two walks over a full store, seconds, at least, and
+pub const SIZE_MEASURE_SECONDS_MIN: i64 = 30;
+/// so many times what a walk takes.
+pub const SIZE_MEASURE_SHARE: u32 = 50;
+/// How long packing waits when the file begins to grow in its last room, seconds: more than the time between two looks at the
+/// pins, up to a grace of a minute.
+pub const PACKING_HELD_SECONDS: i64 = 10;
+/// Rows dropped after which chunks are made anew for the room, at least.
+pub const PACK_DROPPED_MIN: u64 = 256;
+/// Files up to this size are measured at once, bytes: a walk over them takes less than a piece of retention may.
+pub const SIZE_MEASURE_AT_ONCE_BYTES_MAX: u64 = 64 << 20;
+/// Changes dropped after which chunks are made anew for the room: one in so many of what is kept.
+pub const PACK_DROPPED_PARTS: u64 = 8;
 /// What is kept whatever the size, seconds.
 pub const SIZE_KEEPS_SECONDS_MIN: i64 = 60;
 /// By size, the horizon moves at once by at most this part of what is kept, even where nothing changed.

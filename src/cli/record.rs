@@ -151,8 +151,7 @@ async fn record(args: RecordArgs, config: TracerConfig) -> anyhow::Result<()> {
     let serving = tokio::spawn(server.run(store.reader(), report.clone(), stop.clone()));
     let grace = CopyGraceOptions {
         grace: args.copy_grace,
-        // The last of what the file may take is for what is recorded.
-        allocated_bytes_max: retention.size_bytes.map(|bytes| bytes - bytes / 16),
+        allocated_bytes_max: retention.copies_bytes_max(),
         ..CopyGraceOptions::default()
     };
     let keeping = Keeping { retention, grace };

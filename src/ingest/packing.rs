@@ -76,9 +76,14 @@ impl Writer {
         Ok(packed)
     }
 
+    /// Passes of packing that came to their end: what was dropped before one began has given its room back.
+    pub(super) fn packing_passes(&self) -> u64 {
+        self.state.packing.passes()
+    }
+
     /// Whether enough was recorded to be packed, or a pass is under way.
     pub fn is_packing_due(&self) -> bool {
-        self.state.packing.is_due()
+        self.state.packing.is_due(self.state.row.changes)
     }
 
     /// Packs everything, or as much as some time allows. Call it before the store is closed:

@@ -13,7 +13,8 @@ use super::stats::WriterStats;
 use super::{Committed, Queued, Retention, Writer};
 use crate::clock::Clock;
 use crate::limits::{
-    BATCH_AGE_MS_MAX, BATCH_BYTES_MAX, PACKING_AT_CLOSE_SECONDS_MAX, RETENTION_SILENCE_MS_MIN,
+    BATCH_AGE_MS_MAX, BATCH_BYTES_MAX, PACKING_AT_CLOSE_SECONDS_MAX, RETENTION_IDLE_MS,
+    RETENTION_SILENCE_MS_MIN,
 };
 use crate::store::StoreError;
 
@@ -171,13 +172,13 @@ impl Work {
         let mut tries = 0;
         let mut told = false;
         let written = loop {
-            let stats = Arc::clone(&self.stats);
+            let (stats, clock) = (Arc::clone(&self.stats), Arc::clone(&self.clock));
             let written = self.write(|writer| {
                 told = false;
                 tries += 1;
                 let due = if tries > 1 {
                     // The storage failed, most often for want of room, and some may have been given up for this.
-                    retention.make_room(writer, &stats.retention)?;
+                    retention.make_room(writer, clock.now(), &stats.retention)?;
                     None
                 } else {
                     retention.due(writer, now, &stats.retention)?.ok()
@@ -226,6 +227,9 @@ impl Work {
 
     /// Does one piece of packing, if it is due. Returns how long the next one can wait.
     fn pack(&mut self) -> Result<Duration, StoreError> {
+        if self.retention.holds_packing(self.clock.now()) {
+            return Ok(Duration::from_millis(RETENTION_IDLE_MS));
+        }
         let mut packing = std::mem::take(&mut self.packing);
         let mut wait = Duration::ZERO;
         let mut tries = 0;

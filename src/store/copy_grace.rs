@@ -24,8 +24,8 @@ use crate::limits::{
 pub struct CopyGraceOptions {
     /// How long a copy may take; zero: no pages are kept.
     pub grace: Duration,
-    /// Bytes allocated for the file above which nothing is kept; `None`: any, as long as the file does not grow too much
-    /// within the grace.
+    /// Bytes allocated for the file above which nothing is kept if it grows; `None`: any, as long as the file does not grow
+    /// too much within the grace.
     pub allocated_bytes_max: Option<u64>,
     /// Free bytes of the volume below which nothing is kept.
     pub free_bytes_min: u64,
@@ -59,7 +59,18 @@ pub struct CopyGrace {
     stats: Arc<CopyGraceStats>,
     /// When pins were given up last, if there have been none since.
     given_up: Option<Duration>,
+    /// How often they have been given up without having been held for long in between.
+    in_vain: u32,
+    /// When the pins held now were begun.
+    held_since: Option<Duration>,
 }
+
+/// Pins that were given up again and again are begun anew after so many times as long, at most: two to this.
+const IN_VAIN_MAX: u32 = 3;
+/// Growth of a file that is full already at which pins are given up: one in so many of what it may take.
+const GROWTH_PARTS: u64 = 64;
+/// Pins that were held for so many graces were not in vain.
+const GRACES_HELD: u32 = 4;
 
 /// One read transaction.
 struct Pin {
@@ -78,6 +89,8 @@ impl CopyGrace {
             options,
             stats,
             given_up: None,
+            in_vain: 0,
+            held_since: None,
         }
     }
 
@@ -123,15 +136,25 @@ impl CopyGrace {
             }
             self.given_up = Some(now);
             self.pins.clear();
+            if let Some(since) = self.held_since.take() {
+                let held = now.saturating_sub(since) > self.options.grace * GRACES_HELD;
+                self.in_vain = if held {
+                    0
+                } else {
+                    (self.in_vain + 1).min(IN_VAIN_MAX)
+                };
+            }
             return Ok(());
         }
         // What the pins held is used again now; the file needs a while to settle.
+        let rest = self.options.grace * 2u32.saturating_pow(self.in_vain);
         if self
             .given_up
-            .is_some_and(|since| now.saturating_sub(since) < self.options.grace)
+            .is_some_and(|since| now.saturating_sub(since) < rest)
         {
             return Ok(());
         }
+        self.held_since.get_or_insert(now);
         if self.given_up.take().is_some() {
             tracing::info!("pages are kept for plain copies of the live file again");
         }
@@ -160,15 +183,17 @@ impl CopyGrace {
 
     /// Why nothing can be kept, if so.
     fn want_of_room(&self, allocated: u64) -> Result<Option<String>, StoreError> {
-        if let Some(limit) = self.options.allocated_bytes_max
-            && allocated > limit
-        {
-            return Ok(Some(format!(
-                "the file takes {allocated} bytes, {limit} are allowed"
-            )));
-        }
         if let Some(oldest) = self.pins.front() {
             let growth = allocated.saturating_sub(oldest.allocated);
+            // A file never becomes smaller by itself: one that does not grow does well with the pins.
+            if let Some(limit) = self.options.allocated_bytes_max
+                && allocated > limit
+                && growth > limit / GROWTH_PARTS
+            {
+                return Ok(Some(format!(
+                    "the file takes {allocated} bytes and grows, {limit} are allowed"
+                )));
+            }
             let limit = oldest
                 .allocated
                 .saturating_mul(COPY_GRACE_GROWTH_MAX)
@@ -180,12 +205,12 @@ impl CopyGrace {
             }
         }
         let (free, total) = volume(self.reader.path())?;
-        // Half of a small volume is enough.
+        // On a small volume, less is enough: the file may have four fifths of it.
         let needed = self
             .options
             .free_bytes_min
             .max(total / 100 * COPY_GRACE_FREE_PERCENT_MIN)
-            .min(total / 2);
+            .min(total / 10);
         Ok((free < needed)
             .then(|| format!("the volume has {free} bytes left, {needed} are wanted")))
     }

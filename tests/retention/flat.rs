@@ -2,10 +2,11 @@
 //! the end must be what was told.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::json;
 use sk_tracedb::allocated_bytes;
-use sk_tracedb::ingest::{Retention, RetentionPolicy, RetentionStats};
+use sk_tracedb::ingest::{Effort, Retention, RetentionPolicy, RetentionStats};
 use sk_tracedb::model::{Gvk, Observation, OwnerFacts, Timestamp, Uid};
 
 use crate::support::*;
@@ -19,10 +20,10 @@ const PODS: i64 = 60;
 const LIFE: i64 = 2;
 
 /// Text that does not compress below three quarters.
-struct Noise(u64);
+pub(crate) struct Noise(pub(crate) u64);
 
 impl Noise {
-    fn text(&mut self, bytes: usize) -> String {
+    pub(crate) fn text(&mut self, bytes: usize) -> String {
         const LETTERS: &[u8; 64] =
             b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         let mut text = String::with_capacity(bytes);
@@ -98,7 +99,9 @@ fn ten_times_the_limit_goes_through_a_store_that_stays_below_it() {
         size_bytes: Some(LIMIT_BYTES),
     };
     let path = recorder.path();
-    let mut retention = Retention::new(policy, recorder.writer()).unwrap();
+    let mut retention = Retention::new(policy, recorder.writer())
+        .unwrap()
+        .unhurried();
     let stats = RetentionStats::default();
     let mut noise = Noise(0x9e37_79b9_7f4a_7c15);
     let mut sizes = Vec::new();
@@ -107,12 +110,22 @@ fn ten_times_the_limit_goes_through_a_store_that_stays_below_it() {
         let batch = turn(n, &mut noise);
         told_bytes += batch.iter().map(Observation::weight_bytes).sum::<usize>() as u64;
         recorder.batch(batch.into_iter().map(|seen| (at(n), seen)));
-        // As the writer's thread does it: until it has had its share of the time.
+        // As the writer's thread does it, in the ten seconds of a turn.
         while retention
             .step(recorder.writer(), at(n), &stats)
             .unwrap()
             .is_zero()
         {}
+        let effort = Effort {
+            rows: 16_384,
+            time: Duration::from_millis(20),
+        };
+        for _ in 0..8 {
+            if !recorder.writer().is_packing_due() {
+                break;
+            }
+            recorder.writer().pack(effort).unwrap();
+        }
         sizes.push(allocated_bytes(&path).unwrap());
     }
     let peak = *sizes.iter().max().unwrap();

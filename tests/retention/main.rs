@@ -17,6 +17,7 @@ mod beside;
 mod epochs;
 mod flat;
 mod owners;
+mod pinned;
 mod pins;
 mod program;
 mod windows;

@@ -9,7 +9,10 @@ use std::ops::Bound;
 
 use super::retention::Remaining;
 use super::{Apply, Effort};
-use crate::limits::{PACK_CHANGES_MIN, PACK_REWRITTEN_BYTES_PER_CHANGE, PACKING_STRIDE_ROWS};
+use crate::limits::{
+    PACK_CHANGES_MIN, PACK_DROPPED_MIN, PACK_DROPPED_PARTS, PACK_REWRITTEN_BYTES_PER_CHANGE,
+    PACKING_STRIDE_ROWS,
+};
 use crate::store::StoreError;
 use crate::store::body::compress::Decompressor;
 use crate::store::packed::{KeyBytes, Moved, Packer, Settled};
@@ -22,11 +25,15 @@ use crate::store::versions::{Group, base};
 pub(in super::super) struct Packing {
     /// Changes since the last pass began.
     changes: u64,
+    /// Of those, changes and rows that were dropped.
+    dropped: u64,
     /// Rows that the last pass looked at: a pass must not cost more than what it follows.
     looked_at: u64,
     /// Bytes of packed rows that the last pass wrote anew.
     rewritten_bytes: u64,
     pass: Option<Pass>,
+    /// Passes that came to their end.
+    passes: u64,
     packer: Packer,
     decompressor: Decompressor,
 }
@@ -90,9 +97,11 @@ impl Default for Packing {
     fn default() -> Self {
         Self {
             changes: PACK_CHANGES_MIN,
+            dropped: 0,
             looked_at: 0,
             rewritten_bytes: 0,
             pass: None,
+            passes: 0,
             packer: Packer::default(),
             decompressor: Decompressor::default(),
         }
@@ -100,17 +109,29 @@ impl Default for Packing {
 }
 
 impl Packing {
-    /// Something was recorded or dropped.
+    /// Passes that came to their end.
+    pub(in super::super) fn passes(&self) -> u64 {
+        self.passes
+    }
+
+    /// Something was recorded.
     pub(in super::super) fn note(&mut self, changes: u64) {
         self.changes = self.changes.saturating_add(changes);
     }
 
-    /// Whether there is a pass to begin or to go on with.
-    pub(in super::super) fn is_due(&self) -> bool {
+    /// Something was dropped: it gives its room back when its chunks are made anew.
+    pub(in super::super) fn note_dropped(&mut self, rows: u64) {
+        self.note(rows);
+        self.dropped = self.dropped.saturating_add(rows);
+    }
+
+    /// Whether there is a pass to begin or to go on with. `kept`: changes in the store.
+    pub(in super::super) fn is_due(&self, kept: u64) -> bool {
         // Versions of many objects lie all over the packed part: so a pass over a large store waits for more of them.
         let rewritten = self.rewritten_bytes / PACK_REWRITTEN_BYTES_PER_CHANGE;
         let changes = PACK_CHANGES_MIN.max(self.looked_at / 2).max(rewritten);
-        self.pass.is_some() || self.changes >= changes
+        let dropped = PACK_DROPPED_MIN.max(kept / PACK_DROPPED_PARTS);
+        self.pass.is_some() || self.changes >= changes || self.dropped > dropped
     }
 }
 
@@ -135,6 +156,7 @@ impl Apply<'_, '_> {
         let packing = &mut self.state.packing;
         let mut pass = packing.pass.take().unwrap_or_else(|| {
             packing.changes = 0;
+            packing.dropped = 0;
             Pass {
                 table: Table::Versions,
                 after: Bound::Unbounded,
@@ -153,6 +175,7 @@ impl Apply<'_, '_> {
                     let Some(next) = pass.table.next() else {
                         self.state.packing.looked_at = pass.looked_at;
                         self.state.packing.rewritten_bytes = pass.rewritten_bytes;
+                        self.state.packing.passes += 1;
                         packed.done = true;
                         return Ok(packed);
                     };

@@ -5,6 +5,7 @@
 //! a piece drops is decided in `ingest::apply::retention`.
 
 mod by_hand;
+mod measuring;
 mod policy;
 mod share;
 mod size;
@@ -12,16 +13,17 @@ mod size;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use self::measuring::Measuring;
 pub(super) use self::share::Share;
 use self::size::{Measured, SizeGovernor};
 use super::writer::{Piece, Worked};
 use super::{Durations, Effort, Retained, Writer};
 use crate::limits::{
-    BATCH_OBSERVATIONS_MAX, BATCH_OBSERVATIONS_PRESSED, JOURNAL_LIMIT_PARTS, RETENTION_IDLE_MS,
-    RETENTION_PIECE_MS_MAX, RETENTION_ROWS_MAX, RETENTION_ROWS_MIN, RETENTION_SHARE_PERCENT,
-    RETENTION_SHARE_PERCENT_PRESSED, RETENTION_WORK_MS_MAX, RETENTION_WORK_MS_PRESSED,
-    ROOM_PIECES_MAX, SIZE_KEEPS_SECONDS_MIN, SIZE_STRIDES, SWEEP_CHANGES_MIN, SWEEP_PARTS,
-    SWEEP_SECONDS_MIN,
+    BATCH_OBSERVATIONS_MAX, BATCH_OBSERVATIONS_PRESSED, JOURNAL_LIMIT_PARTS, PACKING_HELD_SECONDS,
+    RETENTION_IDLE_MS, RETENTION_PIECE_MS_MAX, RETENTION_ROWS_MAX, RETENTION_ROWS_MIN,
+    RETENTION_SHARE_PERCENT, RETENTION_SHARE_PERCENT_PRESSED, RETENTION_WORK_MS_MAX,
+    RETENTION_WORK_MS_PRESSED, ROOM_PIECES_MAX, SIZE_KEEPS_SECONDS_MIN, SIZE_STRIDES,
+    SWEEP_CHANGES_MIN, SWEEP_PARTS, SWEEP_SECONDS_MIN,
 };
 use crate::model::{ByteSize, Horizon, MICROS_PER_SECOND, Timestamp};
 use crate::store::{StoreError, allocated_bytes};
@@ -52,6 +54,7 @@ pub struct RetentionStats {
 pub struct Retention {
     policy: RetentionPolicy,
     size: Option<SizeGovernor>,
+    measuring: Measuring,
     share: Share,
     /// Rows of one piece: as many as fit into its time.
     rows: usize,
@@ -70,6 +73,8 @@ pub struct Retention {
     warned: bool,
     /// The file is about to reach its limit.
     pressed: bool,
+    /// Since when it has been.
+    pressed_since: Option<Timestamp>,
 }
 
 /// A piece that is due now.
@@ -93,6 +98,7 @@ impl Default for Retention {
         Self {
             policy: RetentionPolicy::default(),
             size: None,
+            measuring: Measuring::default(),
             share: Share::new(RETENTION_SHARE_PERCENT, Instant::now()),
             rows: RETENTION_ROWS_MIN,
             target: Horizon::NONE,
@@ -102,6 +108,7 @@ impl Default for Retention {
             dropped_for_size: false,
             warned: false,
             pressed: false,
+            pressed_since: None,
         }
     }
 }
@@ -118,17 +125,14 @@ impl Retention {
         }
         let allocated = allocated_bytes(writer.path())?;
         if let Some(governor) = size.as_mut().filter(|size| size.is_beyond(allocated)) {
-            let measured = Measured {
-                used_bytes: writer.reader().snapshot()?.size_on_disk()?.used_bytes(),
-                weight: writer.weight()?,
-            };
+            let measured = Measured::of(writer)?;
             tracing::warn!(
                 allocated = %ByteSize(allocated),
                 used = %ByteSize(measured.used_bytes),
                 limit = %ByteSize(policy.size_bytes.unwrap_or_default()),
                 "the file is larger than it may be, and only `sk-tracedb compact` makes it smaller"
             );
-            governor.set_measured(measured);
+            governor.set_measured(measured, writer.last_time());
         }
         Ok(Self {
             policy,
@@ -138,6 +142,15 @@ impl Retention {
             target: writer.horizon(),
             ..Self::default()
         })
+    }
+
+    /// Takes all the time that it needs, instead of a share of the writer's: for who has nothing else to do meanwhile.
+    #[must_use]
+    pub fn unhurried(self) -> Self {
+        Self {
+            share: Share::unlimited(),
+            ..self
+        }
     }
 
     /// Does one bounded piece, if there is something to do and time for it. Returns how long the next one can wait.
@@ -193,8 +206,15 @@ impl Retention {
         }
         let started = Instant::now();
         let allocated = allocated_bytes(writer.path())?;
-        let pressed = self.size.is_some_and(|size| size.is_pressing(allocated));
+        let pressed = self.size.as_mut().is_some_and(|size| {
+            size.see(allocated, now);
+            size.is_pressing(allocated, now)
+        });
         self.pressed = pressed;
+        self.pressed_since = pressed.then(|| self.pressed_since.unwrap_or(now));
+        if self.holds_packing(now) {
+            return Ok(Err(idle));
+        }
         let (percent, work_ms) = if pressed {
             (RETENTION_SHARE_PERCENT_PRESSED, RETENTION_WORK_MS_PRESSED)
         } else {
@@ -222,6 +242,14 @@ impl Retention {
             percent,
             took: started.elapsed(),
         }))
+    }
+
+    /// Whether packing should wait for a moment, as dropping does: they write much anew, which needs room as long as pages are
+    /// kept for copies; and the file has little left. The pins are given up meanwhile ([`crate::store::CopyGrace`]).
+    pub fn holds_packing(&self, now: Timestamp) -> bool {
+        self.pressed_since.is_some_and(|since| {
+            now >= since && now < since.plus_micros(PACKING_HELD_SECONDS * MICROS_PER_SECOND)
+        })
     }
 
     /// Observations that one batch may have now.
@@ -255,6 +283,7 @@ impl Retention {
     pub(super) fn make_room(
         &mut self,
         writer: &mut Writer,
+        now: Timestamp,
         stats: &RetentionStats,
     ) -> Result<(), StoreError> {
         let Some(size) = &mut self.size else {
@@ -267,7 +296,8 @@ impl Retention {
         };
         for _ in 0..ROOM_PIECES_MAX {
             let started = Instant::now();
-            let next = next_by_size(writer, effort.rows)?;
+            // Time passes while nothing can be recorded.
+            let next = next_by_size(writer, effort.rows, now.max(writer.last_time()))?;
             if next <= writer.horizon() {
                 break;
             }
@@ -304,12 +334,21 @@ impl Retention {
             self.target = target;
             return Ok(to(target));
         }
+        if let Some(size) = &mut self.size {
+            let mut measured = self.measuring.take();
+            if measured.is_none() && size.is_measure_due(allocated, writer.packing_passes(), now) {
+                measured = self.measuring.begin(writer, allocated)?;
+            }
+            if let Some(measured) = measured {
+                size.set_measured(measured, now);
+            }
+        }
         // What lifecycles and owners weigh is gone only when they have been swept: in turns.
         let sweep_now = writer.is_sweeping() && std::mem::take(&mut self.dropped_for_size);
         if let Some(size) = self.size.as_mut().filter(|_| !sweep_now)
-            && size.look(allocated, writer.weight()?).is_some()
+            && size.look(allocated, writer.weight()?, now).is_some()
         {
-            let next = next_by_size(writer, self.rows)?;
+            let next = next_by_size(writer, self.rows, writer.last_time())?;
             if next > reached {
                 self.warned = false;
                 self.target = self.target.max(next);
@@ -355,9 +394,9 @@ impl Retention {
 
 /// The next horizon for the sake of size: no further than a piece of so many rows goes, because what lies behind can still
 /// be asked for.
-fn next_by_size(writer: &Writer, rows: usize) -> Result<Horizon, StoreError> {
+fn next_by_size(writer: &Writer, rows: usize, now: Timestamp) -> Result<Horizon, StoreError> {
     let keep_us = SIZE_KEEPS_SECONDS_MIN * MICROS_PER_SECOND;
-    let latest = writer.last_time().plus_micros(-keep_us);
+    let latest = now.plus_micros(-keep_us);
     // Where nothing changed for long, the first change is the next that gives room.
     let first = writer.next_change()?.filter(|next| *next < latest);
     let first = first.unwrap_or(writer.first_time());

@@ -1,5 +1,6 @@
 //! What a store shall keep.
 
+use super::size::SizeGovernor;
 use crate::limits::{
     AGE_STEP_SECONDS_MAX, AGE_STEPS, RETENTION_SIZE_BYTES_MIN, VOLUME_SHARE_PERCENT_MAX,
 };
@@ -24,6 +25,12 @@ impl RetentionPolicy {
         u64::try_from(share)
             .unwrap_or(u64::MAX)
             .max(RETENTION_SIZE_BYTES_MIN)
+    }
+
+    /// Bytes that the file may take while its pages are kept for copies ([`crate::store::CopyGraceOptions`]); `None`: any.
+    pub fn copies_bytes_max(&self) -> Option<u64> {
+        let limit = self.size_bytes?;
+        Some(SizeGovernor::new(limit).full_bytes())
     }
 
     /// How far the age alone lets the horizon go; `None`: not beyond `current`, or by too little to be worth a commit.

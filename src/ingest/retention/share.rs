@@ -23,8 +23,16 @@ impl Share {
         }
     }
 
+    /// All of the time may be spent, at any time.
+    pub(in super::super) fn unlimited() -> Self {
+        Self::new(UNLIMITED, Instant::now())
+    }
+
     /// How long to wait before something may be spent; zero: now.
     pub(in super::super) fn wait(&mut self, percent: u32, now: Instant) -> Duration {
+        if self.percent == UNLIMITED {
+            return Duration::ZERO;
+        }
         let passed = now.saturating_duration_since(self.at).as_micros();
         let passed = i64::try_from(passed).unwrap_or(i64::MAX);
         let share = i64::from(self.percent);
@@ -47,6 +55,9 @@ impl Share {
         self.credit_us = self.credit_us.saturating_sub(time);
     }
 }
+
+/// Percent that stand for no limit.
+const UNLIMITED: u32 = u32::MAX;
 
 /// Time whose unused share is remembered.
 const MEMORY_US: i64 = SHARE_MEMORY_MS * 1_000;

@@ -1,14 +1,21 @@
-//! When a store is too large, told by what can be known cheaply.
+//! When a store is too large.
 //!
 //! What counts is what the file takes from its volume: its allocated blocks. redb reuses freed pages, so that number
-//! stands still while the store loses as much as it gains, and never falls. How many pages inside the file are free only
-//! a walk over all of it would tell. So the store is weighed instead (see `Writer::weight`): while the file is well below
-//! its limit, nothing is dropped. When it comes near, it is full with what it holds then: that weight becomes
-//! the ceiling, and whatever is recorded more has to be made room for. If the file grows all the same (what is recorded
-//! compresses less well than before), the ceiling comes down to what would have fitted before it came near the limit. So
-//! it settles below.
+//! stands still while the store loses as much as it gains, and never falls. How many pages inside the file are in use
+//! only a walk over all of it tells: so that is done seldom, and beside the writer ([`super::measuring`]). Between two walks
+//! the store is weighed (see `Writer::weight`): while the file is well below its limit, nothing is dropped. When it
+//! comes near, it is measured, and the weight of what fits becomes the ceiling. What fits is less than the limit: rows
+//! that were dropped take their room until their chunks are made anew, and pages that were freed take theirs as long as
+//! they are kept for copies.
+//!
+//! A file that keeps growing all the same is cut at once, without waiting for a walk: but not before the pins have been
+//! given up and what they held is used again, because dropping more would give no room meanwhile.
 
-use crate::limits::{SIZE_HEADROOM_BYTES_MAX, SIZE_HEADROOM_BYTES_MIN};
+use crate::limits::{
+    SIZE_GROWING_SECONDS, SIZE_HEADROOM_BYTES_MAX, SIZE_HEADROOM_BYTES_MIN,
+    SIZE_MEASURE_SECONDS_MIN, SIZE_USED_PERCENT,
+};
+use crate::model::{MICROS_PER_SECOND, Timestamp};
 
 /// Weighs a store against its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +27,12 @@ pub(super) struct SizeGovernor {
     seen_bytes: Option<u64>,
     /// The weight to stay below.
     ceiling: Option<u64>,
+    /// When the file was last seen to have grown.
+    grown_at: Option<Timestamp>,
+    /// Since when it has been growing in its last room, or when it was last cut for that.
+    growing_since: Option<Timestamp>,
+    /// When it was last measured, and how many passes of packing there had been.
+    measured: Option<(Timestamp, u64)>,
 }
 
 /// What a store holds, measured page by page.
@@ -27,6 +40,8 @@ pub(super) struct SizeGovernor {
 pub(super) struct Measured {
     pub(super) used_bytes: u64,
     pub(super) weight: u64,
+    /// Passes of packing that had come to their end when the walk began.
+    pub(super) passes: u64,
 }
 
 /// The part of the headroom after which dropping has to be faster than recording.
@@ -34,6 +49,9 @@ const PRESSED_PART: u64 = 4;
 
 /// Parts of the ceiling that are dropped at once, so that the store is below it for a while.
 const HYSTERESIS: u64 = 64;
+
+/// Parts of the weight of which one is cut where a file grows in its last room.
+const CUT_PARTS: u64 = 16;
 
 impl SizeGovernor {
     pub(super) fn new(limit_bytes: u64) -> Self {
@@ -43,14 +61,18 @@ impl SizeGovernor {
             full_bytes: limit_bytes.saturating_sub(headroom).max(limit_bytes / 2),
             seen_bytes: None,
             ceiling: None,
+            grown_at: None,
+            growing_since: None,
+            measured: None,
         }
     }
 
-    /// For a file that is beyond its limit when it is opened: it must lose what does not fit, and only what does not.
-    pub(super) fn set_measured(&mut self, measured: Measured) {
-        let full = u128::from(self.full_bytes);
-        let fitting = u128::from(measured.weight) * full / u128::from(measured.used_bytes.max(1));
+    /// It was measured: it must lose what does not fit, and only what does not.
+    pub(super) fn set_measured(&mut self, measured: Measured, now: Timestamp) {
+        let fits = u128::from(self.full_bytes) * u128::from(SIZE_USED_PERCENT) / 100;
+        let fitting = u128::from(measured.weight) * fits / u128::from(measured.used_bytes.max(1));
         self.ceiling = Some(u64::try_from(fitting).unwrap_or(u64::MAX));
+        self.measured = Some((now, measured.passes));
     }
 
     /// The volume has no more room, whatever the limit says.
@@ -61,24 +83,52 @@ impl SizeGovernor {
     }
 
     /// The weight to come down to, if anything has to be dropped.
-    pub(super) fn look(&mut self, allocated_bytes: u64, weight: u64) -> Option<u64> {
-        let seen = self.seen_bytes.replace(allocated_bytes);
+    pub(super) fn look(
+        &mut self,
+        allocated_bytes: u64,
+        weight: u64,
+        now: Timestamp,
+    ) -> Option<u64> {
+        self.see(allocated_bytes, now);
         if allocated_bytes < self.full_bytes {
             // It was compacted, or is small.
             self.ceiling = None;
+            self.measured = None;
             return None;
         }
-        let grown = seen.map_or(0, |seen| allocated_bytes.saturating_sub(seen));
-        if grown > 0 {
-            // It needed more room: so it is full. A file that was opened like this may well have room inside. What it
-            // holds has to fit into less again, and the further it has grown, the longer that lasts.
-            let wanted = self.full_bytes.saturating_sub(grown.saturating_mul(2));
-            let fitting = u128::from(weight) * u128::from(wanted) / u128::from(allocated_bytes);
-            let fitting = u64::try_from(fitting).unwrap_or(weight);
-            self.ceiling = Some(self.ceiling.unwrap_or(fitting).min(fitting));
+        if self.is_pressing(allocated_bytes, now) {
+            let since = *self.growing_since.get_or_insert(now);
+            // Dropping makes the file grow, too, before it gives room.
+            if has_passed(SIZE_GROWING_SECONDS, since, now) {
+                let ceiling = self.ceiling.unwrap_or(weight).min(weight);
+                self.ceiling = Some(ceiling - ceiling / CUT_PARTS);
+                self.growing_since = Some(now);
+            }
+        } else {
+            self.growing_since = None;
         }
         let ceiling = self.ceiling?;
         (weight > ceiling).then(|| ceiling.saturating_sub(ceiling / HYSTERESIS))
+    }
+
+    /// Takes note of how large the file is.
+    pub(super) fn see(&mut self, allocated_bytes: u64, now: Timestamp) {
+        let seen = self.seen_bytes.replace(allocated_bytes);
+        if seen.is_some_and(|seen| seen < allocated_bytes) {
+            self.grown_at = Some(now);
+        }
+    }
+
+    /// Whether a walk over the store would tell something new: between two passes of packing, what was dropped weighs nothing
+    /// and takes its room.
+    pub(super) fn is_measure_due(&self, allocated_bytes: u64, passes: u64, now: Timestamp) -> bool {
+        if allocated_bytes < self.full_bytes {
+            return false;
+        }
+        let Some((at, then)) = self.measured else {
+            return true;
+        };
+        has_passed(SIZE_MEASURE_SECONDS_MIN, at, now) && passes != then
     }
 
     /// Whether the file has left its headroom: exports no longer hold retention back then.
@@ -86,11 +136,29 @@ impl SizeGovernor {
         allocated_bytes >= self.limit_bytes
     }
 
-    /// Whether so much of the headroom is gone that dropping has to be faster than recording.
-    pub(super) fn is_pressing(&self, allocated_bytes: u64) -> bool {
-        let headroom = self.limit_bytes.saturating_sub(self.full_bytes);
-        allocated_bytes >= self.full_bytes.saturating_add(headroom / PRESSED_PART)
+    /// Whether so much of the headroom is gone, and the file grows, that dropping has to be faster than recording.
+    pub(super) fn is_pressing(&self, allocated_bytes: u64, now: Timestamp) -> bool {
+        allocated_bytes >= self.pressing_bytes()
+            && self
+                .grown_at
+                .is_some_and(|grown| !has_passed(SIZE_GROWING_SECONDS, grown, now))
     }
+
+    /// Allocated bytes from which on the file counts as full.
+    pub(super) fn full_bytes(&self) -> u64 {
+        self.full_bytes
+    }
+
+    /// Allocated bytes from which on growth is pressing.
+    fn pressing_bytes(&self) -> u64 {
+        let headroom = self.limit_bytes.saturating_sub(self.full_bytes);
+        self.full_bytes.saturating_add(headroom / PRESSED_PART)
+    }
+}
+
+/// Whether so many seconds have passed. A clock that was set back has started anew.
+fn has_passed(seconds: i64, since: Timestamp, now: Timestamp) -> bool {
+    now < since || now >= since.plus_micros(seconds * MICROS_PER_SECOND)
 }
 
 #[cfg(test)]
@@ -110,17 +178,33 @@ mod tests {
     }
 
     impl File {
-        fn write(&mut self, weight: u64) {
-            self.weight += weight;
-            let used = (self.weight as f64 * self.bytes_a_unit) as u64;
-            self.allocated = self.allocated.max(used);
+        fn used(&self) -> u64 {
+            (self.weight as f64 * self.bytes_a_unit) as u64
         }
 
-        fn obey(&mut self, governor: &mut SizeGovernor) {
-            if let Some(target) = governor.look(self.allocated, self.weight) {
+        fn write(&mut self, weight: u64) {
+            self.weight += weight;
+            self.allocated = self.allocated.max(self.used());
+        }
+
+        fn obey(&mut self, governor: &mut SizeGovernor, now: Timestamp) {
+            let passes = now.as_seconds() as u64;
+            if governor.is_measure_due(self.allocated, passes, now) {
+                let measured = Measured {
+                    used_bytes: self.used(),
+                    weight: self.weight,
+                    passes,
+                };
+                governor.set_measured(measured, now);
+            }
+            if let Some(target) = governor.look(self.allocated, self.weight, now) {
                 self.weight = self.weight.min(target);
             }
         }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_seconds(second)
     }
 
     #[test]
@@ -133,15 +217,14 @@ mod tests {
         };
         for turn in 0..20_000 {
             file.write(MIB);
-            file.obey(&mut governor);
-            assert!(
-                file.allocated < 100 * MIB,
-                "turn {turn}: {}",
-                file.allocated
-            );
+            file.obey(&mut governor, at(turn));
+            assert!(file.allocated < 90 * MIB, "turn {turn}: {}", file.allocated);
         }
-        let used = (file.weight as f64 * file.bytes_a_unit) as u64;
-        assert!(used > 75 * MIB, "only {used} bytes are used");
+        assert!(
+            file.used() > 60 * MIB,
+            "only {} bytes are used",
+            file.used()
+        );
     }
 
     #[test]
@@ -157,46 +240,115 @@ mod tests {
                 file.bytes_a_unit = (file.bytes_a_unit * 1.001).min(0.4);
             }
             file.write(MIB);
-            file.obey(&mut governor);
+            file.obey(&mut governor, at(turn));
             assert!(
                 file.allocated < 100 * MIB,
                 "turn {turn}: {}",
                 file.allocated
             );
         }
+        assert!(
+            file.used() > 60 * MIB,
+            "only {} bytes are used",
+            file.used()
+        );
+    }
+
+    /// Pins, packing: pages that are in use for a while, whatever is dropped.
+    #[test]
+    fn a_file_that_grows_for_a_moment_does_not_lose_its_past() {
+        let mut governor = SizeGovernor::new(100 * MIB);
+        governor.set_measured(
+            Measured {
+                used_bytes: 60 * MIB,
+                weight: 600,
+                passes: 0,
+            },
+            at(0),
+        );
+        let fits = 600 * 875 * u64::from(SIZE_USED_PERCENT) / 100 / 600;
+        for second in 0..SIZE_GROWING_SECONDS {
+            let allocated = (91 * MIB) + second as u64 * 1_024;
+            assert_eq!(governor.look(allocated, 600.min(fits), at(second)), None);
+        }
+        // It does not stop: a sixteenth, once in a while.
+        let mut weight = 600.min(fits);
+        let mut cuts = 0;
+        for second in SIZE_GROWING_SECONDS..4 * SIZE_GROWING_SECONDS {
+            let allocated = (92 * MIB) + second as u64 * 1_024;
+            if let Some(target) = governor.look(allocated, weight, at(second)) {
+                weight = target;
+                cuts += 1;
+            }
+        }
+        assert!((2..=3).contains(&cuts), "{cuts}");
+        // It has stopped, and stays as large as it is.
+        let later = at(10 * SIZE_GROWING_SECONDS);
+        assert_eq!(governor.look(93 * MIB, weight, later), None);
+        assert!(!governor.is_pressing(93 * MIB, later.plus_micros(MICROS_PER_SECOND * 60)));
     }
 
     #[test]
-    fn a_file_that_is_opened_full_drops_nothing_before_it_grows() {
+    fn a_file_that_is_opened_full_drops_nothing_before_it_is_measured() {
         let mut governor = SizeGovernor::new(100 * MIB);
-        assert_eq!(governor.look(95 * MIB, 1_000), None);
-        assert_eq!(governor.look(95 * MIB, 1_500), None, "it had room inside");
-        let target = governor.look(96 * MIB, 2_000).unwrap();
-        assert!(target < 2_000 && target > 1_700, "{target}");
+        assert_eq!(governor.look(95 * MIB, 1_000, at(0)), None);
+        assert!(governor.is_measure_due(95 * MIB, 0, at(0)));
+        let measured = Measured {
+            used_bytes: 30 * MIB,
+            weight: 1_000,
+            passes: 7,
+        };
+        governor.set_measured(measured, at(1));
+        assert_eq!(
+            governor.look(95 * MIB, 2_000, at(2)),
+            None,
+            "it had room inside"
+        );
+        assert!(governor.look(95 * MIB, 2_400, at(3)).is_some());
+    }
+
+    #[test]
+    fn a_walk_is_made_when_it_can_tell_something_new() {
+        let mut governor = SizeGovernor::new(100 * MIB);
+        assert!(!governor.is_measure_due(50 * MIB, 0, at(0)));
+        let measured = Measured {
+            used_bytes: 60 * MIB,
+            weight: 1_000,
+            passes: 7,
+        };
+        governor.set_measured(measured, at(0));
+        let later = at(SIZE_MEASURE_SECONDS_MIN);
+        assert!(!governor.is_measure_due(90 * MIB, 7, later));
+        assert!(governor.is_measure_due(90 * MIB, 8, later));
+        assert!(!governor.is_measure_due(90 * MIB, 8, at(1)));
+        // The clock was set back.
+        assert!(governor.is_measure_due(90 * MIB, 8, at(-100)));
     }
 
     #[test]
     fn a_full_volume_is_a_limit_of_its_own() {
         let mut governor = SizeGovernor::new(100 * MIB);
-        assert_eq!(governor.look(40 * MIB, 1_000), None);
+        assert_eq!(governor.look(40 * MIB, 1_000, at(0)), None);
         governor.set_full(40 * MIB, 1_000);
-        assert_eq!(governor.look(40 * MIB, 1_000), None);
-        assert!(governor.look(40 * MIB, 1_001).is_some());
+        assert_eq!(governor.look(40 * MIB, 1_000, at(1)), None);
+        assert!(governor.look(40 * MIB, 1_001, at(2)).is_some());
     }
 
     #[test]
     fn a_file_that_is_opened_beyond_its_limit_loses_what_does_not_fit() {
         let mut governor = SizeGovernor::new(80 * MIB);
-        governor.set_measured(Measured {
+        let measured = Measured {
             used_bytes: 140 * MIB,
             weight: 1_400,
-        });
-        let target = governor.look(200 * MIB, 1_400).unwrap();
-        assert!(target < 700 && target > 600, "{target}");
-        assert_eq!(governor.look(200 * MIB, target), None);
-        assert!(governor.is_beyond(200 * MIB) && governor.is_pressing(77 * MIB));
+            passes: 0,
+        };
+        governor.set_measured(measured, at(0));
+        let target = governor.look(200 * MIB, 1_400, at(0)).unwrap();
+        assert!(target < 600 && target > 450, "{target}");
+        assert_eq!(governor.look(200 * MIB, target, at(1)), None);
+        assert!(governor.is_beyond(200 * MIB));
         // Compacted.
-        assert_eq!(governor.look(60 * MIB, target), None);
-        assert_eq!(governor.look(65 * MIB, 2 * target), None);
+        assert_eq!(governor.look(60 * MIB, target, at(2)), None);
+        assert_eq!(governor.look(65 * MIB, 2 * target, at(3)), None);
     }
 }

@@ -97,7 +97,7 @@ impl Apply<'_, '_> {
             retained.done = swept.done;
         }
         // What is dropped of packed rows is taken out of their chunks by the next pass.
-        self.state.packing.note(retained.rows);
+        self.state.packing.note_dropped(retained.rows);
         Ok(retained)
     }
 
@@ -145,7 +145,7 @@ impl Apply<'_, '_> {
             Some(last) if !reached => Horizon::behind(last),
             _ => target,
         };
-        self.state.packing.note(changes);
+        self.state.packing.note_dropped(changes);
         let row = &mut self.state.row;
         row.changes = row.changes.saturating_sub(changes);
         row.set_horizon(horizon);

@@ -1,0 +1,93 @@
+//! A store with a limit, packed and with its pages kept for copies, as a recorder has it: the file stays below the limit,
+//! most of what fits is kept, and when less is recorded again, pages are kept for copies again.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde_json::json;
+use sk_tracedb::allocated_bytes;
+use sk_tracedb::ingest::{Effort, Retention, RetentionPolicy, RetentionStats};
+use sk_tracedb::store::{CopyGrace, CopyGraceOptions, CopyGraceStats};
+
+use crate::flat::Noise;
+use crate::support::*;
+
+const LIMIT_BYTES: u64 = 24 << 20;
+/// Of many changes, then of few.
+const BUSY_SECONDS: i64 = 1_000;
+const CALM_SECONDS: i64 = 1_200;
+const MAPS: i64 = 100;
+const CHANGES_A_SECOND: i64 = 40;
+/// Of text that compresses to three quarters.
+const MAP_BYTES: usize = 1_000;
+const GRACE: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_store_with_a_limit_keeps_its_pages_for_copies_and_most_of_what_fits() {
+    let mut recorder = Recorder::listed(config(&["v1.ConfigMap: {}"]));
+    let policy = RetentionPolicy {
+        age_us: None,
+        size_bytes: Some(LIMIT_BYTES),
+    };
+    let path = recorder.path();
+    let mut retention = Retention::new(policy, recorder.writer())
+        .unwrap()
+        .unhurried();
+    let stats = RetentionStats::default();
+    let copy_stats = Arc::new(CopyGraceStats::default());
+    let mut grace = CopyGrace::new(
+        recorder.writer().reader(),
+        CopyGraceOptions {
+            grace: GRACE,
+            allocated_bytes_max: policy.copies_bytes_max(),
+            free_bytes_min: 0,
+        },
+        Arc::clone(&copy_stats),
+    );
+    let interval = grace.interval().unwrap().as_secs() as i64;
+    let effort = Effort {
+        rows: 16_384,
+        time: Duration::from_millis(20),
+    };
+    let mut noise = Noise(0x9e37_79b9_7f4a_7c15);
+    let (mut peak, mut least, mut changes) = (0, i64::MAX, 0);
+    for second in 0..BUSY_SECONDS + CALM_SECONDS {
+        let now = s(1_000 + second);
+        let busy = second < BUSY_SECONDS;
+        let batch = (0..if busy { CHANGES_A_SECOND } else { 1 }).map(|_| {
+            changes += 1;
+            let n = changes % MAPS;
+            let map = obj("v1.ConfigMap", &format!("ns/map-{n}"), &format!("map-{n}"));
+            let text = json!({"text": noise.text(MAP_BYTES)});
+            (now, map.field("data", text).applied())
+        });
+        recorder.batch(batch.collect::<Vec<_>>());
+        for _ in 0..8 {
+            while retention
+                .step(recorder.writer(), now, &stats)
+                .unwrap()
+                .is_zero()
+            {}
+            if !recorder.writer().is_packing_due() || retention.holds_packing(now) {
+                break;
+            }
+            recorder.writer().pack(effort).unwrap();
+        }
+        if second % interval == 0 {
+            grace.tick(Duration::from_secs(second as u64)).unwrap();
+        }
+        peak = peak.max(allocated_bytes(&path).unwrap());
+        if second >= BUSY_SECONDS / 2 {
+            let horizon = recorder.writer().horizon().first_second();
+            least = least.min(now.as_seconds() - horizon.as_seconds());
+        }
+    }
+    let pins = copy_stats.pins.load(Ordering::Relaxed);
+    println!("peak {peak}, {pins} pins in the end, at least {least} s are kept");
+    assert!(peak <= LIMIT_BYTES, "the file took {peak} bytes");
+    // 40 kB a second: 400 s of them fit into three quarters of what is not headroom.
+    assert!(least >= 120, "only {least} s were kept at some time");
+    assert!(pins > 0, "pages are not kept for copies any more");
+    assert!(copy_stats.given_up.load(Ordering::Relaxed) > 0);
+}
