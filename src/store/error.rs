@@ -15,7 +15,10 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// The file is something else.
-    #[error("{}: not a trace store: {found}", path.display())]
+    #[error(
+        "{}: not a trace store: {found}\nhint: give the file that a recorder wrote, or a backup or copy of it",
+        path.display()
+    )]
     NotAStore {
         /// The path as given.
         path: PathBuf,
@@ -189,6 +192,31 @@ impl StoreError {
             }
             _ => StorageFailure::Io,
         })
+    }
+
+    /// The error and its causes, in one line.
+    pub(crate) fn with_causes(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text
+    }
+
+    /// Whether the bytes of a file are not what was written, and the error does not name the file.
+    pub(crate) fn is_unnamed_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. } => true,
+            Self::Database(error) => matches!(**error, redb::Error::Corrupted(_)),
+            _ => false,
+        }
+    }
+
+    /// Whether the database failed, and the error does not name the file.
+    pub(crate) fn is_unnamed_failure(&self) -> bool {
+        matches!(self, Self::Database(_))
     }
 
     pub(crate) fn io(path: &Path, operation: &'static str) -> impl FnOnce(std::io::Error) -> Self {

@@ -48,7 +48,7 @@ pub(crate) mod versions;
 mod volume;
 
 pub use backup::{Backup, BackupSummary, Provenance};
-pub use check::hush_guarded_panics;
+pub use check::{guarded_run, hush_guarded_panics};
 pub use copy_grace::{CopyGrace, CopyGraceOptions, CopyGraceStats};
 pub use error::{StorageFailure, StoreError};
 pub use meta::SCHEMA_VERSION;

@@ -22,6 +22,7 @@ mod damaged;
 mod foreign;
 mod live;
 mod load;
+mod own;
 mod salvage;
 mod verify;
 mod waiting;

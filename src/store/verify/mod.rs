@@ -86,6 +86,8 @@ pub fn verify(
             | StoreError::NewerSchema { .. }
             | StoreError::OlderSchema { .. }),
         ) if whole => return Err(error),
+        // What is wrong with the pages has been said; they do not tell whose they are.
+        Err(StoreError::NotAStore { .. }) => 0,
         Err(error) => {
             findings.error(&error);
             0
