@@ -219,6 +219,17 @@ impl StoreError {
         matches!(self, Self::Database(_))
     }
 
+    /// The same, of a new file at `path`: redb names none.
+    pub(crate) fn while_writing(self, path: &Path) -> Self {
+        match self {
+            Self::Database(error) => match *error {
+                redb::Error::Io(source) => Self::io(path, "cannot be written")(source),
+                other => Self::Database(Box::new(other)),
+            },
+            other => other,
+        }
+    }
+
     pub(crate) fn io(path: &Path, operation: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io {

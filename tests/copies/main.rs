@@ -24,6 +24,7 @@ mod live;
 mod load;
 mod own;
 mod salvage;
+mod salvage_report;
 mod verify;
 mod waiting;
 

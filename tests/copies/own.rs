@@ -258,6 +258,7 @@ fn what_is_no_regular_file_is_refused_without_waiting_for_it() {
         ["verify", "--db", "store.redb"].as_slice(),
         &["info", "--db", "store.redb"],
         &["compact", "--db", "store.redb"],
+        &["salvage", "--db", "store.redb", "-o", "rescued.redb"],
     ] {
         let mut child = Command::new(env!("CARGO_BIN_EXE_sk-tracedb"))
             .current_dir(folder.path())

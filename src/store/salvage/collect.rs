@@ -1,5 +1,6 @@
 //! Finding rows.
 
+use std::cmp::Reverse;
 use std::fs::File;
 use std::path::Path;
 
@@ -18,9 +19,9 @@ use crate::store::rows::{
     GapRow, KindRow, ObjectRow, OwnerRow, PodRow, RunRow, WatchRow, WriterRow,
 };
 use crate::store::tables::{
-    ALIVE, ALIVE_PACKED, ALIVE_PODS, ALIVE_PODS_PACKED, EPOCHS, POD_NAMES, POD_NAMES_PACKED,
+    ALIVE, ALIVE_PACKED, ALIVE_PODS, ALIVE_PODS_PACKED, EPOCHS, META, POD_NAMES, POD_NAMES_PACKED,
     POD_UIDS, POD_UIDS_PACKED, SIBLINGS, SIBLINGS_PACKED, SealedKey, StoredRows, TableVisitor,
-    WriteRows, WriteTables, each_table, packed_parts,
+    WriteRows, WriteTables, each_table, get, packed_parts,
 };
 use crate::store::versions::Group;
 use crate::store::{StoreError, WRITER, check, meta};
@@ -47,12 +48,29 @@ pub(super) fn collect(
     });
     match tables {
         Ok(copied) => copied?,
-        Err(error) => salvage
-            .notes
-            .push(format!("the tables cannot be read as such: {error}")),
+        Err(error) => salvage.notes.push(format!(
+            "the tables cannot be read as such: {}",
+            error.with_causes()
+        )),
     }
-    from_pages(broken, to, counter)?;
+    salvage.is_intact &= salvage.notes.is_empty();
+    // A whole file has everything in its tables; what else is in it was dropped or written anew.
+    if !salvage.is_intact {
+        let current = writer_row(to)?;
+        from_pages(broken, to, counter)?;
+        if current.is_none() && writer_row(to)?.is_some() {
+            salvage.notes.push(
+                "the row of the writer is one of an earlier commit: what was recorded after it is not counted as lost, and what \
+                 retention dropped after it may be back"
+                    .to_owned(),
+            );
+        }
+    }
     replay::replay(to, counter)
+}
+
+fn writer_row(to: &Database) -> Result<Option<WriterRow>, StoreError> {
+    get(&to.begin_read()?.open_table(META)?, WRITER)
 }
 
 /// What is made anew instead of being saved.
@@ -100,6 +118,7 @@ impl TableVisitor for FromTables<'_, '_> {
             let mut store = Storing::begin(self.to);
             // Kept outside: whatever was read before the damage is saved.
             let mut stopped = Ok(());
+            let mut damaged = 0_u64;
             let read = check::guarded(self.broken, || {
                 let table = self.from.open_table(definition)?;
                 let mut rows = table.iter()?;
@@ -110,25 +129,36 @@ impl TableVisitor for FromTables<'_, '_> {
                 } {
                     let (key, value) = row?;
                     let seal = key.value().seal_bytes().into_owned();
-                    if codec::check(name, &seal, value.value()).is_ok() {
-                        stopped = store
-                            .row(name, &seal, value.value())
-                            .and_then(|()| self.counter.row());
-                        if stopped.is_err() {
-                            break;
+                    if codec::check(name, &seal, value.value()).is_err() {
+                        damaged += 1;
+                        continue;
+                    }
+                    stopped = match store.row(name, &seal, value.value()) {
+                        Ok(is_read) => {
+                            damaged += u64::from(!is_read);
+                            self.counter.row()
                         }
+                        Err(error) => Err(error),
+                    };
+                    if stopped.is_err() {
+                        break;
                     }
                 }
                 Ok(())
             });
             stopped?;
             store.commit()?;
+            if damaged > 0 {
+                self.salvage
+                    .notes
+                    .push(format!("{damaged} rows of {name} are damaged"));
+            }
             match read {
                 Ok(()) => break,
-                Err(error) if !backwards => self
-                    .salvage
-                    .notes
-                    .push(format!("{name} cannot be read from end to end: {error}")),
+                Err(error) if !backwards => self.salvage.notes.push(format!(
+                    "{name} cannot be read from end to end: {}",
+                    error.with_causes()
+                )),
                 Err(_) => {}
             }
         }
@@ -228,29 +258,29 @@ impl<'a> Storing<'a> {
         }
     }
 
-    /// Takes a row that checks out; one of a packed table gives all the rows in it.
-    fn row(&mut self, table: &'static str, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+    /// Takes a row that checks out; one of a packed table gives all the rows in it. Returns whether it can be read.
+    fn row(&mut self, table: &'static str, key: &[u8], value: &[u8]) -> Result<bool, StoreError> {
         if value == TOMBSTONE {
-            return Ok(());
+            return Ok(true);
         }
         if let Some(parts) = packed_parts(table) {
             let context = self.context.get_or_insert_with(DCtx::create);
             // A chunk that checks out and cannot be read was never written.
             let Ok(chunk) = chunk::read(parts, key, value, context) else {
-                return Ok(());
+                return Ok(false);
             };
             for row in chunk.into_rows() {
                 let value = codec::seal(parts.hot, &row.key, &row.payload);
                 self.row(parts.hot, &row.key, &value)?;
             }
-            return Ok(());
+            return Ok(true);
         }
         self.bytes += key.len() + value.len();
         self.rows.push((table, key.to_vec(), value.to_vec()));
         if self.bytes >= BACKUP_COMMIT_BYTES / 4 {
             self.flush()?;
         }
-        Ok(())
+        Ok(true)
     }
 
     fn commit(mut self) -> Result<(), StoreError> {
@@ -301,7 +331,12 @@ fn is_newer(table: &str, key: &[u8], new: &[u8], old: &[u8]) -> bool {
             (row.applies + row.deletes, row.dictionary)
         }),
         "meta" if key == WRITER.as_bytes() => {
-            by(key, new, old, |row: &WriterRow| (row.last_seq, row.last_us))
+            by(key, new, old, |row: &WriterRow| {
+                // Retention goes on where nothing is recorded, and counts down.
+                let horizon = (row.horizon_seq != 0).then(|| row.horizon());
+                let given = (row.last_seq, row.last_us, row.last_pod, row.run);
+                (given, horizon, Reverse(row.changes), Reverse(row.pods))
+            })
         }
         // Written once.
         _ => false,
