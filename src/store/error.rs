@@ -194,15 +194,20 @@ impl StoreError {
         })
     }
 
-    /// The error and its causes, in one line.
+    /// The error and its causes, in one line, without hints.
     pub(crate) fn with_causes(&self) -> String {
-        let mut text = self.to_string();
+        let mut lines = vec![self.to_string()];
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {
-            text = format!("{text}: {error}");
+            lines.push(error.to_string());
             cause = error.source();
         }
-        text
+        let text: Vec<&str> = lines
+            .iter()
+            .flat_map(|text| text.lines())
+            .filter(|line| !line.starts_with("hint:"))
+            .collect();
+        text.join(": ")
     }
 
     /// Whether the bytes of a file are not what was written, and the error does not name the file.

@@ -35,6 +35,7 @@ mod pod_times;
 mod progress;
 mod read_handle;
 mod reader;
+mod recognize;
 mod reserve;
 pub(crate) mod rows;
 mod salvage;

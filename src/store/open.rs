@@ -1,7 +1,5 @@
 //! Opening a store for writing.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,13 +16,10 @@ use super::read_handle::ReadHandle;
 use super::volume::allocated_bytes;
 use super::{
     Pins, ReadTables, Reader, SCHEMA_VERSION, StoreError, WriteTables, check, create, meta, reader,
-    tables,
+    recognize, tables,
 };
 use crate::limits::{CLOSE_COMPACT_BYTES_MAX, WRITER_CACHE_BYTES};
 use crate::migrations;
-
-/// How redb files begin.
-const REDB_MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
 
 /// One process's handle on a store that it may write. There is at most one per file, in any process.
 ///
@@ -96,7 +91,7 @@ impl Store {
             }
             create::create(path)?;
         }
-        check_magic(path)?;
+        recognize::check_magic(path)?;
         // Read first: a file that is not ours, or newer than we are, must not change by a byte.
         let reader::Peeked {
             schema,
@@ -355,41 +350,6 @@ fn repack(database: &Database) -> Result<(), StoreError> {
 
 /// The least free room that a file gives back when it is closed, bytes.
 const CLOSE_FREE_BYTES_MIN: u64 = 1 << 20;
-
-/// Refuses what is no file before it is opened: opening a FIFO waits for somebody to write into it.
-pub(super) fn check_regular(path: &Path) -> Result<(), StoreError> {
-    match std::fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() => Ok(()),
-        Ok(_) => Err(StoreError::NotAStore {
-            path: path.to_owned(),
-            found: "not a regular file".to_owned(),
-        }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(StoreError::Missing {
-            path: path.to_owned(),
-        }),
-        Err(error) => Err(StoreError::io(path, "cannot be read")(error)),
-    }
-}
-
-/// Refuses what redb would not even call a database of its own, before redb opens it.
-pub(super) fn check_magic(path: &Path) -> Result<(), StoreError> {
-    check_regular(path)?;
-    let mut file = File::open(path).map_err(StoreError::io(path, "cannot be opened"))?;
-    let not_ours = |found: &str| StoreError::NotAStore {
-        path: path.to_owned(),
-        found: found.to_owned(),
-    };
-    let mut magic = Vec::with_capacity(REDB_MAGIC.len());
-    file.by_ref()
-        .take(REDB_MAGIC.len() as u64)
-        .read_to_end(&mut magic)
-        .map_err(StoreError::io(path, "cannot be read"))?;
-    match magic.as_slice() {
-        [] => Err(not_ours("an empty file")),
-        REDB_MAGIC => Ok(()),
-        _ => Err(not_ours("a file that is no redb database")),
-    }
-}
 
 /// What an error while opening means for this path.
 pub(super) fn open_error(path: &Path) -> impl Fn(DatabaseError) -> StoreError {

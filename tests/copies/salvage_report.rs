@@ -125,6 +125,13 @@ fn whatever_page_is_lost_an_export_that_differs_is_explained_by_what_is_reported
         let is = info(&rescued);
         assert_eq!(saved.pods + saved.pods_lost, all.pods, "{what}: {saved:?}");
         assert_eq!(saved.pods, is.pods, "{what}");
+        assert!(
+            !saved
+                .notes
+                .iter()
+                .any(|note| note.contains('\n') || note.ends_with("failed")),
+            "{what}: {saved:?}"
+        );
         assert_eq!(
             saved.changes + saved.changes_lost,
             all.changes,

@@ -9,6 +9,7 @@
 
 mod collect;
 mod names;
+mod newer;
 mod pages;
 mod rebuild;
 mod replay;
@@ -19,7 +20,7 @@ use redb::Database;
 
 use super::check::{self, Found};
 use super::progress::{Counter, Progress};
-use super::{SCHEMA_VERSION, StoreError, create, folder_of, mark, open, sync_folder_of};
+use super::{SCHEMA_VERSION, StoreError, create, folder_of, mark, open, recognize, sync_folder_of};
 use crate::model::Timestamp;
 
 /// A stretch of the record that could not be saved.
@@ -127,7 +128,7 @@ pub fn salvage(
     rescued: &Path,
     go_on: &mut dyn FnMut(Progress) -> bool,
 ) -> Result<Salvage, StoreError> {
-    open::check_regular(broken)?;
+    recognize::check_regular(broken)?;
     if rescued.exists() {
         return Err(StoreError::Exists {
             path: rescued.to_owned(),
