@@ -1,8 +1,10 @@
 //! Errors as text and exit codes.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use super::interrupt::Interrupted;
+use crate::store::StoreError;
 
 /// Something the caller gave is wrong: exit code 2, as clap's.
 #[derive(Debug, thiserror::Error)]
@@ -14,8 +16,13 @@ pub(super) fn usage(error: impl std::fmt::Display) -> anyhow::Error {
     anyhow::Error::new(Usage(error.to_string()))
 }
 
-/// Prints an error with its causes and says how the process shall end.
-pub(super) fn code(result: anyhow::Result<()>) -> ExitCode {
+/// What a person can do about a store that is damaged.
+const DAMAGED_HINT: &str = "hint: `sk-tracedb verify --db FILE` tells what is wrong with it; go on with a backup, or save what \
+                            is readable with `sk-tracedb salvage --db FILE -o RESCUED`";
+
+/// Prints an error with its causes and says how the process shall end. `db` is the store that was worked on, where there
+/// is one: errors of rows and of the database do not name it.
+pub(super) fn code(result: anyhow::Result<()>, db: Option<&Path>) -> ExitCode {
     let Err(error) = result else {
         return ExitCode::SUCCESS;
     };
@@ -30,7 +37,24 @@ pub(super) fn code(result: anyhow::Result<()>) -> ExitCode {
         // `sk-tracedb export -o - | head`: the reader has what it wanted; the writer has not succeeded.
         return ExitCode::from(1);
     }
-    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    let mut causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    let stored = || {
+        error
+            .chain()
+            .filter_map(|cause| cause.downcast_ref::<StoreError>())
+    };
+    let is_damage = stored().any(StoreError::is_unnamed_damage);
+    if let Some(db) = db
+        && (is_damage || stored().any(StoreError::is_unnamed_failure))
+    {
+        let name = db.display().to_string();
+        if !causes.iter().any(|cause| cause.contains(&name)) {
+            causes.insert(0, name);
+        }
+    }
+    if is_damage {
+        causes.push(DAMAGED_HINT.to_owned());
+    }
     let (hints, text): (Vec<String>, Vec<String>) = causes
         .iter()
         .flat_map(|cause| cause.split('\n'))

@@ -31,11 +31,12 @@ mod table;
 mod verify;
 mod window;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::store::hush_guarded_panics;
+use crate::store::{guarded_run, hush_guarded_panics};
 
 /// Records a Kubernetes cluster into one file, and exports windows of it as SimKube traces.
 ///
@@ -88,9 +89,26 @@ enum Command {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = Cli::command().get_matches();
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
     hush_guarded_panics();
-    let result = match cli.command {
+    match store_of(&matches) {
+        Some(db) => exit::code(guarded_run(&db, || run(cli)), Some(&db)),
+        None => exit::code(run(cli), None),
+    }
+}
+
+/// The store that the arguments name, for errors that do not name it themselves.
+fn store_of(matches: &ArgMatches) -> Option<PathBuf> {
+    let matches = matches.subcommand().map_or(matches, |(_, matches)| matches);
+    matches.try_get_one("db").ok().flatten().cloned()
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
         None => record::run(cli.record),
         Some(Command::Record(args)) => record::run(args),
         Some(Command::Export(args)) => export::run(&args),
@@ -107,8 +125,7 @@ pub fn main() -> ExitCode {
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::BenchWorker(args)) => bench::run_worker(&args),
-    };
-    exit::code(result)
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::exit::usage;
 use super::interrupt::Interrupt;
 use super::progress::Bar;
 use crate::model::Timestamp;
@@ -30,6 +31,12 @@ pub(super) struct SalvageArgs {
 
 /// Runs `salvage`.
 pub(super) fn run(args: &SalvageArgs) -> anyhow::Result<()> {
+    if args.output.as_os_str() == "-" {
+        return Err(usage(
+            "a store is made by writing it in many places, so it cannot go to stdout\nhint: give the path of a file (./- if it \
+             shall be called so)",
+        ));
+    }
     let interrupt = Interrupt::listen()?;
     let mut bar = Bar::new(&interrupt);
     let saved = salvage(&args.db, &args.output, &mut |progress| bar.update(progress));
@@ -67,6 +74,19 @@ fn report(saved: &Salvage) {
     }
     if saved.lost.len() > LINES_MAX {
         println!("  (more stretches: --json shows them)");
+    }
+    for (lost, what) in [
+        (saved.pods_lost, "pod lifecycles are lost"),
+        (
+            saved.owners_lost,
+            "owners that others refer to are lost, or were never known",
+        ),
+        (saved.runs_lost, "runs of a recorder are lost"),
+        (saved.gaps_lost_max, "gaps are lost, at most"),
+    ] {
+        if lost > 0 {
+            println!("{lost} {what}.");
+        }
     }
     for note in &saved.notes {
         println!("note: {note}");

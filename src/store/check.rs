@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::{Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase};
 
@@ -74,6 +74,20 @@ fn open_overlay(path: &Path, check: bool) -> Result<Database, StoreError> {
         .map_err(open_error(path))
 }
 
+/// Opens a redb file that does not look like a store. One that is torn or damaged is no other program's.
+///
+/// # Errors
+/// What `looks` is, or [`StoreError::DamagedFile`].
+pub(super) fn torn_or(path: &Path, looks: StoreError) -> StoreError {
+    match looks {
+        StoreError::NotAStore { .. } => match open_checked(path) {
+            Err(error @ StoreError::DamagedFile { .. }) => error,
+            _ => looks,
+        },
+        other => other,
+    }
+}
+
 /// What the mark in a file says of it.
 pub(super) fn origin_of(
     database: &impl ReadableDatabase,
@@ -113,15 +127,80 @@ thread_local! {
     static GUARDED: Cell<bool> = const { Cell::new(false) };
 }
 
+/// What redb panicked at outside [`guarded`], in any thread, while [`guarded_run`] runs.
+static AT_REDB: Mutex<Running> = Mutex::new(Running {
+    is_guarded: false,
+    reason: None,
+});
+
+struct Running {
+    /// Whether [`guarded_run`] runs.
+    is_guarded: bool,
+    /// What redb said first.
+    reason: Option<String>,
+}
+
+fn at_redb() -> MutexGuard<'static, Running> {
+    AT_REDB.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Keeps the panics that become errors here from being printed, for the whole process. All others are printed as before.
 /// A library must not decide that; the program calls it.
 pub fn hush_guarded_panics() {
     let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        if !GUARDED.get() {
-            print(info);
+        if GUARDED.get() {
+            return;
         }
+        if info.location().is_some_and(|at| is_of_redb(at.file())) {
+            let mut running = at_redb();
+            if running.is_guarded {
+                let reason = reason_of(info.payload());
+                tracing::error!(reason, "the store could not be read");
+                running.reason.get_or_insert(reason);
+                return;
+            }
+        }
+        print(info);
     }));
+}
+
+/// Whether a source file is one of redb's.
+fn is_of_redb(source: &str) -> bool {
+    source
+        .split(['/', '\\'])
+        .any(|part| part == "redb" || part.starts_with("redb-"))
+}
+
+/// Runs work on the file at `path`, all of it, in whatever threads: if it fails because redb panics, that becomes
+/// [`StoreError::DamagedFile`]. A file that is as its recorder left it is not checked before it is read, and a disk may
+/// have lost a bit of it since. Other panics go on.
+///
+/// For the edge of a program that has called [`hush_guarded_panics`]: it does one such work, and ends.
+///
+/// # Errors
+/// What `work` says, and [`StoreError::DamagedFile`].
+pub fn guarded_run<E: From<StoreError>>(
+    path: &Path,
+    work: impl FnOnce() -> Result<(), E>,
+) -> Result<(), E> {
+    at_redb().is_guarded = true;
+    let result = catch_unwind(AssertUnwindSafe(work));
+    let reason = {
+        let mut running = at_redb();
+        running.is_guarded = false;
+        running.reason.take()
+    };
+    match (result, reason) {
+        (Ok(Ok(())), _) => Ok(()),
+        (_, Some(reason)) => Err(StoreError::DamagedFile {
+            path: path.to_owned(),
+            reason,
+        }
+        .into()),
+        (Ok(result), None) => result,
+        (Err(panic), None) => std::panic::resume_unwind(panic),
+    }
 }
 
 /// Runs what reads a file that may be damaged: redb may panic where it reads a file that it has not checked.

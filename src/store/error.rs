@@ -15,7 +15,10 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// The file is something else.
-    #[error("{}: not a trace store: {found}", path.display())]
+    #[error(
+        "{}: not a trace store: {found}\nhint: give the file that a recorder wrote, or a backup or copy of it",
+        path.display()
+    )]
     NotAStore {
         /// The path as given.
         path: PathBuf,
@@ -189,6 +192,47 @@ impl StoreError {
             }
             _ => StorageFailure::Io,
         })
+    }
+
+    /// The error and its causes, in one line, without hints.
+    pub(crate) fn with_causes(&self) -> String {
+        let mut lines = vec![self.to_string()];
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            lines.push(error.to_string());
+            cause = error.source();
+        }
+        let text: Vec<&str> = lines
+            .iter()
+            .flat_map(|text| text.lines())
+            .filter(|line| !line.starts_with("hint:"))
+            .collect();
+        text.join(": ")
+    }
+
+    /// Whether the bytes of a file are not what was written, and the error does not name the file.
+    pub(crate) fn is_unnamed_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. } => true,
+            Self::Database(error) => matches!(**error, redb::Error::Corrupted(_)),
+            _ => false,
+        }
+    }
+
+    /// Whether the database failed, and the error does not name the file.
+    pub(crate) fn is_unnamed_failure(&self) -> bool {
+        matches!(self, Self::Database(_))
+    }
+
+    /// The same, of a new file at `path`: redb names none.
+    pub(crate) fn while_writing(self, path: &Path) -> Self {
+        match self {
+            Self::Database(error) => match *error {
+                redb::Error::Io(source) => Self::io(path, "cannot be written")(source),
+                other => Self::Database(Box::new(other)),
+            },
+            other => other,
+        }
     }
 
     pub(crate) fn io(path: &Path, operation: &'static str) -> impl FnOnce(std::io::Error) -> Self {

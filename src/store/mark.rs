@@ -1,7 +1,9 @@
 //! Which file a store is: what tells the recorder's own file, and a backup that lies where it was made, from a copy.
 //!
 //! A copy has another inode or another time of birth than the file that its mark names, so it is checked as a whole
-//! before it is believed; the mark of a file that was changed after it was closed names another time. What cannot be
+//! before it is believed. So is a file that was changed after it was closed (`cp copy.redb live.redb` keeps inode and
+//! birth): its mark names another time. A recorder takes that time out of the mark before it writes anything else, so
+//! the file that it leaves behind when it is killed is told from one that somebody else has changed. What cannot be
 //! told (a file system without times of birth) counts as a copy: the price is a check, never wrong data.
 
 use std::fs::{File, Metadata};
@@ -30,8 +32,10 @@ pub(super) struct FileIdentity {
 pub(super) enum Origin {
     /// The very file that was marked, not changed since it was closed.
     AsLeft,
-    /// The very file that was marked; it was opened for writing since, or changed by somebody else.
+    /// The very file that was marked. Whoever wrote it last opened it for writing in good order.
     Own,
+    /// The very file that was marked, and closed; somebody else has changed it since.
+    Changed,
     /// A copy, or a file without a mark.
     Copy,
 }
@@ -69,13 +73,15 @@ pub(super) fn origin(
     }
     let modified_ns =
         i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec());
-    let left = mark
-        .closed_us
-        .is_some_and(|closed_us| i128::from(closed_us) * 1_000 == modified_ns);
-    Ok(if left { Origin::AsLeft } else { Origin::Own })
+    Ok(match mark.closed_us {
+        Some(closed_us) if i128::from(closed_us) * 1_000 == modified_ns => Origin::AsLeft,
+        Some(_) => Origin::Changed,
+        None => Origin::Own,
+    })
 }
 
-/// Marks the file at `path` as what this database is.
+/// Marks the file at `path` as what this database is, and as open for writing. Durable: what is killed from here on left
+/// behind a file of its own.
 pub(super) fn adopt(database: &Database, path: &Path) -> Result<(), StoreError> {
     let Some(identity) = FileIdentity::of(&metadata_of(path)?) else {
         return Ok(());
@@ -179,6 +185,11 @@ impl OwnFile {
 
     fn close_once(&mut self) -> Result<(), StoreError> {
         match self.database.take() {
+            // Whatever it was, it is no reason to believe the file.
+            Some(database) if std::thread::panicking() => {
+                drop(database);
+                Ok(())
+            }
             Some(database) if self.marked => close(database, &self.path),
             Some(database) => database
                 .close()

@@ -35,6 +35,7 @@ mod pod_times;
 mod progress;
 mod read_handle;
 mod reader;
+mod recognize;
 mod reserve;
 pub(crate) mod rows;
 mod salvage;
@@ -48,7 +49,7 @@ pub(crate) mod versions;
 mod volume;
 
 pub use backup::{Backup, BackupSummary, Provenance};
-pub use check::hush_guarded_panics;
+pub use check::{guarded_run, hush_guarded_panics};
 pub use copy_grace::{CopyGrace, CopyGraceOptions, CopyGraceStats};
 pub use error::{StorageFailure, StoreError};
 pub use meta::SCHEMA_VERSION;

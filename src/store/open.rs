@@ -1,7 +1,5 @@
 //! Opening a store for writing.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,19 +10,16 @@ use redb::{
 
 use super::journal::Journal;
 use super::lookup::Lookup;
-use super::mark::{self, Origin, OwnFile};
+use super::mark::{self, OwnFile};
 use super::place::{Handles, Place};
 use super::read_handle::ReadHandle;
 use super::volume::allocated_bytes;
 use super::{
     Pins, ReadTables, Reader, SCHEMA_VERSION, StoreError, WriteTables, check, create, meta, reader,
-    tables,
+    recognize, tables,
 };
 use crate::limits::{CLOSE_COMPACT_BYTES_MAX, WRITER_CACHE_BYTES};
 use crate::migrations;
-
-/// How redb files begin.
-const REDB_MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
 
 /// One process's handle on a store that it may write. There is at most one per file, in any process.
 ///
@@ -96,9 +91,12 @@ impl Store {
             }
             create::create(path)?;
         }
-        check_magic(path)?;
+        recognize::check_magic(path)?;
         // Read first: a file that is not ours, or newer than we are, must not change by a byte.
-        let reader::Peeked { schema, origin } = reader::peek(path)?;
+        let reader::Peeked {
+            schema,
+            is_believed,
+        } = reader::peek(path)?;
         if schema > SCHEMA_VERSION {
             return Err(StoreError::NewerSchema {
                 path: path.to_owned(),
@@ -106,7 +104,7 @@ impl Store {
                 supported: SCHEMA_VERSION,
             });
         }
-        if origin == Origin::Copy {
+        if !is_believed {
             drop(check::open_checked(path)?);
         }
         let open = || {
@@ -114,16 +112,26 @@ impl Store {
                 .write(path, options.cache_bytes)
                 .map_err(open_error(path))
         };
-        let mut database = open()?;
-        if schema < SCHEMA_VERSION {
-            migrations::migrate(path, database, schema, SCHEMA_VERSION)?;
-            database = open()?;
-        }
-        // A migrated store is another file, too.
-        if origin == Origin::Copy || schema < SCHEMA_VERSION {
-            mark::adopt(&database, path)?;
-        }
-        Self::with(database, Place::File, path, options.cache_bytes)
+        // What is believed without a check may have lost a bit since.
+        check::guarded(path, || {
+            let mut database = open()?;
+            if schema < SCHEMA_VERSION {
+                migrations::migrate(path, database, schema, SCHEMA_VERSION)?;
+                database = open()?;
+            }
+            // A migrated store is another file, too.
+            if let Err(error) = mark::adopt(&database, path) {
+                // A full disk keeps nobody from opening what is his. What is killed before the next clean close is
+                // checked, then.
+                if is_believed && error.storage_failure().is_some() && schema == SCHEMA_VERSION {
+                    drop(database);
+                    database = open()?;
+                } else {
+                    return Err(error);
+                }
+            }
+            Self::with(database, Place::File, path, options.cache_bytes)
+        })
     }
 
     /// Opens a store on storage of the caller's, and makes one where it is empty. `backend` is called for every handle
@@ -342,40 +350,6 @@ fn repack(database: &Database) -> Result<(), StoreError> {
 
 /// The least free room that a file gives back when it is closed, bytes.
 const CLOSE_FREE_BYTES_MIN: u64 = 1 << 20;
-
-/// Refuses what redb would not even call a database of its own, before redb opens it.
-pub(super) fn check_magic(path: &Path) -> Result<(), StoreError> {
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(StoreError::Missing {
-                path: path.to_owned(),
-            });
-        }
-        Err(error) => return Err(StoreError::io(path, "cannot be opened")(error)),
-    };
-    let not_ours = |found: &str| StoreError::NotAStore {
-        path: path.to_owned(),
-        found: found.to_owned(),
-    };
-    if !file
-        .metadata()
-        .map_err(StoreError::io(path, "cannot be read"))?
-        .is_file()
-    {
-        return Err(not_ours("not a regular file"));
-    }
-    let mut magic = Vec::with_capacity(REDB_MAGIC.len());
-    file.by_ref()
-        .take(REDB_MAGIC.len() as u64)
-        .read_to_end(&mut magic)
-        .map_err(StoreError::io(path, "cannot be read"))?;
-    match magic.as_slice() {
-        [] => Err(not_ours("an empty file")),
-        REDB_MAGIC => Ok(()),
-        _ => Err(not_ours("a file that is no redb database")),
-    }
-}
 
 /// What an error while opening means for this path.
 pub(super) fn open_error(path: &Path) -> impl Fn(DatabaseError) -> StoreError {

@@ -10,9 +10,10 @@ use super::body::compress::Decompressor;
 use super::check::{self, Found};
 use super::journal::{self, Journal, Pending};
 use super::mark::Origin;
-use super::open::{check_magic, schema_of};
+use super::open::schema_of;
 use super::progress::{Counter, Progress};
 use super::read_handle::ReadHandle;
+use super::recognize::check_magic;
 use super::{Pin, Pins, SCHEMA_VERSION, Snapshot, StoreError};
 use crate::limits::{JOURNAL_READ_TRIES_MAX, READ_OPEN_TRIES_MAX};
 use crate::model::{Horizon, Timestamp};
@@ -214,29 +215,31 @@ fn require_schema(schema: u32, path: &Path) -> Result<(), StoreError> {
 /// What is known of a file before it is opened for writing.
 pub(super) struct Peeked {
     pub(super) schema: u32,
-    pub(super) origin: Origin,
+    /// Whether it needs no check: its recorder closed it or was killed, and nobody else has changed it since.
+    pub(super) is_believed: bool,
 }
 
 /// Looks at the first cells of a file without believing the rest of it, and without changing it.
 pub(super) fn peek(path: &Path) -> Result<Peeked, StoreError> {
-    check::guarded(path, || match check::open_read_only(path)? {
+    let peeked = check::guarded(path, || match check::open_read_only(path)? {
         Found::Closed(database, origin) => Ok(Peeked {
             schema: schema_of(&*database, path)?,
-            origin,
+            is_believed: origin == Origin::AsLeft,
         }),
         // Opening it for writing will be refused.
         Found::BeingWritten(database) => Ok(Peeked {
             schema: schema_of(&*database, path)?,
-            origin: Origin::Own,
+            is_believed: true,
         }),
         Found::NotClosed => {
             let database = check::open_unchecked(path)?;
             Ok(Peeked {
                 schema: schema_of(&database, path)?,
-                origin: check::origin_of(&database, path)?,
+                is_believed: check::origin_of(&database, path)? == Origin::Own,
             })
         }
-    })
+    });
+    peeked.map_err(|error| check::torn_or(path, error))
 }
 
 /// Opens a file for reading. A file that nobody writes is read as it stands; where a recorder turns up meanwhile (one
@@ -260,12 +263,12 @@ fn open_source(path: &Path, counter: &mut Counter<'_>) -> Result<(Source, u32), 
 }
 
 fn open_source_once(path: &Path, counter: &mut Counter<'_>) -> Result<(Source, u32), StoreError> {
-    check::guarded(path, || match check::open_read_only(path)? {
+    let opened = check::guarded(path, || match check::open_read_only(path)? {
         Found::BeingWritten(database) | Found::Closed(database, Origin::AsLeft) => {
             let schema = schema_of(&*database, path)?;
             Ok((Source::ReadOnly(database), schema))
         }
-        Found::Closed(database, Origin::Own | Origin::Copy) => {
+        Found::Closed(database, Origin::Own | Origin::Changed | Origin::Copy) => {
             counter.begin(CHECK, 0)?;
             let checked = check::open_checked(path)?;
             let schema = schema_of(&checked, path)?;
@@ -278,5 +281,6 @@ fn open_source_once(path: &Path, counter: &mut Counter<'_>) -> Result<(Source, u
             let schema = schema_of(&database, path)?;
             Ok((Source::Overlay(Arc::new(database)), schema))
         }
-    })
+    });
+    opened.map_err(|error| check::torn_or(path, error))
 }

@@ -22,7 +22,9 @@ mod damaged;
 mod foreign;
 mod live;
 mod load;
+mod own;
 mod salvage;
+mod salvage_report;
 mod verify;
 mod waiting;
 

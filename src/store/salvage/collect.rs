@@ -7,22 +7,19 @@ use redb::{Database, Key, ReadTransaction, ReadableDatabase, ReadableTable, Tabl
 use zstd_safe::DCtx;
 
 use super::Salvage;
+use super::newer::put;
 use super::pages::{self, Keys, PAGE_BYTES};
 use super::replay;
 use crate::limits::BACKUP_COMMIT_BYTES;
-use crate::model::EventKey;
-use crate::store::codec::{self, Row};
+use crate::store::codec;
 use crate::store::packed::{TOMBSTONE, chunk};
 use crate::store::progress::Counter;
-use crate::store::rows::{
-    GapRow, KindRow, ObjectRow, OwnerRow, PodRow, RunRow, WatchRow, WriterRow,
-};
+use crate::store::rows::WriterRow;
 use crate::store::tables::{
-    ALIVE, ALIVE_PACKED, ALIVE_PODS, ALIVE_PODS_PACKED, EPOCHS, POD_NAMES, POD_NAMES_PACKED,
-    POD_UIDS, POD_UIDS_PACKED, SIBLINGS, SIBLINGS_PACKED, SealedKey, StoredRows, TableVisitor,
-    WriteRows, WriteTables, each_table, packed_parts,
+    ALIVE, ALIVE_PACKED, ALIVE_PODS, ALIVE_PODS_PACKED, EPOCHS, META, POD_NAMES, POD_NAMES_PACKED,
+    POD_UIDS, POD_UIDS_PACKED, SIBLINGS, SIBLINGS_PACKED, SealedKey, TableVisitor, WriteTables,
+    each_table, get, packed_parts,
 };
-use crate::store::versions::Group;
 use crate::store::{StoreError, WRITER, check, meta};
 
 /// Copies every row that checks out into the tables of `to`.
@@ -47,12 +44,29 @@ pub(super) fn collect(
     });
     match tables {
         Ok(copied) => copied?,
-        Err(error) => salvage
-            .notes
-            .push(format!("the tables cannot be read as such: {error}")),
+        Err(error) => salvage.notes.push(format!(
+            "the tables cannot be read as such: {}",
+            error.with_causes()
+        )),
     }
-    from_pages(broken, to, counter)?;
+    salvage.is_intact &= salvage.notes.is_empty();
+    // A whole file has everything in its tables; what else is in it was dropped or written anew.
+    if !salvage.is_intact {
+        let current = writer_row(to)?;
+        from_pages(broken, to, counter)?;
+        if current.is_none() && writer_row(to)?.is_some() {
+            salvage.notes.push(
+                "the row of the writer is one of an earlier commit: what was recorded after it is not counted as lost, and what \
+                 retention dropped after it may be back"
+                    .to_owned(),
+            );
+        }
+    }
     replay::replay(to, counter)
+}
+
+fn writer_row(to: &Database) -> Result<Option<WriterRow>, StoreError> {
+    get(&to.begin_read()?.open_table(META)?, WRITER)
 }
 
 /// What is made anew instead of being saved.
@@ -100,6 +114,7 @@ impl TableVisitor for FromTables<'_, '_> {
             let mut store = Storing::begin(self.to);
             // Kept outside: whatever was read before the damage is saved.
             let mut stopped = Ok(());
+            let mut damaged = 0_u64;
             let read = check::guarded(self.broken, || {
                 let table = self.from.open_table(definition)?;
                 let mut rows = table.iter()?;
@@ -110,25 +125,36 @@ impl TableVisitor for FromTables<'_, '_> {
                 } {
                     let (key, value) = row?;
                     let seal = key.value().seal_bytes().into_owned();
-                    if codec::check(name, &seal, value.value()).is_ok() {
-                        stopped = store
-                            .row(name, &seal, value.value())
-                            .and_then(|()| self.counter.row());
-                        if stopped.is_err() {
-                            break;
+                    if codec::check(name, &seal, value.value()).is_err() {
+                        damaged += 1;
+                        continue;
+                    }
+                    stopped = match store.row(name, &seal, value.value()) {
+                        Ok(is_read) => {
+                            damaged += u64::from(!is_read);
+                            self.counter.row()
                         }
+                        Err(error) => Err(error),
+                    };
+                    if stopped.is_err() {
+                        break;
                     }
                 }
                 Ok(())
             });
             stopped?;
             store.commit()?;
+            if damaged > 0 {
+                self.salvage
+                    .notes
+                    .push(format!("{damaged} rows of {name} are damaged"));
+            }
             match read {
                 Ok(()) => break,
-                Err(error) if !backwards => self
-                    .salvage
-                    .notes
-                    .push(format!("{name} cannot be read from end to end: {error}")),
+                Err(error) if !backwards => self.salvage.notes.push(format!(
+                    "{name} cannot be read from end to end: {}",
+                    error.with_causes()
+                )),
                 Err(_) => {}
             }
         }
@@ -228,29 +254,29 @@ impl<'a> Storing<'a> {
         }
     }
 
-    /// Takes a row that checks out; one of a packed table gives all the rows in it.
-    fn row(&mut self, table: &'static str, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+    /// Takes a row that checks out; one of a packed table gives all the rows in it. Returns whether it can be read.
+    fn row(&mut self, table: &'static str, key: &[u8], value: &[u8]) -> Result<bool, StoreError> {
         if value == TOMBSTONE {
-            return Ok(());
+            return Ok(true);
         }
         if let Some(parts) = packed_parts(table) {
             let context = self.context.get_or_insert_with(DCtx::create);
             // A chunk that checks out and cannot be read was never written.
             let Ok(chunk) = chunk::read(parts, key, value, context) else {
-                return Ok(());
+                return Ok(false);
             };
             for row in chunk.into_rows() {
                 let value = codec::seal(parts.hot, &row.key, &row.payload);
                 self.row(parts.hot, &row.key, &value)?;
             }
-            return Ok(());
+            return Ok(true);
         }
         self.bytes += key.len() + value.len();
         self.rows.push((table, key.to_vec(), value.to_vec()));
         if self.bytes >= BACKUP_COMMIT_BYTES / 4 {
             self.flush()?;
         }
-        Ok(())
+        Ok(true)
     }
 
     fn commit(mut self) -> Result<(), StoreError> {
@@ -268,127 +294,5 @@ impl<'a> Storing<'a> {
         txn.commit()?;
         self.bytes = 0;
         Ok(())
-    }
-}
-
-/// Whether a row is newer than the one that was found before: pages of earlier commits hold earlier rows.
-fn is_newer(table: &str, key: &[u8], new: &[u8], old: &[u8]) -> bool {
-    fn by<R: Row, O: Ord>(key: &[u8], new: &[u8], old: &[u8], of: impl Fn(&R) -> O) -> bool {
-        match (codec::decode::<R>(key, new), codec::decode::<R>(key, old)) {
-            (Ok(new), Ok(old)) => of(&new) > of(&old),
-            (Ok(_), Err(_)) => true,
-            _ => false,
-        }
-    }
-    match table {
-        // Rows that are added to.
-        "event_to_headers" => new.len() > old.len(),
-        // Its keyframe may have become shorter.
-        "object_and_event_to_versions" => last_version(key, new) > last_version(key, old),
-        "object_to_row" => by(key, new, old, |row: &ObjectRow| row.last_seq),
-        "uid_to_owner" => by(key, new, old, |row: &OwnerRow| {
-            (row.object, row.owners.len())
-        }),
-        // A number that was given in a transaction which never came to its end is given again, to another pod.
-        "number_to_pod" => match (codec::decode(key, new), codec::decode(key, old)) {
-            (Ok(new), Ok(old)) => is_newer_pod(&new, &old),
-            (new, old) => new.is_ok() && old.is_err(),
-        },
-        "run_to_row" => by(key, new, old, |row: &RunRow| (row.closed, row.last_us)),
-        "gap_to_row" => by(key, new, old, |row: &GapRow| row.end_us),
-        "kind_to_watch" => by(key, new, old, |row: &WatchRow| row.contact_us),
-        "kind_id_to_kind" => by(key, new, old, |row: &KindRow| {
-            (row.applies + row.deletes, row.dictionary)
-        }),
-        "meta" if key == WRITER.as_bytes() => {
-            by(key, new, old, |row: &WriterRow| (row.last_seq, row.last_us))
-        }
-        // Written once.
-        _ => false,
-    }
-}
-
-fn is_newer_pod(new: &PodRow, old: &PodRow) -> bool {
-    let told = |row: &PodRow| {
-        let times = row.times;
-        let ends = (times.end_us, times.containers_end_us);
-        (row.gone, ends, times.start_us, row.object)
-    };
-    new.uid == old.uid && told(new) > told(old)
-}
-
-/// The last event that a group of versions tells of; `None` where it cannot be read.
-fn last_version(key: &[u8], row: &[u8]) -> Option<EventKey> {
-    let group = Group::open(key.try_into().ok()?, row).ok()?;
-    let last = group.entries().last()?;
-    Some(last.ok()?.0.event)
-}
-
-/// Stores a row unless a newer one is there. `key` is the key as it is sealed.
-pub(super) fn put(
-    tables: &mut WriteTables<'_>,
-    table: &'static str,
-    key: &[u8],
-    value: &[u8],
-) -> Result<(), StoreError> {
-    fn into<K>(
-        target: &mut (impl StoredRows<K> + WriteRows<K>),
-        name: &str,
-        seal: &[u8],
-        key: K::SelfType<'_>,
-        value: &[u8],
-    ) -> Result<(), StoreError>
-    where
-        K: Key + 'static,
-        for<'k> K::SelfType<'k>: Clone,
-    {
-        let newer = target.read_row(key.clone(), |old| Ok(is_newer(name, seal, value, old)))?;
-        if newer.unwrap_or(true) {
-            target.write_row(key, value)?;
-        }
-        Ok(())
-    }
-    let number = || key.try_into().ok().map(u64::from_be_bytes);
-    let text = || std::str::from_utf8(key).ok();
-    macro_rules! number {
-        ($target:expr) => {
-            match number() {
-                Some(number) => into(&mut $target, table, key, number, value),
-                None => Ok(()),
-            }
-        };
-    }
-    macro_rules! text {
-        ($target:expr) => {
-            match text() {
-                Some(text) => into(&mut $target, table, key, text, value),
-                None => Ok(()),
-            }
-        };
-    }
-    match table {
-        "event_to_headers" => match key.try_into() {
-            Ok(bytes) => into(&mut tables.events, table, key, bytes, value),
-            Err(_) => Ok(()),
-        },
-        "object_and_event_to_versions" => match key.try_into() {
-            Ok(bytes) => into(&mut tables.versions, table, key, bytes, value),
-            Err(_) => Ok(()),
-        },
-        "base_to_body" => number!(tables.bases),
-        "dictionary_to_bytes" => number!(tables.dictionaries),
-        "journal" => number!(tables.journal),
-        "id_to_incarnation" => number!(tables.incarnations),
-        "number_to_pod" => number!(tables.pods),
-        "run_to_row" => number!(tables.runs),
-        "gap_to_row" => number!(tables.gaps),
-        "kind_id_to_kind" => number!(tables.kinds),
-        "object_to_row" => into(&mut tables.objects, table, key, key, value),
-        "uid_to_owner" => into(&mut tables.owners, table, key, key, value),
-        "uid_to_wanted_owner" => text!(tables.wanted),
-        "kind_to_watch" => text!(tables.watches),
-        // The new store has its own schema version and application.
-        "meta" if meta::is_kept_by_salvage(key) => text!(tables.meta),
-        _ => Ok(()),
     }
 }

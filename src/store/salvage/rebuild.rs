@@ -1,9 +1,13 @@
 //! Making a store of the rows that were found: versions first, which everything else is made from or measured by.
-//! [`events`] makes their headers, [`bases`] counts what they refer to, [`kinds`] remakes kinds whose rows are lost.
+//! [`events`] makes their headers, [`bases`] counts what they refer to, [`kinds`], [`owners`] and [`runs`] remake rows
+//! that are lost, [`horizon`] drops what retention had dropped.
 
 mod bases;
 mod events;
+mod horizon;
 mod kinds;
+mod owners;
+mod runs;
 
 use std::collections::BTreeMap;
 
@@ -13,7 +17,7 @@ use super::{Salvage, names};
 use crate::limits::SALVAGE_ROWS_PER_COMMIT;
 use crate::model::{EventKey, ObjectKey, Uid};
 use crate::store::body::compress::Decompressor;
-use crate::store::lookup::{FIRST, LAST, Lookup};
+use crate::store::lookup::{FIRST, Lookup};
 use crate::store::progress::Counter;
 use crate::store::rows::{
     CHANGE_HASH_BYTES, EpochRow, Incarnation, IncarnationRow, KindRow, ObjectRow, PodRow, WatchRow,
@@ -22,7 +26,7 @@ use crate::store::rows::{
 use crate::store::tables::{ReadTables, Rows, WriteTables, get, put, row};
 use crate::store::versions::group::{Group, Keyframe, Version};
 use crate::store::versions::{self, base};
-use crate::store::{StoreError, WRITER, headers, keys, pod_index};
+use crate::store::{StoreError, WRITER, keys, pod_index};
 
 pub(super) fn rebuild(
     database: &Database,
@@ -35,14 +39,20 @@ pub(super) fn rebuild(
         salvage,
         kinds: BTreeMap::new(),
         writer: WriterRow::default(),
+        writer_lost: false,
     };
     state.load()?;
     names::remake(database)?;
     let uses = state.versions()?;
     state.bases(&uses)?;
+    state.supersede()?;
     state.events()?;
     state.objects()?;
+    state.remake_owners()?;
+    state.sweep()?;
     state.pods()?;
+    state.owners_lost()?;
+    state.runs()?;
     state.finish()
 }
 
@@ -52,6 +62,8 @@ struct Rebuild<'a, 'b> {
     salvage: &'a mut Salvage,
     kinds: BTreeMap<u64, KindRow>,
     writer: WriterRow,
+    /// Its row was not found.
+    writer_lost: bool,
 }
 
 impl Rebuild<'_, '_> {
@@ -73,6 +85,7 @@ impl Rebuild<'_, '_> {
     fn load(&mut self) -> Result<(), StoreError> {
         let tables = self.read()?;
         self.writer = tables.writer_row()?;
+        self.writer_lost = get::<_, WriterRow>(&tables.meta, WRITER)?.is_none();
         for entry in tables.kinds.iter()? {
             let (number, value) = entry?;
             let mut kind: KindRow = row::<u64, _>(number.value(), value.value())?;
@@ -202,6 +215,10 @@ impl Rebuild<'_, '_> {
     }
 
     fn count(&mut self, version: &Version) {
+        // What stays of the time before the horizon is not part of the record.
+        if version.event < self.writer.horizon().event() {
+            return;
+        }
         if let Some(kind) = self.kinds.get_mut(&version.kind) {
             if version.deleted {
                 kind.deletes += 1;
@@ -316,6 +333,12 @@ impl Rebuild<'_, '_> {
             }
         }
         store(&mut found)?;
+        self.salvage.pods_lost = match (self.salvage.is_intact, self.writer_lost) {
+            (true, _) => 0,
+            // Numbers are given one after the other.
+            (false, true) => last.saturating_sub(pods),
+            (false, false) => self.writer.pods.saturating_sub(pods),
+        };
         self.writer.pods = pods;
         self.writer.last_pod = self.writer.last_pod.max(last);
         self.writer.epoch_rows += pods;
@@ -348,22 +371,8 @@ impl Rebuild<'_, '_> {
                 wanted.push(uid.value().to_owned());
             }
         }
-        self.writer.run = match old.runs.last()? {
-            Some((number, _)) => number.value(),
-            None => self.writer.run,
-        };
         if let Some((number, _)) = old.gaps.last()? {
             self.writer.last_gap = self.writer.last_gap.max(number.value());
-        }
-        let first = headers::range(&old, FIRST, LAST)?.next().transpose()?;
-        if let Some((event, _)) = first
-            && get::<_, WriterRow>(&old.meta, WRITER)?.is_none()
-        {
-            self.writer.first_us = event.at.as_micros();
-            self.salvage.notes.push(
-                "the row of the writer was lost: what came after the last change is not known"
-                    .to_owned(),
-            );
         }
         drop(old);
         let (writer, kinds) = (self.writer, &self.kinds);

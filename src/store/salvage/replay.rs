@@ -4,7 +4,7 @@ use std::ops::Bound;
 
 use redb::{Database, ReadableDatabase};
 
-use super::collect::put;
+use super::newer::put;
 use crate::limits::BACKUP_COMMIT_BYTES;
 use crate::store::journal::Edit;
 use crate::store::journal::record::RecordReader;

@@ -1,10 +1,12 @@
 //! What is wrong, in bounded number.
 
+use std::collections::HashSet;
+
 use crate::limits::VERIFY_FINDINGS_MAX;
 use crate::store::StoreError;
 
 /// Something that is wrong, and where.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 pub struct Finding {
     /// The table; empty where it is the file.
     pub table: String,
@@ -17,17 +19,24 @@ pub struct Finding {
 #[derive(Default)]
 pub(super) struct Findings {
     listed: Vec<Finding>,
+    /// Those: a row that is read for several reasons is wrong once.
+    known: HashSet<Finding>,
     left_out: u64,
 }
 
 impl Findings {
     pub(super) fn add(&mut self, table: &str, key: &str, what: impl Into<String>) {
+        let finding = Finding {
+            table: table.to_owned(),
+            key: key.to_owned(),
+            what: what.into(),
+        };
+        if self.known.contains(&finding) {
+            return;
+        }
         if self.listed.len() < VERIFY_FINDINGS_MAX {
-            self.listed.push(Finding {
-                table: table.to_owned(),
-                key: key.to_owned(),
-                what: what.into(),
-            });
+            self.known.insert(finding.clone());
+            self.listed.push(finding);
         } else {
             self.left_out += 1;
         }
@@ -38,15 +47,7 @@ impl Findings {
         match error {
             StoreError::Damaged { table, key, reason } => self.add(table, key, reason.clone()),
             StoreError::DamagedFile { reason, .. } => self.add("", "", reason.clone()),
-            other => {
-                let mut text = other.to_string();
-                let mut cause = std::error::Error::source(other);
-                while let Some(error) = cause {
-                    text = format!("{text}: {error}");
-                    cause = error.source();
-                }
-                self.add("", "", text);
-            }
+            other => self.add("", "", other.with_causes()),
         }
     }
 

@@ -316,9 +316,15 @@ impl Checking<'_, '_> {
                 continue;
             };
             let incarnation = self.findings.keep(tables.incarnation_of(id, row))?;
-            let Some(Incarnation { key, .. }) = incarnation else {
+            let Some(Incarnation { key, uid, pod }) = incarnation else {
                 continue;
             };
+            // What a pod is as an owner, its lifecycle tells.
+            let is_pod = pod.is_some() || (key.group.is_empty() && key.kind == "Pod");
+            if !is_pod && tables.owners.get(keys::uid(&uid).as_slice())?.is_none() {
+                let what = format!("{key} has no row in uid_to_owner");
+                self.findings.add(TABLE, &name, what);
+            }
             if tables
                 .objects
                 .get(keys::object(&key, id).as_slice())?

@@ -11,7 +11,7 @@ mod rows;
 use std::path::{Path, PathBuf};
 
 use super::progress::{Counter, Progress};
-use super::{Reader, StoreError, check, open};
+use super::{Reader, StoreError, check, recognize};
 
 pub use findings::Finding;
 use findings::Findings;
@@ -43,7 +43,7 @@ pub fn verify(
     path: &Path,
     go_on: &mut dyn FnMut(Progress) -> bool,
 ) -> Result<Verification, StoreError> {
-    open::check_magic(path)?;
+    recognize::check_magic(path)?;
     let mut findings = Findings::default();
     let mut counter = Counter::new(go_on);
     let mut pages_checked = false;
@@ -86,6 +86,8 @@ pub fn verify(
             | StoreError::NewerSchema { .. }
             | StoreError::OlderSchema { .. }),
         ) if whole => return Err(error),
+        // What is wrong with the pages has been said; they do not tell whose they are.
+        Err(StoreError::NotAStore { .. }) => 0,
         Err(error) => {
             findings.error(&error);
             0
