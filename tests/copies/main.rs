@@ -22,6 +22,7 @@ mod damaged;
 mod foreign;
 mod live;
 mod load;
+mod outputs;
 mod salvage;
 mod verify;
 mod waiting;
