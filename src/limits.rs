@@ -230,6 +230,10 @@ pub const STATE_BODIES_BYTES_MAX: usize = 16 << 20;
 /// Decoded bases that one decoder keeps, bytes.
 pub const CURSOR_BASES_BYTES_MAX: usize = 4 << 20;
 
+/// Symbolic links that the path of an output may lead through: as many as Linux follows.
+pub const LINKS_FOLLOWED_MAX: usize = 40;
+/// Time between two looks whether somebody has opened the FIFO that an output is written to, milliseconds.
+pub const FIFO_POLL_MS: u64 = 20;
 /// Rows between two reports of how far a copy or a check has come.
 pub const PROGRESS_ROWS: u64 = 4_096;
 /// Bytes of rows in one transaction of a backup.

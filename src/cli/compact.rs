@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use super::migrate::open_for_writing;
 use crate::ingest::Writer;
 use crate::model::ByteSize;
-use crate::store::{OpenOptions, Store, allocated_bytes};
+use crate::store::allocated_bytes;
 
 /// Arguments of `compact`.
 #[derive(Args, Debug)]
@@ -19,13 +20,7 @@ pub(super) struct CompactArgs {
 
 /// Runs `compact`.
 pub(super) fn run(args: &CompactArgs) -> anyhow::Result<()> {
-    let store = Store::open_with(
-        &args.db,
-        OpenOptions {
-            create: false,
-            ..OpenOptions::default()
-        },
-    )?;
+    let store = open_for_writing(&args.db)?;
     let before = allocated_bytes(&args.db)?;
     eprintln!(
         "compacting {} ({}); do not stop it: the next open would have to check the whole file",

@@ -14,7 +14,7 @@ use crate::export::{ExportFilters, ExportRequest};
 use crate::model::{RedactionKey, TimeRange, Timestamp};
 use crate::normalize::{Redaction, normalize};
 use crate::recorder::{SimulatedRecorder, SimulationError};
-use crate::store::{Reader, Store, StoreError};
+use crate::store::{Reader, Store, StoreError, refuse_itself};
 use crate::workload::{Mix, Workload, WorkloadOptions};
 
 /// Of the changes, this share happens while the recorder is down.
@@ -54,6 +54,7 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    refuse_itself(&args.db, &args.out)?;
     remove_earlier_demo(args)?;
     let mut workload = Workload::new(WorkloadOptions {
         seed: args.seed,

@@ -13,7 +13,7 @@ use super::window::WindowArgs;
 use crate::export::sink::FileSink;
 use crate::export::{ExportError, ExportRequest, ExportSummary, PreparedExport};
 use crate::model::TimeRange;
-use crate::store::Reader;
+use crate::store::{Reader, refuse_itself};
 
 /// Arguments of `export`.
 #[derive(Args, Debug)]
@@ -25,7 +25,7 @@ pub(super) struct ExportArgs {
     #[command(flatten)]
     window: WindowArgs,
 
-    /// The trace file to write; `-` for stdout.
+    /// The trace file to write; `-` for stdout. It appears when it is complete; a FIFO or device is written through.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
 
@@ -40,13 +40,19 @@ pub(super) struct ExportArgs {
 /// Runs `export`.
 pub(super) fn run(args: &ExportArgs) -> anyhow::Result<()> {
     let filters = args.filters.filters()?;
+    refuse_itself(&args.db, &args.output)?;
     let reader = copies::open(&args.db)?;
     let window = args.window.in_seconds(&reader.snapshot()?)?;
     let request = ExportRequest { window, filters };
     let interrupt = Interrupt::listen()?;
     // Without a start, all that there is is meant.
     let clamp = args.clamp || !args.window.has_start();
-    let prepared = prepare(&reader, &request, clamp)?;
+    let prepared = match prepare(&reader, &request, clamp) {
+        Err(error @ ExportError::BeforeHorizon { .. }) => {
+            return Err(anyhow::Error::new(error).context("hint: --clamp begins there"));
+        }
+        prepared => prepared?,
+    };
     let summary = if args.output == Path::new("-") {
         let mut out = interrupt.guard(BufWriter::with_capacity(1 << 20, std::io::stdout().lock()));
         let summary = prepared.write(&mut out)?;
@@ -78,9 +84,16 @@ pub(super) fn to_file(
     path: &Path,
     interrupt: &Interrupt,
 ) -> anyhow::Result<ExportSummary> {
-    let mut out = interrupt.guard(FileSink::create(path)?);
-    let summary = prepared.write_file(&mut out)?;
+    let sink = FileSink::create(path)?;
+    let may_wait = sink.may_wait();
+    let mut out = interrupt.guard(sink);
+    let written = if may_wait {
+        prepared.write(&mut out)
+    } else {
+        prepared.write_file(&mut out)
+    };
     interrupt.check()?;
+    let summary = written?;
     out.into_inner().commit()?;
     Ok(summary)
 }

@@ -7,12 +7,12 @@ use clap::Args;
 
 use super::exit::usage;
 use super::interrupt::Interrupt;
+use super::migrate::open_for_writing;
 use super::retention::checked;
 use crate::clock::{Clock, WallClock};
 use crate::ingest::{RetentionPolicy, Writer, collect};
 use crate::model::timestamp::TimeSpec;
 use crate::model::{Age, ByteSize};
-use crate::store::{OpenOptions, Store};
 
 /// Arguments of `gc`.
 #[derive(Args, Debug)]
@@ -48,13 +48,7 @@ pub(super) fn run(args: &GcArgs) -> anyhow::Result<()> {
         ));
     }
     let interrupt = Interrupt::listen()?;
-    let store = Store::open_with(
-        &args.db,
-        OpenOptions {
-            create: false,
-            ..OpenOptions::default()
-        },
-    )?;
+    let store = open_for_writing(&args.db)?;
     let mut writer = Writer::new(store)?;
     let end = writer.last_time().min(now);
     let collected = collect(&mut writer, policy, before, end, |_| {

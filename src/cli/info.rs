@@ -11,7 +11,7 @@ use super::gaps;
 use super::output::bytes;
 use super::table::Table;
 use crate::query::Info;
-use crate::store::{Reader, SizeOnDisk};
+use crate::store::{Provenance, Reader, SizeOnDisk, Snapshot, StoreError};
 
 /// Gaps and runs shown to people; `--json` shows all.
 const LINES_MAX: usize = 20;
@@ -32,16 +32,25 @@ pub(super) struct InfoArgs {
 struct Report {
     #[serde(flatten)]
     info: Info,
+    /// Where the store comes from, if it is a backup or was one.
+    backup: Option<Provenance>,
     size: SizeOnDisk,
+}
+
+impl Report {
+    fn of(snapshot: &Snapshot) -> Result<Self, StoreError> {
+        Ok(Self {
+            info: snapshot.info()?,
+            backup: snapshot.provenance()?,
+            size: snapshot.size_on_disk()?,
+        })
+    }
 }
 
 /// Runs `info`.
 pub(super) fn run(args: &InfoArgs) -> anyhow::Result<()> {
     let snapshot = copies::open(&args.db)?.snapshot()?;
-    let report = Report {
-        info: snapshot.info()?,
-        size: snapshot.size_on_disk()?,
-    };
+    let report = Report::of(&snapshot)?;
     let mut out = std::io::stdout().lock();
     if args.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
@@ -53,17 +62,11 @@ pub(super) fn run(args: &InfoArgs) -> anyhow::Result<()> {
 
 /// Prints the report for people.
 pub(super) fn print_store(out: &mut impl Write, reader: &Reader) -> anyhow::Result<()> {
-    let snapshot = reader.snapshot()?;
-    print(
-        out,
-        &Report {
-            info: snapshot.info()?,
-            size: snapshot.size_on_disk()?,
-        },
-    )
+    print(out, &Report::of(&reader.snapshot()?)?)
 }
 
-fn print(out: &mut impl Write, Report { info, size }: &Report) -> anyhow::Result<()> {
+fn print(out: &mut impl Write, report: &Report) -> anyhow::Result<()> {
+    let Report { info, backup, size } = report;
     let time =
         |at: Option<crate::model::Timestamp>| at.map_or("none".to_owned(), |at| at.to_string());
     writeln!(out, "Record:   {} to {}", time(info.start), time(info.end))?;
@@ -83,6 +86,16 @@ fn print(out: &mut impl Write, Report { info, size }: &Report) -> anyhow::Result
         "Store:    {} (schema version {})",
         info.store_id, info.schema_version
     )?;
+    if let Some(backup) = backup {
+        let horizon = backup.horizon.map_or("no horizon".to_owned(), |horizon| {
+            format!("horizon {horizon}")
+        });
+        writeln!(
+            out,
+            "Backup:   of store {}, taken {}: {} to {}, {horizon}, {} changes",
+            backup.store_id, backup.at, backup.start, backup.end, backup.changes
+        )?;
+    }
     writeln!(out, "Changes:  {}", info.changes)?;
     writeln!(out, "Pods:     {}", info.pods)?;
     if info.wanted_owners > 0 {

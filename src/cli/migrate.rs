@@ -1,10 +1,10 @@
-//! `sk-tracedb migrate`.
+//! `sk-tracedb migrate`, and the migration that other commands make on their way.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::store::{OpenOptions, SCHEMA_VERSION, Store};
+use crate::store::{OpenOptions, SCHEMA_VERSION, Store, StoreError, schema_version};
 
 /// Arguments of `migrate`.
 #[derive(Args, Debug)]
@@ -16,14 +16,31 @@ pub(super) struct MigrateArgs {
 
 /// Runs `migrate`.
 pub(super) fn run(args: &MigrateArgs) -> anyhow::Result<()> {
-    Store::open_with(
-        &args.db,
-        OpenOptions {
-            create: false,
-            ..OpenOptions::default()
-        },
-    )?
-    .close()?;
-    eprintln!("{} has schema version {SCHEMA_VERSION}", args.db.display());
+    if schema_version(&args.db)? == SCHEMA_VERSION {
+        // Opened for writing, its bytes would change.
+        eprintln!(
+            "{} has schema version {SCHEMA_VERSION} already; nothing to do",
+            args.db.display()
+        );
+        return Ok(());
+    }
+    open_for_writing(&args.db)?.close()?;
     Ok(())
+}
+
+/// Opens a store that exists for writing. Says so where it was migrated.
+pub(super) fn open_for_writing(path: &Path) -> Result<Store, StoreError> {
+    let found = schema_version(path)?;
+    let options = OpenOptions {
+        create: false,
+        ..OpenOptions::default()
+    };
+    let store = Store::open_with(path, options)?;
+    if found < SCHEMA_VERSION {
+        eprintln!(
+            "{}: migrated from schema version {found} to {SCHEMA_VERSION}",
+            path.display()
+        );
+    }
+    Ok(store)
 }

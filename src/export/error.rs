@@ -30,12 +30,23 @@ pub enum ExportError {
     /// The window begins before what retention has kept.
     #[error(
         "the window starts at {start}, but what was recorded before {horizon} has been dropped by retention\nhint: \
-         start at {horizon} or later (--clamp does)"
+         start at {horizon} or later"
     )]
     BeforeHorizon {
         /// Start of the window.
         start: Timestamp,
         /// From where on the record is complete.
+        horizon: Timestamp,
+    },
+    /// The whole window lies before what retention has kept.
+    #[error(
+        "nothing of the window is left: it ends at {end}, and what was recorded before {horizon} has been dropped by \
+         retention\nhint: end at {horizon} or later, or look into a backup"
+    )]
+    NothingLeft {
+        /// End of the window.
+        end: Timestamp,
+        /// From where on the record is complete, in whole seconds.
         horizon: Timestamp,
     },
     /// Retention dropped what the export still needed.

@@ -105,10 +105,14 @@ impl PreparedExport {
     /// [`ExportError`]: an empty store, a window before the record or before what retention has kept, too large a window,
     /// a store that cannot be read.
     pub fn prepare(reader: &Reader, request: &ExportRequest) -> Result<Self, ExportError> {
-        let start = request.window.start;
-        let refused = |horizon: Horizon| ExportError::BeforeHorizon {
-            start,
-            horizon: horizon.first_second(),
+        let TimeRange { start, end } = request.window;
+        let refused = |horizon: Horizon| {
+            let horizon = horizon.first_second();
+            if horizon > end {
+                ExportError::NothingLeft { end, horizon }
+            } else {
+                ExportError::BeforeHorizon { start, horizon }
+            }
         };
         // First the pin, then the snapshot: what it shows is kept.
         let pin = reader.pin(start).map_err(refused)?;
@@ -123,7 +127,7 @@ impl PreparedExport {
     /// if that is later than was asked for.
     ///
     /// # Errors
-    /// As [`PreparedExport::prepare`]; [`ExportError::BeforeHorizon`] only where nothing of the window is left.
+    /// As [`PreparedExport::prepare`], but for [`ExportError::BeforeHorizon`].
     pub fn prepare_clamped(reader: &Reader, request: &ExportRequest) -> Result<Self, ExportError> {
         let mut request = request.clone();
         let asked = request.window.start;
@@ -131,7 +135,7 @@ impl PreparedExport {
             match Self::prepare(reader, &request) {
                 // The horizon may move on meanwhile; each turn begins later, and none after the window's end.
                 Err(ExportError::BeforeHorizon { horizon, .. })
-                    if horizon > request.window.start && horizon <= request.window.end =>
+                    if horizon > request.window.start =>
                 {
                     request.window.start = horizon;
                 }

@@ -21,7 +21,7 @@ pub struct Info {
     pub start: Option<Timestamp>,
     /// Where retention has ended the record's past: what was recorded before is gone. `None`: nothing was dropped.
     pub horizon: Option<Timestamp>,
-    /// Time of the last commit.
+    /// Where the record ends: the time of the last commit, or the horizon where that lies behind it.
     pub end: Option<Timestamp>,
     /// Recorded changes.
     pub changes: u64,
@@ -124,12 +124,12 @@ impl Snapshot {
         Ok(runs)
     }
 
-    /// When the record begins (where retention has dropped something: its horizon) and when it ends; `None` while nothing has been recorded.
+    /// When the record begins (where retention has dropped something: its horizon) and when it ends; `None` while nothing
+    /// has been recorded. Where everything has been dropped but what exists, both are the horizon.
     pub fn extent(&self) -> Option<(Timestamp, Timestamp)> {
         let writer = self.writer();
-        (writer.run > 0).then_some((
-            Timestamp::from_micros(writer.first_us).max(self.horizon().first_start()),
-            Timestamp::from_micros(writer.last_us),
-        ))
+        let start = Timestamp::from_micros(writer.first_us).max(self.horizon().first_start());
+        let end = Timestamp::from_micros(writer.last_us).max(start);
+        (writer.run > 0).then_some((start, end))
     }
 }

@@ -70,6 +70,7 @@ impl From<ExportError> for Refusal {
         match &error {
             ExportError::BeforeRecord { .. }
             | ExportError::BeforeHorizon { .. }
+            | ExportError::NothingLeft { .. }
             | ExportError::TooLarge { .. } => Self::bad_request(with_causes(&error)),
             ExportError::Empty => {
                 Self::for_now(StatusCode::SERVICE_UNAVAILABLE, with_causes(&error))

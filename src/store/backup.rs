@@ -15,9 +15,12 @@ use redb::{
 use tempfile::NamedTempFile;
 
 use super::progress::{Counter, Progress};
-use super::rows::BackupRow;
+use super::rows::{BackupKept, BackupRow};
 use super::tables::{META, SealedKey, TableVisitor, each_table, get, put};
-use super::{Reader, Snapshot, StoreError, check, codec, folder_of, mark, meta, sync_folder_of};
+use super::{
+    Output, Reader, Snapshot, StoreError, check, codec, folder_of, mark, meta, refuse_itself,
+    refuse_live, sync_folder_of,
+};
 use crate::limits::{BACKUP_CACHE_BYTES, BACKUP_COMMIT_BYTES};
 use crate::model::Timestamp;
 
@@ -28,11 +31,15 @@ pub struct Provenance {
     pub store_id: String,
     /// When the copy was made.
     pub at: Timestamp,
-    /// Where the record in it begins.
+    /// Where the record in it begins. What retention had dropped is not part of it.
     pub start: Timestamp,
-    /// Time of the last commit in it.
+    /// Where the record in it ends.
     pub end: Timestamp,
-    /// The last change in it.
+    /// Where retention had ended the record's past; `None`: nothing had been dropped.
+    pub horizon: Option<Timestamp>,
+    /// Changes in it.
+    pub changes: u64,
+    /// Sequence number of the last change in it.
     pub last_seq: u64,
     /// Release of the program that made it.
     pub program: String,
@@ -116,9 +123,11 @@ impl Backup {
     /// Gives the copy its name, replacing what had it. The folder must be the one that it was made in.
     ///
     /// # Errors
-    /// What the file system says; the name stands for what it stood for before then.
+    /// A store that another process is writing is not replaced; what the file system says. The name stands for what it stood
+    /// for before then.
     pub fn persist(self, path: &Path) -> Result<BackupSummary, StoreError> {
         let Self { file, summary } = self;
+        refuse_live(path).map_err(StoreError::io(path, "cannot be written"))?;
         file.persist(path)
             .map_err(|error| StoreError::io(path, "cannot be written")(error.error))?;
         sync_folder_of(path)?;
@@ -134,28 +143,25 @@ impl Backup {
         File::open(&path).map_err(StoreError::io(&path, "cannot be read"))
     }
 
-    /// Copies a store into a file.
+    /// Copies a store into a file; where its name is a symbolic link, into what that leads to.
     ///
     /// # Errors
-    /// As [`Backup::make`]; [`StoreError::Refused`] when the file is the store itself.
+    /// As [`Backup::make`]; [`StoreError::Refused`] when the file is the store itself, or a device or FIFO: a copy is not
+    /// written from its beginning to its end. A store that another process is writing is not replaced.
     pub fn to_file(
         reader: &Reader,
         path: &Path,
         at: Timestamp,
         go_on: &mut dyn FnMut(Progress) -> bool,
     ) -> Result<BackupSummary, StoreError> {
-        if is_same_file(reader.path(), path) {
-            return Err(StoreError::Refused(format!(
-                "{}: is the store itself\nhint: give the copy another name",
+        refuse_itself(reader.path(), path)?;
+        match Output::find(path).map_err(StoreError::io(path, "cannot be written"))? {
+            Output::File(file) => Self::make(reader, folder_of(&file), at, go_on)?.persist(&file),
+            Output::Stream(_) => Err(StoreError::Refused(format!(
+                "{}: is no file\nhint: make the copy elsewhere, and write it there",
                 path.display()
-            )));
+            ))),
         }
-        if path.is_dir() {
-            return Err(StoreError::io(path, "cannot be written")(
-                std::io::ErrorKind::IsADirectory.into(),
-            ));
-        }
-        Self::make(reader, folder_of(path), at, go_on)?.persist(path)
     }
 }
 
@@ -166,27 +172,53 @@ impl Snapshot {
     /// [`StoreError::Damaged`], or what the file system says.
     pub fn provenance(&self) -> Result<Option<Provenance>, StoreError> {
         let row: Option<BackupRow> = get(&self.tables().meta, meta::BACKUP)?;
-        Ok(row.map(|row| Provenance {
-            store_id: row.store_id,
-            at: Timestamp::from_micros(row.at_us),
-            start: Timestamp::from_micros(row.first_us),
-            end: Timestamp::from_micros(row.last_us),
-            last_seq: row.last_seq,
-            program: row.program,
+        Ok(row.map(|row| {
+            // Earlier releases did not write it down: then it is that of the copy, as far as that was not recorded further.
+            let kept = row.kept.unwrap_or_else(|| kept(self));
+            let horizon = kept.horizon_us.map(Timestamp::from_micros);
+            let first = Timestamp::from_micros(row.first_us);
+            Provenance {
+                store_id: row.store_id,
+                at: Timestamp::from_micros(row.at_us),
+                start: horizon.map_or(first, |horizon| horizon.max(first)),
+                end: Timestamp::from_micros(row.last_us),
+                horizon,
+                changes: kept.changes,
+                last_seq: row.last_seq,
+                program: row.program,
+            }
         }))
     }
 }
 
 fn provenance(snapshot: &Snapshot, at: Timestamp) -> Result<Provenance, StoreError> {
     let writer = snapshot.writer();
+    let recorded = |us| Timestamp::from_micros(us);
+    let (start, end) = snapshot
+        .extent()
+        .unwrap_or((recorded(writer.first_us), recorded(writer.last_us)));
+    let BackupKept {
+        horizon_us,
+        changes,
+    } = kept(snapshot);
     Ok(Provenance {
         store_id: meta::store_id(&snapshot.tables().meta)?,
         at,
-        start: Timestamp::from_micros(writer.first_us),
-        end: Timestamp::from_micros(writer.last_us),
+        start,
+        end,
+        horizon: horizon_us.map(Timestamp::from_micros),
+        changes,
         last_seq: writer.last_seq,
         program: env!("CARGO_PKG_VERSION").to_owned(),
     })
+}
+
+fn kept(snapshot: &Snapshot) -> BackupKept {
+    let horizon = snapshot.horizon();
+    BackupKept {
+        horizon_us: (!horizon.is_none()).then(|| horizon.first_start().as_micros()),
+        changes: snapshot.writer().changes,
+    }
 }
 
 fn write_provenance(database: &Database, provenance: &Provenance) -> Result<(), StoreError> {
@@ -197,6 +229,10 @@ fn write_provenance(database: &Database, provenance: &Provenance) -> Result<(), 
         last_us: provenance.end.as_micros(),
         last_seq: provenance.last_seq,
         program: provenance.program.clone(),
+        kept: Some(BackupKept {
+            horizon_us: provenance.horizon.map(Timestamp::as_micros),
+            changes: provenance.changes,
+        }),
     };
     let txn = database.begin_write()?;
     put(&mut txn.open_table(META)?, meta::BACKUP, &row)?;
@@ -301,12 +337,4 @@ fn check_copy(path: &Path, rows: u64, counter: &mut Counter<'_>) -> Result<(), S
         });
     }
     Ok(())
-}
-
-fn is_same_file(a: &Path, b: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    match (std::fs::metadata(a), std::fs::metadata(b)) {
-        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
-        _ => false,
-    }
 }

@@ -234,7 +234,7 @@ pub(crate) fn packed_tables() -> [&'static str; 5] {
 #[allow(clippy::unwrap_used)]
 pub(crate) fn meta_rows() -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
     use super::codec::encode;
-    use super::rows::{BackupRow, MarkRow};
+    use super::rows::{BackupKept, BackupRow, MarkRow};
     let mark = MarkRow {
         inode: 1,
         born_ns: 2,
@@ -247,6 +247,10 @@ pub(crate) fn meta_rows() -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
         last_us: 3,
         last_seq: 2,
         program: "0.1.0".to_owned(),
+        kept: Some(BackupKept {
+            horizon_us: Some(1),
+            changes: 2,
+        }),
     };
     [
         (b"mark".to_vec(), encode(b"mark", &mark).unwrap()),

@@ -7,6 +7,7 @@
 //! docs/format.md writes the format down.
 
 mod backup;
+mod backup_row;
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub mod body;
@@ -26,6 +27,7 @@ pub(crate) mod lookup;
 mod mark;
 mod meta;
 mod open;
+mod output;
 mod overlay;
 pub(crate) mod packed;
 mod pins;
@@ -39,6 +41,7 @@ mod recognize;
 mod reserve;
 pub(crate) mod rows;
 mod salvage;
+mod schema;
 pub(crate) mod scratch;
 mod size;
 mod snapshot;
@@ -57,6 +60,7 @@ pub use open::{OpenOptions, Store};
 pub use progress::Progress;
 pub use reader::Reader;
 pub use salvage::{Lost, Salvage, salvage};
+pub use schema::schema_version;
 pub use size::{SizeOnDisk, TableSize};
 pub use snapshot::Snapshot;
 pub use verify::{Finding, Verification, verify};
@@ -69,6 +73,7 @@ pub(crate) use create::{folder_of, sync_folder_of};
 pub(crate) use meta::{
     WRITER, claim_cluster, cluster_id, ensure_redaction_key, redaction_key, set_schema, store_id,
 };
+pub(crate) use output::{Output, refuse_itself, refuse_live};
 pub(crate) use pins::{Pin, Pins};
 pub(crate) use reserve::Reserve;
 pub(crate) use snapshot::{read_kinds, read_watches};

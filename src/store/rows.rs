@@ -20,6 +20,8 @@ macro_rules! row_of {
     };
 }
 
+pub(crate) use super::backup_row::{BackupKept, BackupRow};
+
 row_of! {
     ObjectRow in "object_to_row";
     IncarnationRow in "id_to_incarnation";
@@ -447,20 +449,4 @@ pub(crate) struct MarkRow {
     pub born_ns: i64,
     /// The time of the file's last change, where it was closed cleanly and nothing wrote to it since.
     pub closed_us: Option<i64>,
-}
-
-/// Where a backup comes from. It stays when the backup is recorded further.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub(crate) struct BackupRow {
-    /// Id of the store that was copied, as hex.
-    pub store_id: String,
-    /// When the copy was made.
-    pub at_us: i64,
-    /// Where the record in it begins and ends.
-    pub first_us: i64,
-    pub last_us: i64,
-    /// The last change in it.
-    pub last_seq: u64,
-    /// Release of the program that made it.
-    pub program: String,
 }

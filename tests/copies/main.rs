@@ -22,6 +22,7 @@ mod damaged;
 mod foreign;
 mod live;
 mod load;
+mod outputs;
 mod own;
 mod salvage;
 mod salvage_report;

@@ -1,11 +1,15 @@
-//! A record in batches, and what a store looks like after each of them.
+//! A record in batches, what a writer does beside them, and what a store looks like after each of its steps.
+
+use std::path::Path;
+use std::time::Duration;
 
 use serde_json::json;
-use sk_tracedb::Reader;
 use sk_tracedb::config::TracerConfig;
-use sk_tracedb::export::{ExportFilters, ExportRequest, export};
-use sk_tracedb::ingest::Writer;
-use sk_tracedb::model::{Observation, TimeRange, Timestamp};
+use sk_tracedb::export::{ExportFilters, ExportRequest, PreparedExport};
+use sk_tracedb::ingest::{Effort, Writer};
+use sk_tracedb::model::{Horizon, Observation, TimeRange, Timestamp};
+use sk_tracedb::store::verify;
+use sk_tracedb::{Reader, StoreError};
 
 use crate::support::*;
 
@@ -55,7 +59,7 @@ pub fn batches(count: usize, seed: u64, body_bytes: usize) -> Vec<Batch> {
     let owner = obj(DEPLOYMENTS, "ns/web", "web").spec(json!({"replicas": 1}));
     (0..count)
         .map(|n| {
-            let at = s(1_000 + n as i64);
+            let at = s(FIRST + n as i64);
             let mut batch = Vec::new();
             let mut see = |seen| batch.push((at, seen));
             // A list is under way in two batches of three; the last of them ends it.
@@ -98,7 +102,77 @@ fn map(n: u64, rng: &mut Rng, bytes: usize) -> Obj {
     obj(CONFIGS, &format!("ns/m{n}"), &format!("m{n}")).field("data", json!(rng.text(bytes)))
 }
 
-pub fn begin(writer: &mut Writer) -> Result<(), sk_tracedb::StoreError> {
+/// Second of the first batch; each has a second of its own.
+const FIRST: i64 = 1_000;
+
+/// What a writer does: a recorder's does the last three by itself, when enough has been recorded. Each may be done again
+/// after it has failed.
+#[derive(Clone)]
+pub enum Step {
+    Begin,
+    Append(Batch),
+    /// Brings the journal into the tables, in as many transactions as that takes.
+    Fold,
+    /// The same, and packs the tables.
+    Pack,
+    /// Drops what lies before this batch, in one transaction.
+    Retain(usize),
+}
+
+impl Step {
+    pub fn run(&self, writer: &mut Writer) -> Result<(), StoreError> {
+        match self {
+            Self::Begin => begin(writer),
+            Self::Append(batch) => writer.append(batch.clone()).map(drop),
+            Self::Fold => writer.fold_all(Duration::MAX),
+            Self::Pack => writer.pack_all(Duration::MAX),
+            Self::Retain(batch) => {
+                let effort = Effort {
+                    rows: 1_000_000,
+                    time: Duration::from_secs(600),
+                };
+                writer.begin_sweep();
+                let horizon = Horizon::at(s(FIRST + *batch as i64));
+                let retained = writer.retain(horizon, effort, false)?;
+                assert!(retained.done && writer.horizon() == horizon);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether the record is another one afterwards.
+    pub fn is_told(&self) -> bool {
+        !matches!(self, Self::Fold | Self::Pack)
+    }
+}
+
+/// A run of so many batches, in which the journal is folded, rows are packed and the oldest batches are dropped, each of them
+/// more than once and with more recorded behind it. Needs eight batches to have all of it.
+pub fn steps(count: usize, seed: u64, body_bytes: usize) -> Vec<Step> {
+    let mut steps = vec![Step::Begin];
+    for (n, batch) in batches(count, seed, body_bytes).into_iter().enumerate() {
+        steps.push(Step::Append(batch));
+        match n % 7 {
+            2 => steps.push(Step::Fold),
+            3 => steps.push(Step::Pack),
+            4 | 6 => steps.push(Step::Retain(n - 3)),
+            5 => steps.push(Step::Fold),
+            _ => {}
+        }
+    }
+    steps
+}
+
+/// Everything that tables promise each other holds in a file that no process has open: the whole of `sk-tracedb verify`.
+pub fn verify_whole(path: &Path, when: &str) {
+    let verification = verify(path, &mut |_| true).unwrap();
+    assert!(
+        verification.intact && verification.pages_checked,
+        "{when}: {verification:#?}"
+    );
+}
+
+pub fn begin(writer: &mut Writer) -> Result<(), StoreError> {
     writer.begin_run(s(999), &tracked(), "record", Some("cluster"))
 }
 
@@ -118,7 +192,8 @@ pub fn told(reader: &Reader) -> Told {
             window: TimeRange::new(s(900), s(1_000_000)).unwrap(),
             filters: ExportFilters::default(),
         };
-        export(reader, &request, &mut trace).unwrap();
+        let export = PreparedExport::prepare_clamped(reader, &request).unwrap();
+        export.write(&mut trace).unwrap();
     }
     Told {
         info: format!("{info:#?}"),

@@ -8,11 +8,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use sk_tracedb::ingest::Writer;
-use sk_tracedb::model::TimeRange;
+use sk_tracedb::ingest::{Effort, Writer};
+use sk_tracedb::model::{Horizon, TimeRange};
 use sk_tracedb::{Reader, Store};
 
-use crate::batches::{CONFIGS, Rng, begin, told};
+use crate::batches::{CONFIGS, Rng, Step, begin, verify_whole};
+use crate::support::recorder::export_of;
 use crate::support::*;
 
 /// Names the file in the process that is to be killed.
@@ -27,9 +28,11 @@ const OBJECTS: u64 = 5;
 const SETS: u64 = 7;
 /// Bodies are smaller than this, bytes.
 const BODY_BYTES: u64 = 4_000;
+/// Batches that retention keeps.
+const KEPT: u64 = 100;
 const DEADLINE: Duration = Duration::from_secs(60);
-/// How often the parent looks itself: every page of the file is checked then, which takes longer and longer.
-const CHECK_EVERY: u64 = 10;
+/// One in so many killed files is verified as a whole before anybody opens it again, and asked for what it holds.
+const VERIFIED_EVERY: u64 = 1;
 /// Half of the opens take less; the figures are printed. Not asked of a debug build: redb's walks every page then.
 const OPEN_MAX: Duration = Duration::from_millis(200);
 
@@ -55,7 +58,14 @@ fn child() {
     begin(&mut writer).unwrap();
     std::thread::spawn(move || {
         loop {
-            drop(told(&reader));
+            // What retention leaves alone: it goes on beside this.
+            let (_, last) = reader.snapshot().unwrap().extent().unwrap();
+            let end = last.as_seconds() + 1;
+            drop(export_of(
+                &reader,
+                window(end - 20, end),
+                Default::default(),
+            ));
         }
     });
     for batch in recorded.. {
@@ -65,6 +75,21 @@ fn child() {
         let seen = (0..OBJECTS).map(|k| (at, object(batch % SETS, k, batch, bytes).applied()));
         writer.append(seen).unwrap();
         say(format!("committed {batch}"));
+        // What a recorder does by itself when much more has been recorded.
+        match batch % 10 {
+            3 => Step::Fold.run(&mut writer).unwrap(),
+            6 => Step::Pack.run(&mut writer).unwrap(),
+            9 if batch > KEPT => {
+                let effort = Effort {
+                    rows: 1_000_000,
+                    time: DEADLINE,
+                };
+                let horizon = Horizon::at(s(1_000 + (batch - KEPT) as i64));
+                writer.begin_sweep();
+                assert!(writer.retain(horizon, effort, false).unwrap().done);
+            }
+            _ => {}
+        }
     }
 }
 
@@ -150,8 +175,9 @@ fn killed_at_any_moment_it_has_everything_that_it_acknowledged() {
         }
         before_open += u64::from(seen == 0);
 
-        if kill % CHECK_EVERY == 0 {
+        if kill.is_multiple_of(VERIFIED_EVERY) {
             // From outside, too. Reading changes nothing: the next process finds the file as this one left it.
+            verify_whole(&path, &format!("kill {kill}"));
             let recorded = check(&Reader::open(&path).unwrap());
             ahead += u64::from(is_ahead(recorded, acknowledged));
             acknowledged = recorded;
@@ -166,8 +192,13 @@ fn killed_at_any_moment_it_has_everything_that_it_acknowledged() {
     let (median, slowest) = (opens[opens.len() / 2], opens[opens.len() - 1]);
     println!(
         "killed {kills} times ({KILLS} sets how often), {before_open} times before it had opened the file; {acknowledged} \
-         batches, {ahead} of them durable and not acknowledged; {} bytes; opened in {median:?}, {slowest:?} at most",
+         batches, {ahead} of them durable and not acknowledged, {} dropped since; one file in {VERIFIED_EVERY} was verified as a whole; {} bytes; opened in {median:?}, {slowest:?} at most",
+        dropped(&reader),
         std::fs::metadata(&path).unwrap().len()
+    );
+    assert!(
+        kills < KILLS_BY_DEFAULT || dropped(&reader) > 0,
+        "nothing was dropped"
     );
     assert!(cfg!(debug_assertions) || median < OPEN_MAX, "{median:?}");
 }
@@ -183,11 +214,20 @@ fn is_ahead(recorded: u64, acknowledged: u64) -> bool {
 
 /// How many batches are recorded. Each is there as a whole, and the state at the end is that after the last of them.
 fn check(reader: &Reader) -> u64 {
-    let changes = reader.snapshot().unwrap().info().unwrap().changes;
-    assert_eq!(changes % OBJECTS, 0, "half a batch");
-    let batches = changes / OBJECTS;
+    let info = reader.snapshot().unwrap().info().unwrap();
+    assert_eq!(info.changes % OBJECTS, 0, "half a batch");
+    let batches = dropped(reader) + info.changes / OBJECTS;
     check_state(reader, batches);
     batches
+}
+
+/// How many batches retention has dropped: each had a second of its own.
+fn dropped(reader: &Reader) -> u64 {
+    let horizon = reader.snapshot().unwrap().horizon();
+    match horizon.is_none() {
+        true => 0,
+        false => (horizon.first_start().as_seconds() - 1_000).cast_unsigned(),
+    }
 }
 
 /// Of each set of objects all are of its last batch.
@@ -216,7 +256,7 @@ fn check_state(reader: &Reader, batches: u64) {
     assert_eq!(found, batches.min(SETS) * OBJECTS);
 }
 
-/// Every version of every object is there, with its own bytes.
+/// Every version of every object that was kept is there, with its own bytes.
 fn check_histories(reader: &Reader, batches: u64) {
     let snapshot = reader.snapshot().unwrap();
     for set in 0..SETS {
@@ -227,7 +267,7 @@ fn check_histories(reader: &Reader, batches: u64) {
                 .unwrap()
                 .map(|entry| entry.unwrap().event.at)
                 .collect();
-            let expected: Vec<_> = (0..batches)
+            let expected: Vec<_> = (dropped(reader)..batches)
                 .filter(|batch| batch % SETS == set)
                 .map(|batch| s(1_000 + batch as i64))
                 .collect();

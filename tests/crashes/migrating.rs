@@ -93,18 +93,49 @@ fn a_migration_that_is_killed_leaves_the_old_file_or_the_new_one() {
 }
 
 #[test]
-fn a_second_migration_changes_nothing() {
+fn a_second_migration_changes_no_byte_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let path = old_store(folder.path());
-    assert!(migrate(&path).status().unwrap().success());
-    let reader = Reader::open(&path).unwrap();
-    let info = reader.snapshot().unwrap().info().unwrap();
-    drop(reader);
-    assert!(migrate(&path).status().unwrap().success());
-    let reader = Reader::open(&path).unwrap();
-    assert_eq!(reader.snapshot().unwrap().info().unwrap(), info);
-    drop(reader);
+    let output = migrate(&path).output().unwrap();
+    assert!(output.status.success());
+    let text = stderr(&output);
+    assert!(
+        text.contains("migrated from schema version 1 to 5"),
+        "{text}"
+    );
+    let before = fs::read(&path).unwrap();
+    let output = migrate(&path).output().unwrap();
+    assert!(output.status.success());
+    let text = stderr(&output);
+    assert!(
+        text.contains("has schema version 5 already; nothing to do"),
+        "{text}"
+    );
+    assert!(fs::read(&path).unwrap() == before, "its bytes changed");
     assert!(is_migrated(&path));
+}
+
+#[test]
+fn a_command_that_migrates_on_its_way_says_so() {
+    for (command, option) in [
+        ("gc", Some("--before=1971-01-01T00:00:00Z")),
+        ("compact", None),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = old_store(folder.path());
+        for told in [true, false] {
+            let output = Command::new(env!("CARGO_BIN_EXE_sk-tracedb"))
+                .args([command, "--db"])
+                .arg(&path)
+                .args(option)
+                .output()
+                .unwrap();
+            let text = stderr(&output);
+            assert!(output.status.success(), "{command}: {text}");
+            let says = text.contains("migrated from schema version 1 to 5");
+            assert_eq!(says, told, "{command}: {text}");
+        }
+    }
 }
 
 #[test]

@@ -294,9 +294,11 @@ async fn a_window_that_begins_before_the_horizon_begins_there_and_says_so() {
     assert_eq!(response.status(), 400);
     let text = response.text().await.unwrap();
     assert!(
-        text.contains("before 1970-01-01T00:16:52Z has been dropped"),
+        text.contains("nothing of the window is left")
+            && text.contains("before 1970-01-01T00:16:52Z has been dropped"),
         "{text}"
     );
+    assert!(!text.contains("--"), "{text}");
     let metrics = server.metrics().await;
     assert_eq!(
         metrics["sk_tracedb_horizon_timestamp_seconds"],

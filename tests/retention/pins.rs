@@ -131,7 +131,7 @@ fn a_window_that_begins_too_early_is_refused_or_begins_later() {
         .err()
         .unwrap();
     assert!(
-        matches!(refused, ExportError::BeforeHorizon { .. }),
+        matches!(refused, ExportError::NothingLeft { .. }),
         "{refused}"
     );
     assert_eq!(

@@ -87,7 +87,8 @@ fn what_was_dropped_is_refused_with_the_horizon_or_clamped_on_request() {
         "{err}"
     );
     assert!(
-        err.contains("hint: start at 1970-01-01T00:02:30Z or later (--clamp does)"),
+        err.contains("hint: start at 1970-01-01T00:02:30Z or later")
+            && err.contains("hint: --clamp begins there"),
         "{err}"
     );
     assert!(!recorder.folder().join("early").exists());
@@ -128,6 +129,85 @@ fn what_was_dropped_is_refused_with_the_horizon_or_clamped_on_request() {
         out.contains(r#""horizon": "1970-01-01T00:02:30Z""#),
         "{out}"
     );
+}
+
+#[test]
+fn of_a_window_before_the_horizon_nothing_is_left_and_no_way_there_is_hinted_at() {
+    let recorder = recorded();
+    let (code, _, err) = told(&recorder, "gc --db trace.redb --before 150");
+    assert_eq!(code, 0, "{err}");
+    for clamp in ["", " --clamp"] {
+        let line = format!("export --db trace.redb --start 120 --end 140{clamp} -o early");
+        let (code, _, err) = told(&recorder, &line);
+        assert_eq!(code, 1, "{err}");
+        assert!(
+            err.contains("nothing of the window is left: it ends at 1970-01-01T00:02:20Z"),
+            "{err}"
+        );
+        assert!(
+            err.contains("hint: end at 1970-01-01T00:02:30Z or later") && !err.contains("--clamp"),
+            "{err}"
+        );
+        assert!(!recorder.folder().join("early").exists());
+    }
+}
+
+#[test]
+fn a_record_of_which_everything_was_dropped_does_not_end_before_it_begins() {
+    let recorder = recorded();
+    let (code, _, err) = told(&recorder, "gc --db trace.redb --before 100000");
+    assert_eq!(code, 0, "{err}");
+    let info = recorder.info();
+    assert_eq!(info.changes, 0);
+    assert!(info.start <= info.end, "{:?} {:?}", info.start, info.end);
+    assert_eq!(info.start, info.horizon);
+    // What exists is still told.
+    let (code, _, err) = told(&recorder, "export --db trace.redb -o rest");
+    assert!(
+        code == 0 && err.contains(": 1 objects at the start, 0 applied"),
+        "{err}"
+    );
+}
+
+#[test]
+fn a_backup_says_what_retention_had_left_of_the_record() {
+    let recorder = recorded();
+    let (code, _, err) = told(&recorder, "gc --db trace.redb --before 150");
+    assert_eq!(code, 0, "{err}");
+    let live = recorder.info();
+    let (code, _, err) = told(&recorder, "backup --db trace.redb -o copy.redb");
+    assert_eq!(code, 0, "{err}");
+    let kept = format!(
+        "1970-01-01T00:02:30Z to 1970-01-01T00:05:00Z, {} changes",
+        live.changes
+    );
+    assert!(err.contains(&kept), "{err}");
+    assert!(
+        err.contains("what was recorded before 1970-01-01T00:02:30Z had been dropped"),
+        "{err}"
+    );
+    let (_, out, _) = told(&recorder, "info --db trace.redb");
+    assert!(!out.contains("Backup:"), "{out}");
+    let (_, out, _) = told(&recorder, "info --db copy.redb --json");
+    let before: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let backup = &before["backup"];
+    assert_eq!(backup["store_id"], json!(live.store_id));
+    assert_eq!(backup["horizon"], "1970-01-01T00:02:30Z");
+    assert_eq!(backup["start"], "1970-01-01T00:02:30Z");
+    assert_eq!(backup["changes"], json!(live.changes));
+    // It stays so when more is dropped of the copy.
+    let (code, _, err) = told(&recorder, "gc --db copy.redb --before 180");
+    assert_eq!(code, 0, "{err}");
+    let (_, out, _) = told(&recorder, "info --db copy.redb --json");
+    let after: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(after["backup"], *backup);
+    assert_eq!(after["horizon"], "1970-01-01T00:03:00Z");
+    let (_, out, _) = told(&recorder, "info --db copy.redb");
+    assert!(
+        out.contains(&format!("Backup:   of store {}, taken ", live.store_id)),
+        "{out}"
+    );
+    assert!(out.contains("horizon 1970-01-01T00:02:30Z"), "{out}");
 }
 
 #[test]
