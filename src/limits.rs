@@ -427,7 +427,7 @@ pub const JOURNAL_FOLD_BYTES_LISTING: usize = 8 << 20;
 /// Edits of the journal in memory, bytes: with more, folding goes before recording.
 pub const JOURNAL_MEMORY_BYTES_MAX: usize = 40 << 20;
 /// Records of the journal in the file before they are folded, bytes.
-pub const JOURNAL_STORED_BYTES_MAX: usize = 16 << 20;
+pub const JOURNAL_STORED_BYTES_MAX: usize = 12 << 20;
 /// The same where the file must stay small, bytes.
 pub const JOURNAL_STORED_BYTES_MIN: usize = 512 << 10;
 /// The part of a file's limit that the journal's records may take before they are folded: one in so many.
