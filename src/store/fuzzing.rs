@@ -19,7 +19,6 @@ use super::versions::base;
 use super::versions::group::Keyframe;
 use super::{StoreError, headers, journal, keys, versions};
 use crate::limits::OBJECT_BYTES_MAX;
-use crate::model::{EventKey, Timestamp};
 
 /// Number of the base and of the dictionary that the tables hold.
 const KNOWN: u64 = 1;
