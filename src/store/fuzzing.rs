@@ -326,8 +326,8 @@ pub(crate) fn packed_rows() -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
             Keyframe::Base { .. } => BASE_BODY,
             _ => &body,
         };
-        let event = |n: u64| EventKey {
-            at: Timestamp::from_seconds(100 + n.cast_signed()),
+        let event = |n: u64| crate::model::EventKey {
+            at: crate::model::Timestamp::from_seconds(100 + n.cast_signed()),
             seq: 7 + n,
         };
         let of = |n: u64, body: &[u8], deleted: bool| Version {
