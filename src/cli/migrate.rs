@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::store::{OpenOptions, SCHEMA_VERSION, Store, StoreError, schema_version};
+use crate::store::{OpenOptions, Reader, SCHEMA_VERSION, Store, StoreError, schema_version};
 
 /// Arguments of `migrate`.
 #[derive(Args, Debug)]
@@ -17,7 +17,8 @@ pub(super) struct MigrateArgs {
 /// Runs `migrate`.
 pub(super) fn run(args: &MigrateArgs) -> anyhow::Result<()> {
     if schema_version(&args.db)? == SCHEMA_VERSION {
-        // Opened for writing, its bytes would change.
+        // Opened for writing, its bytes would change. A file that is not the recorder's own is checked all the same.
+        Reader::open(&args.db)?;
         eprintln!(
             "{} has schema version {SCHEMA_VERSION} already; nothing to do",
             args.db.display()
