@@ -280,7 +280,7 @@ pub const SIZE_HEADROOM_BYTES_MIN: u64 = 4 << 20;
 pub const SIZE_HEADROOM_BYTES_MAX: u64 = 1 << 30;
 /// What a full file may have in use, percent: the rest is for rows that were dropped and whose chunks have not been made
 /// anew, and for pages that are kept for copies.
-pub const SIZE_USED_PERCENT: u32 = 75;
+pub const SIZE_USED_PERCENT: u32 = 70;
 /// How long a file grows in its last room before it is cut at once, seconds: pins are given up before that.
 pub const SIZE_GROWING_SECONDS: i64 = 15;
 /// Time between two walks over a full store, seconds, at least, and
