@@ -24,6 +24,7 @@ mod live;
 mod load;
 mod outputs;
 mod own;
+mod program;
 mod salvage;
 mod salvage_report;
 mod verify;

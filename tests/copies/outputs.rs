@@ -10,14 +10,7 @@ use sk_tracedb::Reader;
 use sk_tracedb::store::verify;
 
 use crate::load::{Load, closed, commits_of};
-
-fn run(folder: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_sk-tracedb"))
-        .current_dir(folder)
-        .args(args)
-        .output()
-        .unwrap()
-}
+use crate::program::run;
 
 fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()

@@ -12,16 +12,9 @@ use sk_tracedb::{Reader, Store, StoreError};
 
 use crate::copies;
 use crate::load::{Load, closed, commits_of};
+use crate::program::run;
 
 const PAGE: u64 = 4096;
-
-fn run(folder: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_sk-tracedb"))
-        .current_dir(folder)
-        .args(args)
-        .output()
-        .unwrap()
-}
 
 fn zero(path: &Path, page: u64) {
     let file = File::options().write(true).open(path).unwrap();
