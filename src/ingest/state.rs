@@ -8,7 +8,7 @@ use super::known_objects::KnownObjects;
 use super::known_owners::KnownOwners;
 use super::list_marks::ListMarks;
 use crate::config::TracerConfig;
-use crate::model::{EventKey, Gvk, RedactionKey, Timestamp, Uid, WatchId};
+use crate::model::{EventKey, Gvk, Horizon, RedactionKey, Timestamp, Uid, WatchId};
 use crate::store::headers::HeaderLog;
 use crate::store::lookup::Lookup;
 use crate::store::rows::{KindRow, WatchRow, WriterRow, identity_kind};
@@ -116,6 +116,15 @@ impl WriterState {
     pub(super) fn advance(&mut self, at: Timestamp) -> Timestamp {
         self.row.last_us = self.row.last_us.max(at.as_micros());
         Timestamp::from_micros(self.row.last_us)
+    }
+
+    /// Where the record ends: whatever comes lies behind it.
+    pub(super) fn end(&self) -> Horizon {
+        let at = Timestamp::from_micros(self.row.last_us);
+        match self.row.last_seq {
+            0 => Horizon::at(at),
+            seq => Horizon::behind(EventKey { at, seq }),
+        }
     }
 
     /// The place of the next change.

@@ -14,6 +14,7 @@ mod model_parts;
 mod support;
 
 mod beside;
+mod clock;
 mod epochs;
 mod flat;
 mod owners;

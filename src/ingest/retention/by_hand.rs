@@ -55,9 +55,8 @@ pub fn collect(
     let aged = policy
         .age_us
         .map(|age_us| now.plus_micros(age_us.saturating_neg()));
-    let end = work.writer.last_time().plus_micros(1);
     if let Some(target) = aged.max(before) {
-        work.drop_before(Horizon::at(target.min(end)))?;
+        work.drop_before(Horizon::at(target))?;
     }
     work.sweep()?;
     if let Some(size_bytes) = policy.size_bytes {

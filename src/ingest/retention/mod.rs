@@ -330,7 +330,12 @@ impl Retention {
         let force = self.size.is_some_and(|size| size.is_beyond(allocated));
         let to = |target| Some(Task { target, force });
         self.target = self.target.max(reached);
-        if let Some(target) = self.policy.aged(now, self.target) {
+        // A clock that jumps ahead and back must not leave a target behind that lies in the future.
+        let aged = self.policy.aged(now, self.target);
+        if let Some(target) = aged
+            .map(|target| target.min(writer.end()))
+            .filter(|target| *target > self.target)
+        {
             self.target = target;
             return Ok(to(target));
         }

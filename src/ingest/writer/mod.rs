@@ -183,6 +183,11 @@ impl Writer {
         Ok(())
     }
 
+    /// How far retention may drop.
+    pub(in crate::ingest) fn end(&self) -> Horizon {
+        self.state.end()
+    }
+
     /// How far has been dropped.
     pub fn horizon(&self) -> Horizon {
         self.state.row.horizon()

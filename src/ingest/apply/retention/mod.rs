@@ -71,7 +71,8 @@ pub struct Retained {
 }
 
 impl Apply<'_, '_> {
-    /// Carries the horizon as far towards `target` as the effort lasts. Where it is there, drops what follows from it.
+    /// Carries the horizon as far towards `target` as the effort lasts, and no further than the record goes: what comes
+    /// next, perhaps after the clock was set back, must not lie before it. Where it is there, drops what follows from it.
     pub(in super::super) fn retain(
         &mut self,
         target: Horizon,
@@ -79,6 +80,7 @@ impl Apply<'_, '_> {
     ) -> Result<Retained, StoreError> {
         let mut remaining = Remaining::new(effort);
         let mut retained = Retained::default();
+        let target = target.min(self.state.end());
         if target > self.state.row.horizon() {
             let reached;
             (retained.changes, reached) = self.advance_horizon(target, &mut remaining)?;
