@@ -52,14 +52,15 @@ pub(super) fn code(result: anyhow::Result<()>, db: Option<&Path>) -> ExitCode {
             causes.insert(0, name);
         }
     }
-    if is_damage {
-        causes.push(DAMAGED_HINT.to_owned());
-    }
-    let (hints, text): (Vec<String>, Vec<String>) = causes
+    let is_aftermath = stored().any(StoreError::is_aftermath);
+    let (mut hints, text): (Vec<String>, Vec<String>) = causes
         .iter()
         .flat_map(|cause| cause.split('\n'))
         .map(str::to_owned)
         .partition(|line| line.starts_with("hint:"));
+    if is_damage || (is_aftermath && hints.is_empty()) {
+        hints.push(DAMAGED_HINT.to_owned());
+    }
     eprintln!("error: {}", text.join(": "));
     for hint in hints {
         eprintln!("{hint}");

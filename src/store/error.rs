@@ -16,8 +16,8 @@ pub enum StoreError {
     },
     /// The file is something else.
     #[error(
-        "{}: not a trace store: {found}\nhint: give the file that a recorder wrote, or a backup or copy of it",
-        path.display()
+        "{}: not a trace store: {found}\nhint: give the file that a recorder wrote, or a backup or copy of it; if it is one \
+         and has lost its beginning, `sk-tracedb salvage --db FILE -o RESCUED` saves what is readable", path.display()
     )]
     NotAStore {
         /// The path as given.
@@ -214,9 +214,20 @@ impl StoreError {
     pub(crate) fn is_unnamed_damage(&self) -> bool {
         match self {
             Self::Damaged { .. } => true,
-            Self::Database(error) => matches!(**error, redb::Error::Corrupted(_)),
+            Self::Database(error) => match &**error {
+                redb::Error::Corrupted(_) => true,
+                // A damaged page refers to what lies behind the end of the file.
+                redb::Error::Io(error) => error.kind() == ErrorKind::UnexpectedEof,
+                _ => false,
+            },
             _ => false,
         }
+    }
+
+    /// Whether a read or write failed before, and what was said of it went to somebody else, or nowhere: the disk has
+    /// failed, or a damaged page refers to what lies behind the end of the file.
+    pub(crate) fn is_aftermath(&self) -> bool {
+        matches!(self, Self::Database(error) if matches!(**error, redb::Error::PreviousIo))
     }
 
     /// Whether the database failed, and the error does not name the file.
