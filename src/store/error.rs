@@ -170,6 +170,18 @@ pub enum StorageFailure {
     Io,
 }
 
+impl StorageFailure {
+    /// What an error of the file system means.
+    pub fn of(error: &std::io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                Self::NoSpace
+            }
+            _ => Self::Io,
+        }
+    }
+}
+
 impl StoreError {
     /// Whether the storage failed, rather than what is stored or asked for: what failed may be tried again once the
     /// store has been opened again.
@@ -186,12 +198,7 @@ impl StoreError {
             Self::NoRoomToMigrate { .. } => return Some(StorageFailure::NoSpace),
             _ => return None,
         };
-        Some(match error.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-                StorageFailure::NoSpace
-            }
-            _ => StorageFailure::Io,
-        })
+        Some(StorageFailure::of(error))
     }
 
     /// The error and its causes, in one line, without hints.
@@ -237,9 +244,14 @@ impl StoreError {
 
     /// The same, of a new file at `path`: redb names none.
     pub(crate) fn while_writing(self, path: &Path) -> Self {
+        self.of_new_file(path, "cannot be written")
+    }
+
+    /// The same, of a file or folder, with what cannot be done there.
+    pub(crate) fn of_new_file(self, path: &Path, operation: &'static str) -> Self {
         match self {
             Self::Database(error) => match *error {
-                redb::Error::Io(source) => Self::io(path, "cannot be written")(source),
+                redb::Error::Io(source) => Self::io(path, operation)(source),
                 other => Self::Database(Box::new(other)),
             },
             other => other,
