@@ -40,7 +40,8 @@ pub(super) fn run(args: &CompactArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn compact(store: Store) -> Result<(), StoreError> {
+/// Packs a store and gives its free room back.
+pub(super) fn compact(store: Store) -> Result<(), StoreError> {
     // Without a run nothing is recorded; what is over is packed.
     let mut writer = Writer::new(store)?;
     writer.pack_all(Duration::MAX)?;
