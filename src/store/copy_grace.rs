@@ -31,7 +31,7 @@ pub struct CopyGraceOptions {
     /// Bytes from which on retention takes growth for a lack of room, and what the file may take at all. From the first on,
     /// pins are given up as soon as it grows, for which retention waits; near the second none are begun. `None`: any.
     pub full_bytes: Option<(u64, u64)>,
-    /// Free bytes of the volume below which nothing is kept.
+    /// Free bytes of the volume below which nothing is kept; 0: it may be full.
     pub free_bytes_min: u64,
 }
 
@@ -231,6 +231,9 @@ impl CopyGrace {
                     "the file has grown by {growth} bytes within the grace, {limit} are allowed"
                 )));
             }
+        }
+        if self.options.free_bytes_min == 0 {
+            return Ok(None);
         }
         let (free, total) = volume(self.reader.path())?;
         // On a small volume, less is enough: the file may have four fifths of it.
