@@ -418,6 +418,8 @@ pub const KNOWN_OBJECTS_MAX: usize = 32_768;
 pub const KNOWN_OWNERS_MAX: usize = 65_536;
 /// Pods whose lifecycles an export looks up at once, in the order in which they are packed: half a megabyte of numbers.
 pub const EXPORT_PODS_AT_ONCE_MAX: usize = 65_536;
+/// Lifecycles of which one thread of an export looks up the owners at once: half a kilobyte for each.
+pub const EXPORT_LIFECYCLES_AT_ONCE_MAX: usize = 4_096;
 
 /// Edits of the journal that are gathered in memory before a fold begins, bytes; the fold is done when as many have
 /// gathered behind it.
@@ -447,4 +449,4 @@ pub const FOLDING_RETRY_SECONDS: u64 = 60;
 
 /// Objects that one thread of an export decides on at once, with owners in the order in which they are packed: about
 /// half a kilobyte for each.
-pub const EXPORT_OBJECTS_AT_ONCE_MAX: usize = 8_192;
+pub const EXPORT_OBJECTS_AT_ONCE_MAX: usize = 4_096;

@@ -206,4 +206,5 @@ impl DepthGauge {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;
