@@ -115,6 +115,8 @@ pub const LISTS_MAX: usize = 4;
 pub const LISTS_SLOW_MAX: usize = 2;
 /// Largest answer to a list request, bytes of JSON. A larger one is asked for again with fewer items.
 pub const LIST_PAGE_BYTES_MAX: usize = 32 << 20;
+/// Memory of a page that is kept for a later page of the list while another is on its way, bytes.
+pub const LIST_SPARE_BYTES_MAX: usize = 8 << 20;
 /// How often one page of a list is asked for before the list is abandoned.
 pub const LIST_PAGE_TRIES_MAX: u32 = 5;
 /// Longest line of a watch, bytes of JSON: an object of [`OBJECT_BYTES_MAX`] and what normalizing drops.
@@ -394,6 +396,8 @@ pub const PACKING_SHARE_PERCENT: u32 = 20;
 pub const PACKING_RETRY_SECONDS: u64 = 60;
 /// Changes after which it is seen what can be packed, at least.
 pub const PACK_CHANGES_MIN: u64 = 8_192;
+/// The same while a list is under way.
+pub const PACK_CHANGES_LISTING: u64 = 524_288;
 /// Bytes of packed rows that a pass may write anew for each change since the pass before it: four times what a change takes.
 pub const PACK_REWRITTEN_BYTES_PER_CHANGE: u64 = 256;
 /// Longest time that what can be packed is packed before a store is closed, seconds.
@@ -444,6 +448,10 @@ pub const JOURNAL_ROW_BYTES_MAX: usize = 4_000;
 pub const JOURNAL_RECORD_BYTES_MAX: usize = 4 << 20;
 /// Rows of the journal that one piece of folding brings into their tables, at most.
 pub const FOLDING_ROWS_MAX: usize = 16_384;
+/// The same while a list is under way.
+pub const FOLDING_ROWS_LISTING: usize = 65_536;
+/// How long one piece of folding may take while a list is under way, the commit aside, milliseconds.
+pub const LISTING_WORK_MS_MAX: u64 = 100;
 /// How long the journal is not folded after the storage has failed, seconds; unless it is full.
 pub const FOLDING_RETRY_SECONDS: u64 = 60;
 

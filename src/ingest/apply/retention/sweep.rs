@@ -239,6 +239,7 @@ impl Apply<'_, '_> {
         let mut rows = 0;
         for uid in uids {
             if !pass.is_marked(&keys::uid(&Uid(uid.clone())))? {
+                self.state.owners.forget();
                 self.tables.wanted.remove(uid.as_str())?;
                 rows += 1;
             }
