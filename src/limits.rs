@@ -115,6 +115,8 @@ pub const LISTS_MAX: usize = 4;
 pub const LISTS_SLOW_MAX: usize = 2;
 /// Largest answer to a list request, bytes of JSON. A larger one is asked for again with fewer items.
 pub const LIST_PAGE_BYTES_MAX: usize = 32 << 20;
+/// Memory of a page that is kept for a later page of the list while another is on its way, bytes.
+pub const LIST_SPARE_BYTES_MAX: usize = 8 << 20;
 /// How often one page of a list is asked for before the list is abandoned.
 pub const LIST_PAGE_TRIES_MAX: u32 = 5;
 /// Longest line of a watch, bytes of JSON: an object of [`OBJECT_BYTES_MAX`] and what normalizing drops.
@@ -396,6 +398,8 @@ pub const PACKING_SHARE_PERCENT: u32 = 20;
 pub const PACKING_RETRY_SECONDS: u64 = 60;
 /// Changes after which it is seen what can be packed, at least.
 pub const PACK_CHANGES_MIN: u64 = 8_192;
+/// The same while a list is under way.
+pub const PACK_CHANGES_LISTING: u64 = 524_288;
 /// Bytes of packed rows that a pass may write anew for each change since the pass before it: four times what a change takes.
 pub const PACK_REWRITTEN_BYTES_PER_CHANGE: u64 = 256;
 /// Longest time that what can be packed is packed before a store is closed, seconds.
@@ -420,6 +424,8 @@ pub const KNOWN_OBJECTS_MAX: usize = 32_768;
 pub const KNOWN_OWNERS_MAX: usize = 65_536;
 /// Pods whose lifecycles an export looks up at once, in the order in which they are packed: half a megabyte of numbers.
 pub const EXPORT_PODS_AT_ONCE_MAX: usize = 65_536;
+/// Lifecycles of which one thread of an export looks up the owners at once: half a kilobyte for each.
+pub const EXPORT_LIFECYCLES_AT_ONCE_MAX: usize = 4_096;
 
 /// Edits of the journal that are gathered in memory before a fold begins, bytes; the fold is done when as many have
 /// gathered behind it.
@@ -444,9 +450,13 @@ pub const JOURNAL_ROW_BYTES_MAX: usize = 4_000;
 pub const JOURNAL_RECORD_BYTES_MAX: usize = 4 << 20;
 /// Rows of the journal that one piece of folding brings into their tables, at most.
 pub const FOLDING_ROWS_MAX: usize = 16_384;
+/// The same while a list is under way.
+pub const FOLDING_ROWS_LISTING: usize = 65_536;
+/// How long one piece of folding may take while a list is under way, the commit aside, milliseconds.
+pub const LISTING_WORK_MS_MAX: u64 = 100;
 /// How long the journal is not folded after the storage has failed, seconds; unless it is full.
 pub const FOLDING_RETRY_SECONDS: u64 = 60;
 
 /// Objects that one thread of an export decides on at once, with owners in the order in which they are packed: about
 /// half a kilobyte for each.
-pub const EXPORT_OBJECTS_AT_ONCE_MAX: usize = 8_192;
+pub const EXPORT_OBJECTS_AT_ONCE_MAX: usize = 4_096;

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use super::error::ExportError;
 use super::plan::Plan;
 use crate::config::TracerConfig;
-use crate::limits::{EXPORT_PODS_AT_ONCE_MAX, READ_THREADS};
+use crate::limits::{EXPORT_LIFECYCLES_AT_ONCE_MAX, EXPORT_PODS_AT_ONCE_MAX, READ_THREADS};
 use crate::model::{EventKey, Gvk, MICROS_PER_SECOND, Timestamp, Uid};
 use crate::query::Ownership;
 use crate::query::shares::for_each_share;
@@ -230,17 +230,23 @@ fn find_of_pods(
         numbers.chunks(share),
         |numbers| -> Result<(), ExportError> {
             let mut ownership = Ownership::new(snapshot);
-            for number in numbers {
-                let Some(pod) = snapshot.tables().pod_of(*number)? else {
-                    continue;
-                };
-                let uid = Uid::from(&pod.uid);
-                let Some(lifecycle) = inside(&pod, plan) else {
-                    continue;
-                };
-                if let Some((gvk, name)) = owner_of(snapshot, &mut ownership, plan, &uid, &pod)? {
-                    let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-                    found.insert(&gvk, &name, pod.spec_hash, &lifecycle, &uid.0)?;
+            for some in numbers.chunks(EXPORT_LIFECYCLES_AT_ONCE_MAX) {
+                let mut pods = Vec::new();
+                for number in some {
+                    if let Some(pod) = snapshot.tables().pod_of(*number)?
+                        && let Some(lifecycle) = inside(&pod, plan)
+                    {
+                        pods.push((pod, lifecycle));
+                    }
+                }
+                ownership.look_up_ahead(pods.iter().flat_map(|(pod, _)| &pod.owners))?;
+                for (pod, lifecycle) in pods {
+                    let uid = Uid::from(&pod.uid);
+                    let owner = owner_of(snapshot, &mut ownership, plan, &uid, &pod)?;
+                    if let Some((gvk, name)) = owner {
+                        let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+                        found.insert(&gvk, &name, pod.spec_hash, &lifecycle, &uid.0)?;
+                    }
                 }
             }
             Ok(())

@@ -68,6 +68,8 @@ impl<'s> Selection<'s> {
             .iter()
             .map(|(_, _, row)| self.ownership.facts_once(row))
             .collect::<Result<Vec<_>, _>>()?;
+        let owners = facts.iter().flatten().flat_map(|facts| &facts.owners);
+        self.ownership.look_up_ahead(owners)?;
         for ((_, at, row), facts) in named.into_iter().zip(facts) {
             if let (Some(asked), Some(place)) = (asked.get(at), selected.get_mut(at)) {
                 *place = self.selects_named(*asked, &row, facts.as_deref())?;

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use super::Writer;
 use super::apply::{Effort, Remaining};
 use crate::limits::{
-    FOLDING_RETRY_SECONDS, FOLDING_ROWS_MAX, JOURNAL_FOLD_BYTES_LISTING, JOURNAL_FOLD_BYTES_MIN,
-    RETENTION_WORK_MS_MAX,
+    FOLDING_RETRY_SECONDS, FOLDING_ROWS_LISTING, FOLDING_ROWS_MAX, JOURNAL_FOLD_BYTES_LISTING,
+    JOURNAL_FOLD_BYTES_MIN, LISTING_WORK_MS_MAX, RETENTION_WORK_MS_MAX,
 };
 use crate::store::StoreError;
 
@@ -15,6 +15,11 @@ use crate::store::StoreError;
 const PIECE: Effort = Effort {
     rows: FOLDING_ROWS_MAX,
     time: Duration::from_millis(RETENTION_WORK_MS_MAX),
+};
+/// One piece while a list is under way: nobody waits for what it brings, and every piece costs a commit.
+const LISTING_PIECE: Effort = Effort {
+    rows: FOLDING_ROWS_LISTING,
+    time: Duration::from_millis(LISTING_WORK_MS_MAX),
 };
 
 impl Writer {
@@ -49,12 +54,7 @@ impl Writer {
 
     /// What a list brings is new: it touches no row twice, and there are the list's pages to be held. So less is gathered.
     fn journal_bytes_max(&self) -> usize {
-        if self
-            .state
-            .watches
-            .values()
-            .any(|watch| watch.list.is_under_way())
-        {
+        if self.state.is_listing() {
             JOURNAL_FOLD_BYTES_LISTING
         } else {
             JOURNAL_FOLD_BYTES_MIN
@@ -93,7 +93,11 @@ impl Writer {
 
     fn fold_piece(&mut self) -> Result<(), StoreError> {
         let journal = Arc::clone(self.store.journal());
-        let mut remaining = Remaining::new(PIECE);
+        let mut remaining = Remaining::new(if self.state.is_listing() {
+            LISTING_PIECE
+        } else {
+            PIECE
+        });
         let mut folded = None;
         let running = self.running;
         self.transaction(running, |apply| {

@@ -14,6 +14,8 @@ pub(super) struct KnownOwners {
     hasher: RandomState,
     /// Hash of the UID -> hash of the row as it was told.
     rows: HashMap<u64, u64>,
+    /// The owner that was named last, with a row or a place on the list of look-ups: siblings are listed together.
+    named: Option<Uid>,
 }
 
 impl KnownOwners {
@@ -36,9 +38,20 @@ impl KnownOwners {
         self.rows.insert(uid, row);
     }
 
-    /// Rows are removed from the store.
+    /// Whether the owner is known to have a row, or a place on the list of look-ups.
+    pub(super) fn is_named(&self, uid: &Uid) -> bool {
+        self.named.as_ref() == Some(uid)
+    }
+
+    /// The owner has a row, or a place on the list of look-ups.
+    pub(super) fn name(&mut self, uid: &Uid) {
+        self.named = Some(uid.clone());
+    }
+
+    /// Rows of owners, or places on the list of look-ups, are removed from the store.
     pub(super) fn forget(&mut self) {
         self.rows.clear();
+        self.named = None;
     }
 }
 
@@ -67,8 +80,10 @@ mod tests {
         assert!(!known.is_known(&other, &row("x")));
         known.remember(&uid, &row("y"));
         assert!(!known.is_known(&uid, &row("x")));
+        known.name(&uid);
+        assert!(known.is_named(&uid) && !known.is_named(&other));
         known.forget();
-        assert!(!known.is_known(&uid, &row("y")));
+        assert!(!known.is_known(&uid, &row("y")) && !known.is_named(&uid));
     }
 
     #[test]

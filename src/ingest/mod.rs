@@ -24,7 +24,7 @@ pub use apply::{Effort, Imported, Packed, Retained};
 pub use durations::Durations;
 pub(crate) use packing::PackingSchedule;
 pub use pause::Patience;
-pub use queue::{DepthGauge, Queue, QueueClosed, Queued, queue};
+pub use queue::{DepthGauge, Queue, QueueClosed, Queued, Receiver, queue};
 pub use retention::{Collected, Retention, RetentionPolicy, RetentionStats, collect};
 pub use stats::{Pause, WriterStats};
 pub use thread::{WriterThread, spawn, spawn_patient, spawn_retaining};

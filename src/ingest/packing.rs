@@ -83,7 +83,8 @@ impl Writer {
 
     /// Whether enough was recorded to be packed, or a pass is under way.
     pub fn is_packing_due(&self) -> bool {
-        self.state.packing.is_due(self.state.row.changes)
+        let (changes, is_listing) = (self.state.row.changes, self.state.is_listing());
+        self.state.packing.is_due(changes, is_listing)
     }
 
     /// Packs everything, or as much as some time allows. Call it before the store is closed:

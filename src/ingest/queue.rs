@@ -1,12 +1,14 @@
 //! The bounded queue between the watches and the writer: bounded in observations and in bytes (R13).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::Instant;
 
 use crate::clock::Clock;
-use crate::limits::{QUEUE_BYTES_MAX, QUEUE_OBSERVATIONS_MAX};
+use crate::limits::{BATCH_BYTES_MAX, QUEUE_BYTES_MAX, QUEUE_OBSERVATIONS_MAX};
 use crate::model::{Observation, Timestamp};
 
 /// The sending end. Cheap to clone.
@@ -16,6 +18,22 @@ pub struct Queue {
     bytes: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
     sent: Arc<AtomicU64>,
+    gate: Arc<Gate>,
+}
+
+/// The receiving end.
+#[derive(Debug)]
+pub struct Receiver {
+    receiver: mpsc::Receiver<Queued>,
+    gate: Arc<Gate>,
+}
+
+/// Where a receiver waits that has use for no less than a whole batch, so that it is not woken by each observation.
+#[derive(Debug)]
+struct Gate {
+    /// Observations that must wait for it to open; [`usize::MAX`] while nobody waits.
+    wanted: AtomicUsize,
+    open: Notify,
 }
 
 /// An observation on its way to the writer.
@@ -35,17 +53,20 @@ pub struct Queued {
 pub struct QueueClosed;
 
 /// A new queue, and its receiving end.
-pub fn queue(clock: Arc<dyn Clock>) -> (Queue, mpsc::Receiver<Queued>) {
+pub fn queue(clock: Arc<dyn Clock>) -> (Queue, Receiver) {
     let (sender, receiver) = mpsc::channel(QUEUE_OBSERVATIONS_MAX);
-    (
-        Queue {
-            sender,
-            bytes: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)),
-            clock,
-            sent: Arc::default(),
-        },
-        receiver,
-    )
+    let gate = Arc::new(Gate {
+        wanted: AtomicUsize::new(usize::MAX),
+        open: Notify::new(),
+    });
+    let queue = Queue {
+        sender,
+        bytes: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)),
+        clock,
+        sent: Arc::default(),
+        gate: Arc::clone(&gate),
+    };
+    (queue, Receiver { receiver, gate })
 }
 
 impl Queue {
@@ -58,10 +79,17 @@ impl Queue {
         // An observation larger than the whole queue passes alone.
         let weight = observation.weight_bytes().min(QUEUE_BYTES_MAX);
         let weight = u32::try_from(weight).unwrap_or(u32::MAX);
-        let share = Arc::clone(&self.bytes)
-            .acquire_many_owned(weight)
-            .await
-            .map_err(|_| QueueClosed)?;
+        let share = match Arc::clone(&self.bytes).try_acquire_many_owned(weight) {
+            Ok(share) => share,
+            Err(_) => {
+                // What is queued is a batch, however few observations it has.
+                self.gate.open.notify_one();
+                Arc::clone(&self.bytes)
+                    .acquire_many_owned(weight)
+                    .await
+                    .map_err(|_| QueueClosed)?
+            }
+        };
         // Counted first: who waits until so many are durable must not miss one on its way.
         self.sent.fetch_add(1, Ordering::SeqCst);
         self.sender
@@ -71,7 +99,12 @@ impl Queue {
                 share,
             })
             .await
-            .map_err(|_| QueueClosed)
+            .map_err(|_| QueueClosed)?;
+        let waiting = self.sender.max_capacity() - self.sender.capacity();
+        if waiting >= self.gate.wanted.load(Ordering::SeqCst) {
+            self.gate.open.notify_one();
+        }
+        Ok(())
     }
 
     /// Tells how many observations wait, without keeping the queue open.
@@ -80,6 +113,74 @@ impl Queue {
             sender: self.sender.downgrade(),
             sent: Arc::clone(&self.sent),
         }
+    }
+}
+
+impl Receiver {
+    /// The next observation; `None` once the queue is closed and empty.
+    pub async fn recv(&mut self) -> Option<Queued> {
+        self.receiver.recv().await
+    }
+
+    /// The next observation, if one waits.
+    ///
+    /// # Errors
+    /// When none does: with [`TryRecvError::Disconnected`], none ever will.
+    pub fn try_recv(&mut self) -> Result<Queued, TryRecvError> {
+        self.receiver.try_recv()
+    }
+
+    /// Whether every [`Queue`] has been dropped.
+    pub fn is_closed(&self) -> bool {
+        self.receiver.is_closed()
+    }
+
+    /// Adds to a batch what comes until `deadline`, or until it has `observations_max` observations or
+    /// [`BATCH_BYTES_MAX`] bytes. Sleeps meanwhile, also when the queue is closed meanwhile.
+    pub(super) async fn gather(
+        &mut self,
+        batch: &mut Vec<Queued>,
+        observations_max: usize,
+        deadline: Instant,
+    ) {
+        let mut bytes = batch.iter().map(Queued::weight_bytes).sum();
+        let mut late = false;
+        while self.take(batch, &mut bytes, observations_max) && !late {
+            let wanted = observations_max.saturating_sub(batch.len());
+            self.gate.wanted.store(wanted, Ordering::SeqCst);
+            // What came before the gate was set did not open it.
+            if self.receiver.len() < wanted {
+                let opened = tokio::time::timeout_at(deadline, self.gate.open.notified()).await;
+                late = opened.is_err();
+            }
+            self.gate.wanted.store(usize::MAX, Ordering::SeqCst);
+        }
+    }
+
+    /// Adds to a batch what waits. Returns whether there may be more to come for it.
+    fn take(
+        &mut self,
+        batch: &mut Vec<Queued>,
+        bytes: &mut usize,
+        observations_max: usize,
+    ) -> bool {
+        while batch.len() < observations_max && *bytes < BATCH_BYTES_MAX {
+            match self.receiver.try_recv() {
+                Ok(queued) => {
+                    *bytes += queued.weight_bytes();
+                    batch.push(queued);
+                }
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+        false
+    }
+}
+
+impl Queued {
+    fn weight_bytes(&self) -> usize {
+        self.observation.weight_bytes()
     }
 }
 
@@ -103,3 +204,7 @@ impl DepthGauge {
             .map_or(0, |sender| sender.max_capacity() - sender.capacity())
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

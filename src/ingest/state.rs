@@ -112,6 +112,11 @@ impl WriterState {
         *self = stored;
     }
 
+    /// Whether any list is under way.
+    pub(super) fn is_listing(&self) -> bool {
+        self.watches.values().any(|watch| watch.list.is_under_way())
+    }
+
     /// The time to record for something that happened at `at`: never before anything recorded (R5).
     pub(super) fn advance(&mut self, at: Timestamp) -> Timestamp {
         self.row.last_us = self.row.last_us.max(at.as_micros());

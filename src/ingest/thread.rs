@@ -5,16 +5,13 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
-
 use super::packing::PackingSchedule;
 use super::pause::{Patience, Pausing};
 use super::stats::WriterStats;
-use super::{Committed, Queued, Retention, Writer};
+use super::{Committed, Queued, Receiver, Retention, Writer};
 use crate::clock::Clock;
 use crate::limits::{
-    BATCH_AGE_MS_MAX, BATCH_BYTES_MAX, PACKING_AT_CLOSE_SECONDS_MAX, RETENTION_IDLE_MS,
-    RETENTION_SILENCE_MS_MIN,
+    BATCH_AGE_MS_MAX, PACKING_AT_CLOSE_SECONDS_MAX, RETENTION_IDLE_MS, RETENTION_SILENCE_MS_MIN,
 };
 use crate::store::StoreError;
 
@@ -49,7 +46,7 @@ impl WriterThread {
 /// When the system gives no thread.
 pub fn spawn(
     writer: Writer,
-    receiver: mpsc::Receiver<Queued>,
+    receiver: Receiver,
     clock: Arc<dyn Clock>,
     stats: Arc<WriterStats>,
 ) -> std::io::Result<WriterThread> {
@@ -63,7 +60,7 @@ pub fn spawn(
 pub fn spawn_retaining(
     writer: Writer,
     retention: Retention,
-    receiver: mpsc::Receiver<Queued>,
+    receiver: Receiver,
     clock: Arc<dyn Clock>,
     stats: Arc<WriterStats>,
 ) -> std::io::Result<WriterThread> {
@@ -79,7 +76,7 @@ pub fn spawn_retaining(
 pub fn spawn_patient(
     writer: Writer,
     retention: Retention,
-    receiver: mpsc::Receiver<Queued>,
+    receiver: Receiver,
     clock: Arc<dyn Clock>,
     stats: Arc<WriterStats>,
     patience: Patience,
@@ -91,7 +88,7 @@ pub fn spawn_patient(
 fn start(
     writer: Writer,
     retention: Retention,
-    receiver: mpsc::Receiver<Queued>,
+    receiver: Receiver,
     clock: Arc<dyn Clock>,
     stats: Arc<WriterStats>,
     pausing: Option<Pausing>,
@@ -128,7 +125,7 @@ struct Work {
     writer: Writer,
     retention: Retention,
     packing: PackingSchedule,
-    receiver: mpsc::Receiver<Queued>,
+    receiver: Receiver,
     clock: Arc<dyn Clock>,
     stats: Arc<WriterStats>,
     timer: tokio::runtime::Runtime,
@@ -293,20 +290,10 @@ impl Work {
             Ok(None) => return Next::Closed,
             Err(_) => return Next::Nothing,
         };
-        let mut bytes = first.observation.weight_bytes();
         let mut batch = vec![first];
         let deadline = tokio::time::Instant::now() + Duration::from_millis(BATCH_AGE_MS_MAX);
-        self.timer.block_on(async {
-            while batch.len() < observations_max && bytes < BATCH_BYTES_MAX {
-                match tokio::time::timeout_at(deadline, receiver.recv()).await {
-                    Ok(Some(queued)) => {
-                        bytes += queued.observation.weight_bytes();
-                        batch.push(queued);
-                    }
-                    Ok(None) | Err(_) => break,
-                }
-            }
-        });
+        let gathering = receiver.gather(&mut batch, observations_max, deadline);
+        self.timer.block_on(gathering);
         Next::Batch(batch)
     }
 

@@ -5,14 +5,9 @@
 //! looked up by its blake3 digest. Equal digests mean equal texts, so equal hashes; what is written in another way, or has
 //! an unusual form, is only not found.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fmt;
 
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
-
+use super::scan::Scanner;
 use crate::limits::POD_SPECS_KNOWN_MAX;
 use crate::model::pod_spec::{Kept, Place, is_service_account_volume, kept};
 
@@ -25,24 +20,65 @@ pub(super) struct KnownSpec {
     pub(super) containers: usize,
 }
 
+/// A digest of all of a spec that its hash depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct SpecDigest([u8; 32]);
+
 /// The specs of one watch's pods. Good for one [`super::Redaction`]: what it digests is part of the hash. Remembers
 /// between [`POD_SPECS_KNOWN_MAX`] and twice as many.
 #[derive(Debug, Default)]
 pub struct KnownSpecs {
-    young: HashMap<[u8; 32], KnownSpec>,
-    old: HashMap<[u8; 32], KnownSpec>,
+    young: HashMap<SpecDigest, KnownSpec>,
+    old: HashMap<SpecDigest, KnownSpec>,
     /// What counts of the spec in hand: blake3 is quick where it gets much at once.
     text: Vec<u8>,
+    /// The same of the spec before, and its digest: siblings are listed together.
+    last: Vec<u8>,
+    last_digest: Option<SpecDigest>,
 }
 
 impl KnownSpecs {
-    /// What is known of the spec; else what `read` says of it.
+    /// Reads a spec: its text, and a digest of everything that its hash depends on, where it has the usual form.
+    pub(super) fn scan<'a>(
+        &mut self,
+        scanner: &mut Scanner<'a>,
+    ) -> Option<(&'a str, Option<SpecDigest>)> {
+        let start = scanner.clone();
+        self.text.clear();
+        let mut digest = Digest(&mut self.text);
+        let read = scanner.written(|scanner| object_part(scanner, &mut digest, Place::PodSpec));
+        let found = match read {
+            Some((spec, ())) => {
+                let digest = match self.last_digest {
+                    Some(digest) if self.last == self.text => digest,
+                    _ => SpecDigest(*blake3::hash(&self.text).as_bytes()),
+                };
+                self.last_digest = Some(digest);
+                std::mem::swap(&mut self.last, &mut self.text);
+                Some((std::str::from_utf8(spec).ok()?, Some(digest)))
+            }
+            None => {
+                *scanner = start;
+                Some((scanner.raw()?, None))
+            }
+        };
+        if self.last.len() > TEXT_BYTES_KEPT {
+            self.last = Vec::new();
+            self.last_digest = None;
+        }
+        self.text.shrink_to(TEXT_BYTES_KEPT);
+        found
+    }
+
+    /// What is known of the spec; else what `read` says of it. `digest`: where its text was scanned before.
     pub(super) fn of<E>(
         &mut self,
-        spec: &RawValue,
+        spec: &str,
+        digest: Option<SpecDigest>,
         read: impl FnOnce() -> Result<KnownSpec, E>,
     ) -> Result<KnownSpec, E> {
-        let Some(digest) = digest(spec, &mut self.text) else {
+        let digest = digest.or_else(|| self.scan(&mut Scanner::new(spec.as_bytes()))?.1);
+        let Some(digest) = digest else {
             return read();
         };
         if let Some(known) = self.young.get(&digest) {
@@ -60,28 +96,15 @@ impl KnownSpecs {
     }
 }
 
-/// A digest of everything in the spec that its hash depends on; `None` where it has an unusual form. `text` is overwritten.
-fn digest(spec: &RawValue, text: &mut Vec<u8>) -> Option<[u8; 32]> {
-    text.clear();
-    let mut digest = Digest(text);
-    let mut reader = serde_json::Deserializer::from_str(spec.get());
-    ObjectPart(&mut digest, Place::PodSpec)
-        .deserialize(&mut reader)
-        .ok()?;
-    let digest = *blake3::hash(text).as_bytes();
-    text.shrink_to(TEXT_BYTES_KEPT);
-    Some(digest)
-}
-
-/// Memory for the text of a spec that is kept for the next one, bytes.
+/// Memory that is kept for the text of the next spec, and the longest text that is compared with it, bytes.
 const TEXT_BYTES_KEPT: usize = 64 << 10;
 
 struct Digest<'t>(&'t mut Vec<u8>);
 
 impl Digest<'_> {
-    fn text(&mut self, text: &str) {
+    fn text(&mut self, text: &[u8]) {
         self.mark(text.len() as u64);
-        self.0.extend_from_slice(text.as_bytes());
+        self.0.extend_from_slice(text);
     }
 
     fn mark(&mut self, mark: u64) {
@@ -93,132 +116,64 @@ impl Digest<'_> {
 const ITEM_END: u64 = u64::MAX;
 const LIST_END: u64 = u64::MAX - 1;
 
-/// Reads an object, and feeds the digest with what counts of it, in the order in which it is written. An error: it has an
+/// Reads an object, and feeds the digest with what counts of it, in the order in which it is written. `None`: it has an
 /// unusual form.
-struct ObjectPart<'d, 't>(&'d mut Digest<'t>, Place);
-
-impl<'de> DeserializeSeed<'de> for ObjectPart<'_, '_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for ObjectPart<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Self(digest, place) = self;
-        while let Some(Key(field)) = map.next_key()? {
-            match kept(place, &field) {
-                Kept::Nothing => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-                Kept::Whole => {
-                    let value: &RawValue = map.next_value()?;
-                    digest.text(&field);
-                    digest.text(value.get());
-                }
-                Kept::Objects(place) => {
-                    digest.text(&field);
-                    map.next_value_seed(ObjectsPart(digest, place))?;
-                }
-                Kept::Volumes => {
-                    digest.text(&field);
-                    for item in map.next_value::<Vec<&RawValue>>()? {
-                        let is_dropped = is_of_service_account(item)
-                            .ok_or_else(|| A::Error::custom("a name is given twice"))?;
-                        if !is_dropped {
-                            digest.text(item.get());
-                        }
+fn object_part(scanner: &mut Scanner<'_>, digest: &mut Digest<'_>, place: Place) -> Option<()> {
+    scanner.object(|scanner, field| {
+        let kept = kept(place, field);
+        if let Kept::Nothing = kept {
+            return scanner.skip();
+        }
+        digest.text(field.as_bytes());
+        match kept {
+            Kept::Nothing => {}
+            Kept::Whole => digest.text(scanner.written(Scanner::skip)?.0),
+            Kept::Objects(place) => {
+                scanner.array(|scanner| {
+                    object_part(scanner, digest, place)?;
+                    digest.mark(ITEM_END);
+                    Some(())
+                })?;
+                digest.mark(LIST_END);
+            }
+            Kept::Volumes => {
+                scanner.array(|scanner| {
+                    let (volume, is_dropped) = scanner.written(is_of_service_account)?;
+                    if !is_dropped {
+                        digest.text(volume);
                     }
-                    digest.mark(LIST_END);
-                }
+                    Some(())
+                })?;
+                digest.mark(LIST_END);
             }
         }
-        Ok(())
-    }
+        Some(())
+    })
 }
 
-/// The same of a list of such objects.
-struct ObjectsPart<'d, 't>(&'d mut Digest<'t>, Place);
-
-impl<'de> DeserializeSeed<'de> for ObjectsPart<'_, '_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
+/// Reads a volume, or a mount of one: whether the hash leaves it out. `None` also where its name is given more than once.
+fn is_of_service_account(scanner: &mut Scanner<'_>) -> Option<bool> {
+    if !scanner.is_object()? {
+        return scanner.skip().map(|()| false);
     }
-}
-
-impl<'de> Visitor<'de> for ObjectsPart<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a list of objects")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        let Self(digest, place) = self;
-        while list.next_element_seed(ObjectPart(digest, place))?.is_some() {
-            digest.mark(ITEM_END);
+    let mut found = None;
+    scanner.object(|scanner, field| {
+        if field != "name" {
+            return scanner.skip();
         }
-        digest.mark(LIST_END);
-        Ok(())
-    }
-}
-
-/// Whether the hash leaves out this volume, or mount of one; `None` where its name is given more than once.
-fn is_of_service_account(volume: &RawValue) -> Option<bool> {
-    let Ok(Entries(entries)) = serde_json::from_str(volume.get()) else {
-        return Some(false);
-    };
-    let mut names = entries.iter().filter(|(field, _)| field == "name");
-    match (names.next(), names.next()) {
-        (Some((_, name)), None) => {
-            let name = serde_json::from_str::<Key<'_>>(name.get());
-            Some(name.is_ok_and(|Key(name)| is_service_account_volume(&name)))
+        let is_dropped = if scanner.is_string()? {
+            is_service_account_volume(scanner.string()?)
+        } else {
+            scanner.skip()?;
+            false
+        };
+        match found.replace(is_dropped) {
+            None => Some(()),
+            Some(_) => None,
         }
-        (None, _) => Some(false),
-        (Some(_), Some(_)) => None,
-    }
+    })?;
+    Some(found.unwrap_or(false))
 }
-
-/// The entries of an object, in the order in which they are written.
-struct Entries<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Entries<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entered;
-
-        impl<'de> Visitor<'de> for Entered {
-            type Value = Entries<'de>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(Key(key)) = map.next_key()? {
-                    entries.push((key, map.next_value()?));
-                }
-                Ok(Entries(entries))
-            }
-        }
-
-        deserializer.deserialize_map(Entered)
-    }
-}
-
-/// A key, borrowed where it is written without escapes.
-#[derive(Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
@@ -243,7 +198,6 @@ mod tests {
     /// Whether the spec has to be read.
     fn is_new(known: &mut KnownSpecs, spec: &str) -> bool {
         let mut new = false;
-        let raw: &RawValue = serde_json::from_str(spec).unwrap();
         let read = || {
             new = true;
             Ok::<_, std::convert::Infallible>(KnownSpec {
@@ -251,7 +205,7 @@ mod tests {
                 containers: 1,
             })
         };
-        known.of(raw, read).unwrap();
+        known.of(spec, None, read).unwrap();
         new
     }
 

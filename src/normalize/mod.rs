@@ -27,6 +27,8 @@ mod known_specs;
 mod lean_pod;
 mod metadata;
 mod redaction;
+mod scan;
+mod tree;
 
 pub use body::encode_body;
 pub use error::{NormalizeError, Problem};
@@ -34,8 +36,10 @@ pub use known_specs::KnownSpecs;
 pub use lean_pod::normalize_pod_lean;
 pub(crate) use lean_pod::{LeanPod, normalize_lean};
 pub use redaction::Redaction;
+pub(crate) use scan::Scanner;
 
 use identity::Identity;
+use tree::Tree;
 
 /// [`normalize`] from JSON text, by the shortest way: a pod that is not tracked as an object is read lean.
 ///
@@ -76,14 +80,25 @@ pub(crate) fn normalize_versioned(
     if tracked.is_none() && watch.is_pod() {
         return lean_pod::read(watch, redaction, json, known);
     }
-    let object: Value = serde_json::from_slice(json)
-        .map_err(|error| NormalizeError::new(watch, Problem::Json(error)))?;
+    let (object, left_out_levels) = match serde_json::from_slice(json) {
+        Ok(Tree {
+            object,
+            left_out_levels,
+        }) => (Value::Object(object), left_out_levels),
+        // Of an unusual form, or wrong.
+        Err(_) => {
+            let whole = serde_json::from_slice(json)
+                .map_err(|error| NormalizeError::new(watch, Problem::Json(error)))?;
+            (whole, 0)
+        }
+    };
     let version = object
         .pointer("/metadata/resourceVersion")
         .and_then(Value::as_str)
         .filter(|version| !version.is_empty())
         .map(str::to_owned);
-    Ok((normalize(watch, tracked, redaction, object)?, version))
+    let item = normalize_without(left_out_levels, watch, tracked, redaction, object)?;
+    Ok((item, version))
 }
 
 /// What is recorded of an object that the watch of `watch` has seen.
@@ -97,6 +112,17 @@ pub(crate) fn normalize_versioned(
 /// (SimKube could not read a trace with it), is nested more deeply than [`NESTING_DEPTH_MAX`] or larger than
 /// [`OBJECT_BYTES_MAX`]; and without `tracked`, when it is no pod. The error names the object.
 pub fn normalize(
+    watch: &Gvk,
+    tracked: Option<&TrackedKind>,
+    redaction: &Redaction,
+    object: Value,
+) -> Result<Item, NormalizeError> {
+    normalize_without(0, watch, tracked, redaction, object)
+}
+
+/// The same of an object from whose metadata something was left out that is nested so deeply.
+fn normalize_without(
+    left_out_levels: usize,
     watch: &Gvk,
     tracked: Option<&TrackedKind>,
     redaction: &Redaction,
@@ -125,7 +151,8 @@ pub fn normalize(
             .max()
     };
     // The object itself is one level, its metadata another.
-    let levels = (1 + deepest(&object).unwrap_or(0)).max(2 + deepest(&metadata).unwrap_or(0));
+    let in_metadata = deepest(&metadata).unwrap_or(0).max(left_out_levels);
+    let levels = (1 + deepest(&object).unwrap_or(0)).max(2 + in_metadata);
     if levels > NESTING_DEPTH_MAX {
         return Err(failed(Problem::TooDeep));
     }

@@ -1,14 +1,14 @@
 //! Who owns whom, by UID, from what is stored (R12).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 
 use crate::model::Uid;
 use crate::store::lookup::Lookup;
 use crate::store::rows::{Incarnation, OwnerRefRow, OwnerRow};
-use crate::store::{Snapshot, StoreError};
+use crate::store::{Snapshot, StoreError, keys};
 
-/// Owners remembered between walks.
+/// Owners remembered between walks, about 300 bytes each.
 const CACHED_OWNERS_MAX: usize = 8_192;
 /// Owners visited in one walk: far above any real chain, and an end for hostile ones.
 const ANCESTORS_MAX: usize = 64;
@@ -55,6 +55,51 @@ impl<'s> Ownership<'s> {
                 Ok(pod.map(OwnerRow::of_pod).map(Rc::new))
             }
             None => self.look_up(&incarnation.uid),
+        }
+    }
+
+    /// Looks up these owners and all above them before their walks, in the order in which they are packed: one by one, each
+    /// would have its chunk read for itself. More than are remembered are left to their walks.
+    pub(crate) fn look_up_ahead<'o>(
+        &mut self,
+        owners: impl Iterator<Item = &'o OwnerRefRow>,
+    ) -> Result<(), StoreError> {
+        let mut level = BTreeMap::new();
+        self.unknown(owners, &mut level);
+        if self.cache.len() + level.len() > CACHED_OWNERS_MAX {
+            self.cache.clear();
+        }
+        for _ in 0..ANCESTORS_MAX {
+            let mut above = BTreeMap::new();
+            for uid in level.into_values() {
+                if self.cache.len() >= CACHED_OWNERS_MAX {
+                    return Ok(());
+                }
+                let row = self.look_up(&uid)?;
+                if let Some(row) = &row {
+                    self.unknown(row.owners.iter(), &mut above);
+                }
+                self.cache.insert(uid, row);
+            }
+            if above.is_empty() {
+                break;
+            }
+            level = above;
+        }
+        Ok(())
+    }
+
+    /// Adds the owners that are not remembered, by their keys.
+    fn unknown<'o>(
+        &self,
+        owners: impl Iterator<Item = &'o OwnerRefRow>,
+        found: &mut BTreeMap<Vec<u8>, Uid>,
+    ) {
+        for owner in owners {
+            let uid = Uid::from(&owner.uid);
+            if !self.cache.contains_key(&uid) {
+                found.insert(keys::uid(&uid), uid);
+            }
         }
     }
 

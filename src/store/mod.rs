@@ -43,6 +43,7 @@ pub(crate) mod rows;
 mod salvage;
 mod schema;
 pub(crate) mod scratch;
+mod sealed_rows;
 mod size;
 mod snapshot;
 pub(crate) mod tables;
@@ -50,6 +51,7 @@ mod temporary;
 mod verify;
 pub(crate) mod versions;
 mod volume;
+mod writer_row;
 
 pub use backup::{Backup, BackupSummary, Provenance};
 pub use check::{guarded_run, hush_guarded_panics};

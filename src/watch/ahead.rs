@@ -11,8 +11,9 @@ use crate::limits::{LIST_PAGE_BYTES_MAX, LIST_PAGE_SECONDS_MAX};
 /// What came of a request for a page.
 pub(super) type Fetched = Result<BytesMut, RequestError>;
 
-/// Fetches one page of a list.
+/// Fetches one page of a list into the memory of an earlier one.
 pub(super) async fn fetch(
+    spare: BytesMut,
     server: &Server,
     collection: &str,
     limit: u32,
@@ -20,7 +21,13 @@ pub(super) async fn fetch(
 ) -> Fetched {
     let path = page_path(collection, limit, token);
     server
-        .fetch(&path, OBJECTS, LIST_PAGE_BYTES_MAX, LIST_PAGE_SECONDS_MAX)
+        .fetch_into(
+            spare,
+            &path,
+            OBJECTS,
+            LIST_PAGE_BYTES_MAX,
+            LIST_PAGE_SECONDS_MAX,
+        )
         .await
 }
 
@@ -35,6 +42,7 @@ impl Ahead {
     /// Begins to fetch the page at `token`. `permit` is its place among the pages that may be held at once.
     pub(super) fn begin(
         permit: OwnedSemaphorePermit,
+        spare: BytesMut,
         server: Server,
         collection: String,
         limit: u32,
@@ -42,7 +50,7 @@ impl Ahead {
     ) -> Self {
         let from = token.clone();
         let fetching = tokio::spawn(async move {
-            let fetched = fetch(&server, &collection, limit, Some(&from)).await;
+            let fetched = fetch(spare, &server, &collection, limit, Some(&from)).await;
             (permit, fetched)
         });
         Self {

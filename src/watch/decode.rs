@@ -14,7 +14,7 @@ use crate::config::TrackedKind;
 use crate::model::json_fault::without_values;
 use crate::model::{Gvk, Item, Uid};
 use crate::normalize::{
-    KnownSpecs, LeanPod, Redaction, normalize_knowing, normalize_lean, normalize_versioned,
+    KnownSpecs, LeanPod, Redaction, Scanner, normalize_knowing, normalize_lean, normalize_versioned,
 };
 
 /// Something listed or watched that could not be read, and what is known of it all the same.
@@ -86,9 +86,10 @@ impl Metadata {
 }
 
 /// One item of a list.
+#[expect(clippy::large_enum_variant, reason = "a page has items of one variant")]
 pub(super) enum Listed<'a> {
     /// As it came.
-    Text(&'a RawValue),
+    Text(&'a str),
     /// A pod that is read only for its lifecycle.
     Pod(LeanPod<'a>),
 }
@@ -117,20 +118,33 @@ impl Decoder {
     ///
     /// # Errors
     /// As [`Page::read`].
-    pub(super) fn page<'a>(&self, bytes: &'a BytesMut) -> Result<Page<Listed<'a>>, RequestError> {
+    pub(super) fn page<'a>(
+        &mut self,
+        bytes: &'a BytesMut,
+    ) -> Result<Page<Listed<'a>>, RequestError> {
         let lean = self.tracked.is_none() && self.watch.is_pod();
-        // What is wrong with one pod, or with the list, is found out below.
-        if lean && let Ok(page) = Page::<LeanPod<'a>>::read(bytes) {
-            return Ok(page.map(Listed::Pod));
+        if lean {
+            let specs = &mut self.specs;
+            if let Some(page) = Page::scan(bytes, |scanner| LeanPod::scan(scanner, specs)) {
+                return Ok(page.map(Listed::Pod));
+            }
+            // What is wrong with one pod, or with the list, is found out below.
+            if let Ok(page) = Page::<LeanPod<'a>>::read(bytes) {
+                return Ok(page.map(Listed::Pod));
+            }
         }
-        Ok(Page::<&'a RawValue>::read(bytes)?.map(Listed::Text))
+        let page = match Page::scan(bytes, Scanner::raw) {
+            Some(page) => page,
+            None => Page::<&'a RawValue>::read(bytes)?.map(RawValue::get),
+        };
+        Ok(page.map(Listed::Text))
     }
 
     /// Reads one item of a list.
     pub(super) fn listed(&mut self, item: &Listed<'_>) -> Result<Item, Unreadable> {
         match item {
             Listed::Text(json) => {
-                let json = json.get().as_bytes();
+                let json = json.as_bytes();
                 self.normalized(json)
                     .map_err(|reason| unreadable(json, &reason, false))
             }
@@ -436,7 +450,7 @@ mod tests {
         for (pod, item) in pods.iter().zip(together) {
             let raw: Result<&RawValue, _> = serde_json::from_str(pod);
             let Ok(raw) = raw else { panic!("{pod}") };
-            assert_eq!(item, decoder.listed(&Listed::Text(raw)), "{pod}");
+            assert_eq!(item, decoder.listed(&Listed::Text(raw.get())), "{pod}");
         }
     }
 

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::server::RequestError;
+use crate::normalize::Scanner;
 
 /// One page of a list. Its items are the bytes that came, [`RawValue`]s, so that one malformed item costs no other (R7); or
 /// what was read of them on the way, where all could be read.
@@ -43,8 +44,7 @@ impl<'a, I: Deserialize<'a>> Page<I> {
         let list: List<I> = serde_json::from_slice(bytes)
             .map_err(|error| RequestError::garbled(EXPECTED, &error))?;
         let version = list.metadata.resource_version;
-        // "0" would mean any version, in a watch.
-        if version.is_empty() || version == "0" {
+        if !can_go_on(&version) {
             return Err(RequestError::Garbled {
                 expected: EXPECTED,
                 detail: format!("its resourceVersion is {version:?}"),
@@ -58,7 +58,55 @@ impl<'a, I: Deserialize<'a>> Page<I> {
     }
 }
 
+/// Whether a watch can go on from this version of a list: "0" would mean any version.
+fn can_go_on(version: &str) -> bool {
+    !version.is_empty() && version != "0"
+}
+
 impl<I> Page<I> {
+    /// Reads a page that is written as usual; `item` reads an item. `None`: [`Page::read`] has to read it.
+    pub(super) fn scan<'a>(
+        bytes: &'a BytesMut,
+        mut item: impl FnMut(&mut Scanner<'a>) -> Option<I>,
+    ) -> Option<Self> {
+        let mut scanner = Scanner::new(bytes);
+        let (mut metadata, mut items) = (None, None);
+        scanner.object(|scanner, key| match key {
+            "metadata" if metadata.is_none() => {
+                let (mut version, mut token) = (None, None);
+                scanner.object(|scanner, key| {
+                    let place = match key {
+                        "resourceVersion" => &mut version,
+                        "continue" => &mut token,
+                        _ => return scanner.skip(),
+                    };
+                    place.replace(scanner.string()?).is_none().then_some(())
+                })?;
+                metadata = Some((version?, token));
+                Some(())
+            }
+            "items" if items.is_none() => {
+                let mut all = Vec::new();
+                scanner.array(|scanner| {
+                    all.push(item(scanner)?);
+                    Some(())
+                })?;
+                items = Some(all);
+                Some(())
+            }
+            "metadata" | "items" => None,
+            _ => scanner.skip(),
+        })?;
+        scanner.end()?;
+        let (version, token) = metadata?;
+        can_go_on(version).then_some(())?;
+        Some(Self {
+            items: items?,
+            token: token.filter(|token| !token.is_empty()).map(str::to_owned),
+            version: version.to_owned(),
+        })
+    }
+
     /// The same page with its items as `each` makes them.
     pub(super) fn map<J>(self, each: impl FnMut(I) -> J) -> Page<J> {
         Page {
@@ -91,6 +139,32 @@ mod tests {
 
     fn bytes(text: &str) -> BytesMut {
         BytesMut::from(text)
+    }
+
+    #[test]
+    fn a_page_is_read_the_same_in_both_ways() {
+        for text in [
+            r#"{"kind":"PodList","metadata":{"resourceVersion":"7","continue":"x","remainingItemCount":3},"items":[{"a" : 1},2,[]]}"#,
+            r#" {"items":[] , "metadata":{"continue":"","resourceVersion":"7"}} "#,
+        ] {
+            let page = bytes(text);
+            let read = Page::<&RawValue>::read(&page).unwrap();
+            let scanned = Page::scan(&page, Scanner::raw).unwrap();
+            let items: Vec<_> = read.items.iter().map(|item| item.get()).collect();
+            assert_eq!(scanned.items, items);
+            assert_eq!((scanned.token, scanned.version), (read.token, read.version));
+        }
+        // What only the other way reads, and what neither does.
+        for text in [
+            r#"{"metadata":{"resourceVersion":"7"},"items":null}"#,
+            r#"{"metadata":{"resourceVersion":"\u0037"},"items":[]}"#,
+            r#"{"metadata":{"resourceVersion":"7"},"metadata":{"resourceVersion":"7"},"items":[]}"#,
+            r#"{"metadata":{"resourceVersion":"7","resourceVersion":"8"},"items":[]}"#,
+            r#"{"metadata":{"resourceVersion":"7"},"items":[],"items":[]}"#,
+            r#"{"metadata":{"resourceVersion":"7"},"items":[]}}"#,
+        ] {
+            assert!(Page::scan(&bytes(text), Scanner::raw).is_none(), "{text}");
+        }
     }
 
     #[test]
@@ -133,6 +207,7 @@ mod tests {
             r#"{"metadata":{"resourceVersion":"7"},"items":{}}"#,
         ] {
             assert!(Page::<&RawValue>::read(&bytes(text)).is_err(), "{text}");
+            assert!(Page::scan(&bytes(text), Scanner::raw).is_none(), "{text}");
         }
     }
 

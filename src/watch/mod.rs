@@ -7,8 +7,8 @@
 //! the record does not know (`owners`).
 //!
 //! Nothing here is durable: the ingest stores each watch's version in the transaction with the rows it covers, and
-//! hands it back at the next start as [`run`]'s `resume`. Memory is bounded by [`crate::limits::LISTS_MAX`] pages
-//! and one event for each kind.
+//! hands it back at the next start as [`run`]'s `resume`. Memory is bounded by [`crate::limits::LISTS_MAX`] pages, as many
+//! times [`crate::limits::LIST_SPARE_BYTES_MAX`], and one event for each kind.
 
 mod ahead;
 mod cluster;

@@ -124,9 +124,22 @@ impl Server {
         bytes_max: usize,
         seconds_max: u64,
     ) -> Result<BytesMut, RequestError> {
+        self.fetch_into(BytesMut::new(), path, accept, bytes_max, seconds_max)
+            .await
+    }
+
+    /// The same into memory that is there; what is in it is overwritten.
+    pub(super) async fn fetch_into(
+        &self,
+        mut bytes: BytesMut,
+        path: &str,
+        accept: &'static str,
+        bytes_max: usize,
+        seconds_max: u64,
+    ) -> Result<BytesMut, RequestError> {
         within(seconds_max, async {
             let mut body = self.begin(path, accept).await?;
-            let mut bytes = BytesMut::new();
+            bytes.clear();
             while let Some(chunk) = next_chunk(&mut body).await? {
                 if bytes.len().saturating_add(chunk.len()) > bytes_max {
                     return Err(RequestError::TooLarge { bytes_max });

@@ -93,17 +93,21 @@ fn turn(turn: i64, noise: &mut Noise) -> Vec<Observation> {
     seen
 }
 
-#[test]
-fn ten_times_the_limit_goes_through_a_store_that_stays_below_it() {
+/// A recorder of ConfigMaps whose file has a limit; retention takes its time by the clock that it is told.
+pub fn limited(size_bytes: u64) -> (Recorder, RetentionPolicy, Retention) {
     let mut recorder = Recorder::listed(config(&["v1.ConfigMap: {}"]));
     let policy = RetentionPolicy {
         age_us: None,
-        size_bytes: Some(LIMIT_BYTES),
+        size_bytes: Some(size_bytes),
     };
+    let retention = Retention::new(policy, recorder.writer()).unwrap();
+    (recorder, policy, retention.unhurried())
+}
+
+#[test]
+fn ten_times_the_limit_goes_through_a_store_that_stays_below_it() {
+    let (mut recorder, _, mut retention) = limited(LIMIT_BYTES);
     let path = recorder.path();
-    let mut retention = Retention::new(policy, recorder.writer())
-        .unwrap()
-        .unhurried();
     let stats = RetentionStats::default();
     let mut noise = Noise(0x9e37_79b9_7f4a_7c15);
     let mut sizes = Vec::new();

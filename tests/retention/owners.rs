@@ -40,6 +40,12 @@ fn owners_stay_as_long_as_a_pod_needs_them() {
             recorder.see(s(110), run.finished(110).deleted());
         }
     }
+    // The horizon does not go beyond what is recorded.
+    let bookmark = Observation::Bookmark {
+        watch: gvk(WEB),
+        resource_version: "9".to_owned(),
+    };
+    recorder.see(s(130), bookmark);
     let before = recorder.export(150, 160).bytes;
     let effort = Effort {
         rows: 1_000,

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use serde_json::json;
 use sk_tracedb::allocated_bytes;
-use sk_tracedb::ingest::{Effort, Retention, RetentionPolicy, RetentionStats};
+use sk_tracedb::ingest::{Effort, RetentionStats};
 use sk_tracedb::store::{CopyGrace, CopyGraceOptions, CopyGraceStats};
 
-use crate::flat::Noise;
+use crate::flat::{Noise, limited};
 use crate::support::*;
 
 const LIMIT_BYTES: u64 = 24 << 20;
@@ -27,15 +27,8 @@ const GRACE: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_store_with_a_limit_keeps_its_pages_for_copies_and_most_of_what_fits() {
-    let mut recorder = Recorder::listed(config(&["v1.ConfigMap: {}"]));
-    let policy = RetentionPolicy {
-        age_us: None,
-        size_bytes: Some(LIMIT_BYTES),
-    };
+    let (mut recorder, policy, mut retention) = limited(LIMIT_BYTES);
     let path = recorder.path();
-    let mut retention = Retention::new(policy, recorder.writer())
-        .unwrap()
-        .unhurried();
     let stats = RetentionStats::default();
     let copy_stats = Arc::new(CopyGraceStats::default());
     let mut grace = CopyGrace::new(

@@ -133,3 +133,56 @@ fn what_vanishes_between_two_tries_of_the_first_list_is_an_inferred_deletion() {
         ["105 + uid-b (initial)"]
     );
 }
+
+#[test]
+fn the_first_list_of_pods_is_recorded_as_any_other() {
+    let kind = "apps/v1.ReplicaSet";
+    let set = obj(kind, "ns/web", "set").spec(json!({"replicas": 1}));
+    let other = obj(kind, "ns/other", "other").spec(json!({"replicas": 1}));
+    let of = |name: &str, uid: &str| pod(&format!("ns/{name}"), uid).owned_by(&set);
+    let watch = gvk("v1.Pod");
+    let shown = |pod: Pod| listed(&watch, pod.item());
+    let script = [
+        Observation::ListStarted {
+            watch: watch.clone(),
+        },
+        shown(of("a", "1").started(90)),
+        // A name twice, a pod twice, and one out of order.
+        shown(of("b", "2").started(91)),
+        shown(of("b", "3").started(92)),
+        shown(of("a", "1").started(90).finished(95).terminal()),
+        shown(of("aa", "4").started(93)),
+        // Known, and then listed.
+        of("c", "5").started(94).deleted(),
+        shown(of("c", "5").started(94)),
+        Observation::Listed {
+            watch: watch.clone(),
+            uid: Uid::from("6"),
+        },
+        shown(of("d", "6").started(95)),
+        shown(of("d", "7").started(96)),
+        Observation::ListFinished {
+            watch: watch.clone(),
+            resource_version: "20".to_owned(),
+        },
+    ];
+    for last in 1..=script.len() {
+        let play = |before: bool| {
+            let mut recorder =
+                Recorder::start(config(&[&format!("{kind}: {{trackLifecycle: true}}")]));
+            recorder.see_all(s(100), [set.applied(), other.applied()]);
+            if before {
+                recorder.see(s(100), pod("ns/x", "0").owned_by(&other).applied());
+            }
+            for (n, observation) in script.iter().take(last).enumerate() {
+                recorder.see(s(101 + n as i64), observation.clone());
+            }
+            let pods = recorder.info().pods - u64::from(before);
+            let trace = recorder.export(100, 300).trace;
+            (pods, trace.lifecycles_of(kind, "ns/web"))
+        };
+        let played = play(false);
+        assert_eq!(played, play(true), "{last} steps");
+        assert!(last < 3 || !played.1.is_empty());
+    }
+}

@@ -3,10 +3,11 @@
 //! What is smaller than one part goes up in one request; anything larger as a multipart upload, which the provider
 //! makes visible when it is completed and forgets when it is aborted.
 
+mod upload;
+
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,19 +15,13 @@ use ::object_store::aws::AmazonS3Builder;
 use ::object_store::azure::MicrosoftAzureBuilder;
 use ::object_store::gcp::GoogleCloudStorageBuilder;
 use ::object_store::path::Path;
-use ::object_store::{
-    BackoffConfig, Error, MultipartUpload, ObjectStore, ObjectStoreExt, ObjectStoreScheme,
-    PutPayloadMut, RetryConfig,
-};
+use ::object_store::{BackoffConfig, Error, ObjectStore, ObjectStoreScheme, RetryConfig};
 use bytes::Bytes;
-use futures::{Stream, StreamExt};
-use tokio::task::JoinSet;
+use futures::Stream;
 use url::Url;
 
-use crate::limits::{
-    STORAGE_ABORT_SECONDS_MAX, STORAGE_PART_BYTES, STORAGE_PARTS_UNDER_WAY_MAX,
-    STORAGE_RETRIES_MAX, STORAGE_RETRY_SECONDS_MAX,
-};
+use self::upload::Upload;
+use crate::limits::{STORAGE_RETRIES_MAX, STORAGE_RETRY_SECONDS_MAX};
 
 /// A place in an object store, named by a URL as SimKube names it: `s3://bucket/path`, `gs://bucket/path`,
 /// `az://container/path` (also `s3a`, `azure`, `adl`, `abfs`, `abfss`, and the providers' own `https` addresses).
@@ -172,8 +167,9 @@ impl StorageLocation {
             && self.url_path.prefix_matches(&prefix.url_path)
     }
 
-    /// Writes an object here, replacing one that exists. At most [`STORAGE_PARTS_UNDER_WAY_MAX`] + 1 parts of
-    /// [`STORAGE_PART_BYTES`] are in memory. When the content fails, or `cancelled` completes first, or the provider
+    /// Writes an object here, replacing one that exists. At most
+    /// [`STORAGE_PARTS_UNDER_WAY_MAX`](crate::limits::STORAGE_PARTS_UNDER_WAY_MAX) + 1 parts of
+    /// [`STORAGE_PART_BYTES`](crate::limits::STORAGE_PART_BYTES) are in memory. When the content fails, or `cancelled` completes first, or the provider
     /// fails, the upload is aborted. Returns the length in bytes.
     ///
     /// # Errors
@@ -188,20 +184,12 @@ impl StorageLocation {
         S: Stream<Item = io::Result<Bytes>> + Unpin,
         C: Future<Output = ()>,
     {
-        let store = self.connect(options)?;
-        let mut upload = Upload {
-            location: self,
-            store,
-            multipart: None,
-            parts: JoinSet::new(),
-            buffer: PutPayloadMut::new(),
-            bytes: 0,
-        };
+        let mut upload = Upload::new(self, self.connect(options)?);
         let result = upload.run(content, std::pin::pin!(cancelled)).await;
         if result.is_err() {
             upload.abort().await;
         }
-        result.map(|()| upload.bytes)
+        result.map(|()| upload.bytes())
     }
 
     fn connect(&self, options: &StorageOptions) -> Result<Arc<dyn ObjectStore>, StorageError> {
@@ -272,121 +260,6 @@ fn retries() -> RetryConfig {
         backoff: BackoffConfig::default(),
         max_retries: STORAGE_RETRIES_MAX,
         retry_timeout: Duration::from_secs(STORAGE_RETRY_SECONDS_MAX),
-    }
-}
-
-/// One object on its way.
-struct Upload<'a> {
-    location: &'a StorageLocation,
-    store: Arc<dyn ObjectStore>,
-    /// Begun with the first full part, gone when it is completed.
-    multipart: Option<Box<dyn MultipartUpload>>,
-    parts: JoinSet<::object_store::Result<()>>,
-    /// Less than one part, between calls.
-    buffer: PutPayloadMut,
-    bytes: u64,
-}
-
-impl Upload<'_> {
-    /// `cancelled` is heeded where waiting can be long. A request that begins or completes an upload is never left
-    /// alone half-way: its answer says what there is to abort.
-    async fn run<S, C>(
-        &mut self,
-        mut content: S,
-        mut cancelled: Pin<&mut C>,
-    ) -> Result<(), StorageError>
-    where
-        S: Stream<Item = io::Result<Bytes>> + Unpin,
-        C: Future<Output = ()>,
-    {
-        let location = self.location;
-        loop {
-            let bytes = tokio::select! {
-                biased;
-                () = cancelled.as_mut() => return Err(StorageError::Cancelled),
-                bytes = content.next() => bytes,
-            };
-            let Some(bytes) = bytes else { break };
-            let mut bytes = bytes.map_err(StorageError::Content)?;
-            self.bytes = self.bytes.saturating_add(bytes.len() as u64);
-            // All parts but the last have the same size: some providers ask for that.
-            while !bytes.is_empty() {
-                let room = STORAGE_PART_BYTES.saturating_sub(self.buffer.content_length());
-                self.buffer.push(bytes.split_to(room.min(bytes.len())));
-                if self.buffer.content_length() < STORAGE_PART_BYTES {
-                    break;
-                }
-                tokio::select! {
-                    biased;
-                    () = cancelled.as_mut() => return Err(StorageError::Cancelled),
-                    waited = self.wait_for_parts(STORAGE_PARTS_UNDER_WAY_MAX - 1) => waited,
-                }
-                .map_err(|error| location.failed(error))?;
-                self.send_part()
-                    .await
-                    .map_err(|error| location.failed(error))?;
-            }
-        }
-        self.complete()
-            .await
-            .map_err(|error| location.failed(error))
-    }
-
-    async fn send_part(&mut self) -> ::object_store::Result<()> {
-        let multipart = match &mut self.multipart {
-            Some(multipart) => multipart,
-            none => none.insert(self.store.put_multipart(&self.location.path).await?),
-        };
-        let part = std::mem::take(&mut self.buffer).freeze();
-        self.parts.spawn(multipart.put_part(part));
-        Ok(())
-    }
-
-    /// Waits until no more than so many parts are under way.
-    async fn wait_for_parts(&mut self, under_way_max: usize) -> ::object_store::Result<()> {
-        while self.parts.len() > under_way_max {
-            match self.parts.join_next().await {
-                Some(Ok(sent)) => sent?,
-                Some(Err(source)) => return Err(Error::JoinError { source }),
-                None => break,
-            }
-        }
-        Ok(())
-    }
-
-    async fn complete(&mut self) -> ::object_store::Result<()> {
-        if self.multipart.is_none() {
-            let whole = std::mem::take(&mut self.buffer).freeze();
-            self.store.put(&self.location.path, whole).await?;
-            return Ok(());
-        }
-        if !self.buffer.is_empty() {
-            self.send_part().await?;
-        }
-        self.wait_for_parts(0).await?;
-        if let Some(multipart) = &mut self.multipart {
-            multipart.complete().await?;
-        }
-        self.multipart = None;
-        Ok(())
-    }
-
-    /// Leaves nothing behind, as far as the provider can still be reached.
-    async fn abort(&mut self) {
-        self.parts.shutdown().await;
-        let Some(mut multipart) = self.multipart.take() else {
-            return;
-        };
-        let deadline = Duration::from_secs(STORAGE_ABORT_SECONDS_MAX);
-        let reason = match tokio::time::timeout(deadline, multipart.abort()).await {
-            Ok(Ok(())) => return,
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no answer in {STORAGE_ABORT_SECONDS_MAX} s"),
-        };
-        tracing::warn!(
-            location = %self.location, reason,
-            "an unfinished upload could not be aborted; its parts stay until the bucket's lifecycle rules remove them"
-        );
     }
 }
 

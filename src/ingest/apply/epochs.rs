@@ -16,6 +16,15 @@ use crate::store::rows::EpochRow;
 use crate::store::tables::{Rows, put};
 use crate::store::{StoreError, keys};
 
+/// How something comes to be listed as alive.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Appears {
+    /// Its number has just been given: it is not listed yet.
+    pub(super) is_new: bool,
+    /// Its kind had not been completely listed before.
+    pub(super) is_initial: bool,
+}
+
 impl Apply<'_, '_> {
     /// The object is alive from now on.
     pub(super) fn object_alive(
@@ -23,22 +32,45 @@ impl Apply<'_, '_> {
         group: &str,
         kind: &str,
         id: u64,
+        appears: Appears,
     ) -> Result<(), StoreError> {
         let kind = self.state.kinds.identity(group, kind);
         let entry = keys::epoch_object(self.state.row.epoch, kind, id);
-        if self.tables.alive.add(&entry)? {
-            self.state.row.epoch_rows += 1;
+        let is_added = if appears.is_new {
+            self.tables.alive.insert(&entry, &[])?;
+            true
+        } else {
+            self.tables.alive.add(&entry)?
+        };
+        if is_added {
+            self.count_alive(appears);
         }
         Ok(())
     }
 
     /// The pod has not ended yet, or ended in this epoch.
-    pub(super) fn pod_alive(&mut self, number: u64) -> Result<(), StoreError> {
+    pub(super) fn pod_alive(&mut self, number: u64, appears: Appears) -> Result<(), StoreError> {
         let entry = keys::epoch_pod(self.state.row.epoch, number);
-        if self.tables.alive_pods.add(&entry)? {
-            self.state.row.epoch_rows += 1;
+        let is_added = if appears.is_new {
+            self.tables.alive_pods.insert(&entry, &[])?;
+            true
+        } else {
+            self.tables.alive_pods.add(&entry)?
+        };
+        if is_added {
+            self.count_alive(appears);
         }
         Ok(())
+    }
+
+    /// A row more in this epoch. What a first list shows was there before: it counts as what the epoch began with. To turn
+    /// the epoch for it would copy all of it, and spare no reader anything.
+    fn count_alive(&mut self, appears: Appears) {
+        let row = &mut self.state.row;
+        row.epoch_rows += 1;
+        if appears.is_initial {
+            row.epoch_carried += 1;
+        }
     }
 
     /// The pod ran from `start` on, which may lie in earlier epochs.
@@ -47,6 +79,10 @@ impl Apply<'_, '_> {
         start: Timestamp,
         number: u64,
     ) -> Result<(), StoreError> {
+        if self.state.row.epoch == 0 {
+            // There is no earlier one.
+            return Ok(());
+        }
         let now = Timestamp::from_micros(self.state.row.last_us);
         for epoch in self.tables.epochs_over(start, now.max(start))? {
             if epoch < self.state.row.epoch {
@@ -154,4 +190,65 @@ impl Apply<'_, '_> {
 enum Carried {
     Objects,
     Pods,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    //! Guards against a first list that is copied from epoch to epoch while it arrives, and against epochs that never end.
+
+    use crate::config::TracerConfig;
+    use crate::ingest::Writer;
+    use crate::model::{Gvk, Item, Observation, ObservedPod, PodTimes, Timestamp, Uid};
+    use crate::store::Store;
+
+    fn shown(name: &str) -> Observation {
+        Observation::Applied {
+            watch: Gvk::pod(),
+            item: Item {
+                pod: Some(ObservedPod {
+                    namespace: "ns".to_owned(),
+                    name: name.to_owned(),
+                    uid: Uid::from(name),
+                    owners: Vec::new(),
+                    spec_hash: 0,
+                    times: PodTimes::default(),
+                }),
+                ..Item::default()
+            },
+            resource_version: None,
+        }
+    }
+
+    #[test]
+    fn what_a_first_list_shows_is_what_an_epoch_begins_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path().join("trace.redb")).unwrap();
+        let (config, _) = TracerConfig::parse("trackedObjects: {v1.ConfigMap: {}}").unwrap();
+        let mut writer = Writer::new(store).unwrap();
+        let at = Timestamp::from_seconds(100);
+        writer.begin_run(at, &config, "record", None).unwrap();
+        let watch = Gvk::pod();
+        let started = Observation::ListStarted {
+            watch: watch.clone(),
+        };
+        let finished = Observation::ListFinished {
+            watch,
+            resource_version: "1".to_owned(),
+        };
+        // Rows of the epoch, and how many of them it began with.
+        let mut rows = |observations: Vec<Observation>| {
+            let seen = observations.into_iter().map(|seen| (at, seen));
+            writer.append(seen).unwrap();
+            let row = &writer.state.row;
+            (row.epoch_rows, row.epoch_carried)
+        };
+        assert_eq!(rows(vec![started.clone(), shown("a"), shown("b")]), (2, 2));
+        assert_eq!(rows(vec![shown("b"), shown("c")]), (3, 3));
+        assert_eq!(rows(vec![finished.clone(), shown("d")]), (4, 3));
+        assert_eq!(
+            rows(vec![started, shown("a"), shown("e"), finished]),
+            (5, 3)
+        );
+    }
 }

@@ -66,7 +66,7 @@ impl Apply<'_, '_> {
                 self.item_applied(at, watch, item, certainty)?;
                 self.delivered(at, watch, resource_version.as_deref());
             }
-            Observation::Listed { watch, uid } => self.mark_listed(watch, uid),
+            Observation::Listed { watch, uid } => self.mark_unreadable(watch, uid),
             Observation::Deleted {
                 watch,
                 item,
@@ -111,7 +111,10 @@ impl Apply<'_, '_> {
     ) -> Result<(), StoreError> {
         let mut recorded = None;
         if let Some(object) = &item.object {
-            self.mark_listed(watch, &object.uid);
+            // A pod is marked below.
+            if item.pod.is_none() {
+                self.mark_listed(watch, &object.uid);
+            }
             let id = self.object_applied(at, object, certainty)?;
             if item.pod.is_none() {
                 self.object_as_owner(object, id)?;
@@ -119,12 +122,14 @@ impl Apply<'_, '_> {
             recorded = Some(id);
         }
         if let Some((uid, facts)) = &item.skipped {
-            self.mark_listed(watch, uid);
+            if item.pod.is_none() {
+                self.mark_listed(watch, uid);
+            }
             self.object_skipped(at, uid, facts, certainty, item.pod.is_some())?;
         }
         if let Some(pod) = &item.pod {
-            self.mark_listed(watch, &pod.uid);
-            self.pod_applied(at, pod, recorded, certainty)?;
+            let listed = self.pod_listed(watch, pod);
+            self.pod_applied(at, pod, recorded, listed, certainty)?;
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Objects: what is a change, what is a new incarnation, what is a deletion.
 
+use super::epochs::Appears;
 use super::{Apply, Certainty};
 use crate::model::{Gvk, ObjectKey, ObservedObject, OwnerFacts, Timestamp, Uid};
 use crate::store::headers::Header;
@@ -221,7 +222,11 @@ impl Apply<'_, '_> {
                 .kinds
                 .count(row.kind, |kind| kind.live = kind.live.saturating_sub(1));
         } else {
-            self.object_alive(&object.key.group, &object.key.kind, id)?;
+            let appears = Appears {
+                is_new: before.is_none(),
+                is_initial: certainty.initial,
+            };
+            self.object_alive(&object.key.group, &object.key.kind, id, appears)?;
         }
         let body_bytes = object.body.len() as u64;
         self.state.kinds.count(kind, |kind| {

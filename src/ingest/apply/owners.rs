@@ -52,19 +52,25 @@ impl Apply<'_, '_> {
         owners: &[OwnerRef],
     ) -> Result<(), StoreError> {
         for owner in owners {
-            let gvk = owner.gvk();
-            let uid = owner.uid.0.as_str();
             if let Some(sweep) = &mut self.state.sweep {
                 sweep.touch(&owner.uid);
             }
-            if self.state.is_tracked(&gvk.group, &gvk.kind)
-                || self
-                    .tables
-                    .owners
-                    .get(keys::uid(&owner.uid).as_slice())?
-                    .is_some()
+            if self.state.owners.is_named(&owner.uid) {
+                continue;
+            }
+            let gvk = owner.gvk();
+            let uid = owner.uid.0.as_str();
+            if self.state.is_tracked(&gvk.group, &gvk.kind) {
+                continue;
+            }
+            if self
+                .tables
+                .owners
+                .get(keys::uid(&owner.uid).as_slice())?
+                .is_some()
                 || self.tables.wanted.get(uid)?.is_some()
             {
+                self.state.owners.name(&owner.uid);
                 continue;
             }
             let row = WantedRow {
@@ -75,6 +81,7 @@ impl Apply<'_, '_> {
                 since_us: at.as_micros(),
             };
             put(&mut self.tables.wanted, uid, &row)?;
+            self.state.owners.name(&owner.uid);
         }
         Ok(())
     }
@@ -93,6 +100,7 @@ impl Apply<'_, '_> {
         let wanted: Option<WantedRow> = get(&self.tables.wanted, uid.0.as_str())?;
         if wanted.is_some_and(|row| row.since_us.saturating_add(WANTED_US_MAX) < at.as_micros()) {
             self.tables.wanted.remove(uid.0.as_str())?;
+            self.state.owners.forget();
         }
         Ok(())
     }

@@ -10,8 +10,8 @@ use std::ops::Bound;
 use super::retention::Remaining;
 use super::{Apply, Effort};
 use crate::limits::{
-    PACK_CHANGES_MIN, PACK_DROPPED_MIN, PACK_DROPPED_PARTS, PACK_REWRITTEN_BYTES_PER_CHANGE,
-    PACKING_STRIDE_ROWS,
+    PACK_CHANGES_LISTING, PACK_CHANGES_MIN, PACK_DROPPED_MIN, PACK_DROPPED_PARTS,
+    PACK_REWRITTEN_BYTES_PER_CHANGE, PACKING_STRIDE_ROWS,
 };
 use crate::store::StoreError;
 use crate::store::body::compress::Decompressor;
@@ -125,11 +125,18 @@ impl Packing {
         self.dropped = self.dropped.saturating_add(rows);
     }
 
-    /// Whether there is a pass to begin or to go on with. `kept`: changes in the store.
-    pub(in super::super) fn is_due(&self, kept: u64) -> bool {
+    /// Whether there is a pass to begin or to go on with. `kept`: changes in the store. `is_listing`: a list is under way.
+    /// What it brings lies all over the tables, so a pass begins when it is over, and not several before; unless it is very
+    /// much.
+    pub(in super::super) fn is_due(&self, kept: u64, is_listing: bool) -> bool {
         // Versions of many objects lie all over the packed part: so a pass over a large store waits for more of them.
         let rewritten = self.rewritten_bytes / PACK_REWRITTEN_BYTES_PER_CHANGE;
-        let changes = PACK_CHANGES_MIN.max(self.looked_at / 2).max(rewritten);
+        let least = if is_listing {
+            PACK_CHANGES_LISTING
+        } else {
+            PACK_CHANGES_MIN
+        };
+        let changes = least.max(self.looked_at / 2).max(rewritten);
         let dropped = PACK_DROPPED_MIN.max(kept / PACK_DROPPED_PARTS);
         self.pass.is_some() || self.changes >= changes || self.dropped > dropped
     }

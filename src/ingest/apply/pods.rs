@@ -1,6 +1,8 @@
 //! Pod lifecycles: one for each pod (UID), by a number that it is given when it appears (R1, R14).
 
+use super::epochs::Appears;
 use super::{Apply, Certainty};
+use crate::ingest::list_marks::Listed;
 use crate::model::{ObservedPod, Timestamp, Uid};
 use crate::store::lookup::{Lookup, as_slice};
 use crate::store::rows::{IncarnationRow, OwnerRefRow, PodRow, PodTimes};
@@ -9,16 +11,21 @@ use crate::store::{StoreError, keys};
 
 impl Apply<'_, '_> {
     /// The pod exists in this version. `object` is its id where it is recorded as an object too: then what is known of it
-    /// as an owner, or as something that is owned, is in this row.
+    /// as an owner, or as something that is owned, is in this row. `listed`: what a list under way says of it.
     pub(super) fn pod_applied(
         &mut self,
         at: Timestamp,
         pod: &ObservedPod,
         object: Option<u64>,
+        listed: Listed,
         certainty: Certainty,
     ) -> Result<(), StoreError> {
-        let known = self.tables.pod(&pod.uid)?;
-        if known.is_none() {
+        let known = if listed.is_new {
+            None
+        } else {
+            self.tables.pod(&pod.uid)?
+        };
+        if known.is_none() && !listed.has_new_name {
             self.end_predecessors(at, pod, certainty)?;
         }
         let mut row = known
@@ -31,7 +38,7 @@ impl Apply<'_, '_> {
         if pod.times.terminal {
             end(&mut row.times, at, certainty.since_of_presence());
         }
-        self.store_pod(at, pod, known.as_ref(), &row)
+        self.store_pod(at, pod, known.as_ref(), &row, certainty)
     }
 
     /// The pod was deleted; `pod` is its final version, or its last known one.
@@ -48,7 +55,7 @@ impl Apply<'_, '_> {
         learn(&mut row, pod);
         row.gone = true;
         end(&mut row.times, at, certainty.since);
-        self.store_pod(at, pod, known.as_ref(), &row)
+        self.store_pod(at, pod, known.as_ref(), &row, certainty)
     }
 
     /// Another pod has taken the name: the deletions of those before were missed (R1, R9).
@@ -97,6 +104,7 @@ impl Apply<'_, '_> {
         pod: &ObservedPod,
         known: Option<&(u64, PodRow)>,
         row: &PodRow,
+        certainty: Certainty,
     ) -> Result<(), StoreError> {
         let before = known.map(|(_, row)| row);
         if before == Some(row) {
@@ -131,7 +139,11 @@ impl Apply<'_, '_> {
             before.times.end_us.is_some() && before.times.end_us != row.times.end_us
         });
         if before.is_none() || told_late {
-            self.pod_alive(number)?;
+            let appears = Appears {
+                is_new: before.is_none(),
+                is_initial: certainty.initial,
+            };
+            self.pod_alive(number, appears)?;
         }
         // The kubelet may tell of a start that lies in an epoch before the one in which the pod was first seen.
         let started = before.is_none_or(|before| before.times.start_us.is_none());

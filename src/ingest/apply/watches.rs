@@ -4,8 +4,9 @@ use std::collections::HashSet;
 use std::ops::Bound;
 
 use super::{Apply, Certainty};
+use crate::ingest::list_marks::Listed;
 use crate::ingest::state::{Watch, uid_mark};
-use crate::model::{ObjectKey, Timestamp, Uid, WatchId};
+use crate::model::{ObjectKey, ObservedPod, Timestamp, Uid, WatchId};
 use crate::store::lookup::{Lookup, as_slice};
 use crate::store::rows::{GapRow, ObjectRow, PodRow, WatchRow};
 use crate::store::tables::{Rows, get, put};
@@ -37,7 +38,7 @@ impl Apply<'_, '_> {
     /// may be resumed from an older one.
     pub(super) fn list_started(&mut self, watch: &WatchId) {
         if let Some(watch) = self.state.watches.get_mut(watch) {
-            watch.list.begin();
+            watch.list.begin(self.state.row.last_pod == 0);
             watch.row.resource_version = None;
             watch.dirty = true;
         }
@@ -49,6 +50,26 @@ impl Apply<'_, '_> {
             && watch.list.is_under_way()
         {
             watch.list.mark(uid_mark(uid));
+        }
+    }
+
+    /// The same of a pod; what that says of it.
+    pub(super) fn pod_listed(&mut self, watch: &WatchId, pod: &ObservedPod) -> Listed {
+        let pods = self.state.row.last_pod;
+        match self.state.watches.get_mut(watch) {
+            Some(watch) if watch.list.is_under_way() => {
+                let mark = uid_mark(&pod.uid);
+                watch.list.mark_pod(mark, &pod.namespace, &pod.name, pods)
+            }
+            _ => Listed::default(),
+        }
+    }
+
+    /// The list under way, if there is one, has shown this UID, of which nothing is recorded.
+    pub(super) fn mark_unreadable(&mut self, watch: &WatchId, uid: &Uid) {
+        self.mark_listed(watch, uid);
+        if let Some(watch) = self.state.watches.get_mut(watch) {
+            watch.list.is_not_all_of_pods();
         }
     }
 
@@ -80,6 +101,12 @@ impl Apply<'_, '_> {
         resource_version: &str,
     ) -> Result<(), StoreError> {
         let certainty = self.certainty(watch);
+        let pods = self.state.row.last_pod;
+        let has_all_pods = self
+            .state
+            .watches
+            .get(watch)
+            .is_some_and(|watch| watch.list.has_all_pods(pods));
         let Some(listed) = self
             .state
             .watches
@@ -94,7 +121,7 @@ impl Apply<'_, '_> {
         if self.state.is_tracked(&watch.group, &watch.kind) {
             self.sweep_objects(at, watch, &listed, certainty)?;
         }
-        if watch.is_pod() {
+        if watch.is_pod() && !has_all_pods {
             self.sweep_pods(at, &listed, certainty)?;
         }
         if let Some(watch) = self.state.watches.get_mut(watch) {

@@ -16,6 +16,7 @@ mod drop;
 pub(crate) mod group;
 mod heads;
 mod read;
+mod siblings;
 mod write;
 
 pub(crate) use cursors::Cursors;

@@ -6,6 +6,7 @@ use super::base;
 use super::group::{Group, Keyframe, Version, push, push_change_hash};
 use super::heads::{Head, Heads};
 use super::read::bodies;
+use super::siblings::lead;
 use crate::limits::{
     DICTIONARY_KINDS_MAX, GROUP_BYTES_MAX, GROUP_VERSIONS_MAX, KEYFRAME_INLINE_BYTES_MAX,
 };
@@ -13,8 +14,8 @@ use crate::model::{EventKey, Uid};
 use crate::store::body::compress::{Compressor, Decompressor, Samples};
 use crate::store::body::delta;
 use crate::store::lookup::LAST;
-use crate::store::rows::{ChangeHash, SiblingRow, WriterRow};
-use crate::store::tables::{Rows, WriteTables, get, put};
+use crate::store::rows::{ChangeHash, WriterRow};
+use crate::store::tables::{Rows, WriteTables};
 use crate::store::{StoreError, codec, keys};
 
 /// A difference up to this length is always worth it, bytes.
@@ -87,11 +88,11 @@ fn last_body(
 /// What the writer needs to make bodies small. Everything in it can be found again.
 #[derive(Debug, Default)]
 pub(crate) struct BodyWriter {
-    compressor: Compressor,
-    decompressor: Decompressor,
+    pub(super) compressor: Compressor,
+    pub(super) decompressor: Decompressor,
     /// By kind number; kinds that have no dictionary yet.
     samples: HashMap<u64, Samples>,
-    heads: Heads,
+    pub(super) heads: Heads,
 }
 
 impl BodyWriter {
@@ -221,7 +222,8 @@ impl BodyWriter {
         Ok(Some(Grown { group, added }))
     }
 
-    /// The stored form of a group's first body.
+    /// The stored form of a group's first body: as the difference to a sibling's where that is clearly shorter than the body's
+    /// own, which is not made where it cannot be shorter.
     fn keyframe(
         &mut self,
         tables: &mut WriteTables<'_>,
@@ -231,22 +233,25 @@ impl BodyWriter {
         new: &NewVersion<'_>,
         body: &[u8],
     ) -> Result<Vec<u8>, StoreError> {
+        let sibling = new.owner.map(|owner| keys::sibling(owner, new.kind));
+        let like = match &sibling {
+            Some(sibling) => self.likeness(tables, sibling, object, body)?,
+            None => None,
+        };
+        let like = match like {
+            Some(like) if like.is_close(body.len()) => {
+                return self.follow(tables, writer, dictionary, new.event.seq, like);
+            }
+            like => like,
+        };
         let mut buffer = Vec::new();
         let own = base::compressed(tables, &mut self.compressor, dictionary, body, &mut buffer)?;
         let own_bytes = own.to_bytes();
-        if let Some(owner) = new.owner
-            && let Some(bytes) = self.like_a_sibling(
-                tables,
-                writer,
-                object,
-                new,
-                owner,
-                dictionary,
-                body,
-                own_bytes.len(),
-            )?
-        {
-            return Ok(bytes);
+        if let Some(like) = like.filter(|like| like.is_worth_it(own_bytes.len())) {
+            return self.follow(tables, writer, dictionary, new.event.seq, like);
+        }
+        if let Some(sibling) = &sibling {
+            lead(tables, sibling, object, new.event)?;
         }
         if own_bytes.len() <= KEYFRAME_INLINE_BYTES_MAX {
             return Ok(own_bytes);
@@ -257,97 +262,6 @@ impl BodyWriter {
             base: writer.last_base,
         }
         .to_bytes())
-    }
-
-    /// The keyframe as the difference to a sibling's, where that is shorter than `own_len`.
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "one step of `keyframe`, which has them all"
-    )]
-    fn like_a_sibling(
-        &mut self,
-        tables: &mut WriteTables<'_>,
-        writer: &mut WriterRow,
-        object: u64,
-        new: &NewVersion<'_>,
-        owner: &Uid,
-        dictionary: u64,
-        body: &[u8],
-        own_len: usize,
-    ) -> Result<Option<Vec<u8>>, StoreError> {
-        let key = keys::sibling(owner, new.kind);
-        let known: Option<SiblingRow> = get(&tables.siblings, key.as_slice())?;
-        let mut row = SiblingRow {
-            base: 0,
-            object,
-            first_us: new.event.at.as_micros(),
-            first_seq: new.event.seq,
-            last_seq: new.event.seq,
-        };
-        let mut bytes = None;
-        if let Some(known) = known
-            && known.object != object
-            && let Some(sibling) = self.sibling_body(tables, &known)?
-        {
-            let mut difference = Vec::new();
-            delta::encode(&sibling, body, &mut difference);
-            if difference.len() * 2 <= own_len {
-                row = SiblingRow {
-                    last_seq: new.event.seq,
-                    ..known
-                };
-                if row.base == 0 {
-                    writer.last_base += 1;
-                    row.base = writer.last_base;
-                    let mut buffer = Vec::new();
-                    let own = base::compressed(
-                        tables,
-                        &mut self.compressor,
-                        dictionary,
-                        &sibling,
-                        &mut buffer,
-                    )?;
-                    base::insert(tables, row.base, sibling.len(), own)?;
-                    refer_to_base(tables, &known, row.base)?;
-                    self.heads.forget(known.object);
-                } else {
-                    base::retain(tables, row.base)?;
-                }
-                let keyframe = Keyframe::Delta {
-                    base: row.base,
-                    bytes: &difference,
-                };
-                bytes = Some(keyframe.to_bytes());
-            }
-        }
-        put(&mut tables.siblings, key.as_slice(), &row)?;
-        Ok(bytes)
-    }
-
-    /// The body that a sibling's row stands for, where it is still there.
-    fn sibling_body(
-        &self,
-        tables: &WriteTables<'_>,
-        row: &SiblingRow,
-    ) -> Result<Option<Vec<u8>>, StoreError> {
-        if row.base != 0 {
-            return if tables.bases.get(row.base)?.is_some() {
-                base::body(tables, &self.decompressor, row.base).map(Some)
-            } else {
-                Ok(None)
-            };
-        }
-        let key = keys::history(row.object, first_event(row));
-        let Some(group) = tables.versions.get(&key)? else {
-            return Ok(None);
-        };
-        let group = Group::open(&key, group.value())?;
-        let mut body = None;
-        bodies(tables, &self.decompressor, &group, |_, first| {
-            body = Some(first.to_vec());
-            Ok(false)
-        })?;
-        Ok(body)
     }
 
     fn sample(
@@ -371,49 +285,7 @@ impl BodyWriter {
     }
 }
 
-/// The object whose first body has become a base refers to it from now on, instead of having it a second time.
-fn refer_to_base(
-    tables: &mut WriteTables<'_>,
-    sibling: &SiblingRow,
-    base: u64,
-) -> Result<(), StoreError> {
-    let key = keys::history(sibling.object, first_event(sibling));
-    let mut payload = Vec::new();
-    {
-        let Some(row) = tables.versions.get(&key)? else {
-            return Ok(());
-        };
-        let group = Group::open(&key, row.value())?;
-        let mut entries = group.entries();
-        let Some((first, keyframe)) = entries.next().transpose()? else {
-            return Ok(());
-        };
-        let has_own = Keyframe::read(keyframe).is_some_and(|keyframe| keyframe.base().is_none());
-        if first.deleted || !has_own {
-            return Ok(());
-        }
-        push(
-            &mut payload,
-            None,
-            &first,
-            &Keyframe::Base { base }.to_bytes(),
-        );
-        let rest = group.payload.get(entries.place().at()..);
-        payload.extend_from_slice(rest.unwrap_or_default());
-    }
-    store(tables, &key, &payload)?;
-    base::retain(tables, base)
-}
-
-/// The first change of the group that a sibling's row names.
-fn first_event(sibling: &SiblingRow) -> EventKey {
-    EventKey {
-        at: crate::model::Timestamp::from_micros(sibling.first_us),
-        seq: sibling.first_seq,
-    }
-}
-
-fn store(
+pub(super) fn store(
     tables: &mut WriteTables<'_>,
     key: &keys::HistoryBytes,
     payload: &[u8],

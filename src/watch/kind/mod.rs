@@ -6,6 +6,7 @@ mod stream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use tokio::sync::watch::Receiver;
 use tokio::time::Instant;
 
@@ -41,6 +42,7 @@ pub(super) async fn watch(
         resource: None,
         open: None,
         ahead: None,
+        spare: BytesMut::new(),
         slow: false,
     };
     loop {
@@ -60,6 +62,8 @@ struct Kind {
     open: Option<Open>,
     /// The next page of the list under way.
     ahead: Option<Ahead>,
+    /// The memory of the page before, for the next: so its growth, and the kernel's clearing of it, are paid for once a list.
+    spare: BytesMut,
     /// Whether the last page did not come in time.
     slow: bool,
 }
@@ -77,6 +81,7 @@ impl Kind {
         }
         if !matches!(action, Action::Page { .. }) {
             self.ahead = None;
+            self.spare = BytesMut::new();
         }
         match action {
             Action::Discover => {

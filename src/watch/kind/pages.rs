@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use serde_json::value::RawValue;
 
 use super::Kind;
 use crate::ingest::QueueClosed;
-use crate::limits::LIST_PAGE_BYTES_MAX;
+use crate::limits::{LIST_PAGE_BYTES_MAX, LIST_SPARE_BYTES_MAX};
 use crate::watch::ahead::{self, Ahead};
 use crate::watch::list::{Page, page_path};
 use crate::watch::server::{METADATA_LIST, RequestError};
@@ -37,8 +38,12 @@ impl Kind {
         let (_permit, fetched) = match come {
             Some((permit, fetched)) => (Some(permit), fetched),
             None => {
+                // Others may hold all places for long.
+                self.spare = BytesMut::new();
                 let permit = shared.page_permit(self.slow).await;
-                let fetched = ahead::fetch(&shared.server, &self.collection(), limit, token).await;
+                let (server, collection) = (&shared.server, self.collection());
+                let spare = BytesMut::new();
+                let fetched = ahead::fetch(spare, server, &collection, limit, token).await;
                 (permit, fetched)
             }
         };
@@ -62,6 +67,7 @@ impl Kind {
                 return self.tell(input).await;
             }
         };
+        let spare = std::mem::take(&mut self.spare);
         // Only where a place is free that nobody waits for.
         if let Some(next) = &page.token
             && page.token.as_deref() != token
@@ -69,11 +75,18 @@ impl Kind {
         {
             let (server, collection) = (shared.server.clone(), self.collection());
             let next = next.clone();
-            self.ahead = Some(Ahead::begin(permit, server, collection, limit, next));
+            self.ahead = Some(Ahead::begin(permit, spare, server, collection, limit, next));
+        } else {
+            drop(spare);
         }
-        for item in &page.items {
-            let item = self.decoder.listed(item);
-            self.count(|counters| counters.items += 1);
+        self.count(|counters| counters.items += page.items.len() as u64);
+        let Page {
+            items,
+            token,
+            version,
+        } = page;
+        for item in items {
+            let item = self.decoder.listed(&item);
             if let Err(unreadable) = &item {
                 self.count(|counters| counters.unreadable += 1);
                 tracing::error!(
@@ -84,10 +97,9 @@ impl Kind {
             self.tell(Input::Listed(item)).await?;
         }
         self.count(|counters| counters.pages += 1);
-        self.tell(Input::PageRead {
-            token: page.token,
-            version: page.version,
-        })
-        .await
+        if bytes.capacity() <= LIST_SPARE_BYTES_MAX {
+            self.spare = bytes;
+        }
+        self.tell(Input::PageRead { token, version }).await
     }
 }

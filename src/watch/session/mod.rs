@@ -178,7 +178,11 @@ impl Session {
 
     /// Takes what came of an action; what to tell the ingest, in order.
     pub(super) fn on(&mut self, input: Input) -> Vec<Observation> {
-        let mut out = Vec::new();
+        // Nearly all say one thing, and it is large: a vector that grows begins with room for four.
+        let mut out = match input {
+            Input::Listed(_) | Input::Event(_) => Vec::with_capacity(1),
+            _ => Vec::new(),
+        };
         match input {
             Input::Waited => {
                 if let Phase::Pause { then, .. } = &mut self.phase {

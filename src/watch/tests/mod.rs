@@ -19,13 +19,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::{WantedOwner, WantedOwners, WatchError, WatchPlan, WatchState, WatchStatus, run};
 use crate::clock::ManualClock;
 use crate::config::{TracerConfig, TrackedKind};
-use crate::ingest::{Queued, queue};
+use crate::ingest::{Receiver, queue};
 use crate::model::{Gvk, Item, Observation, RedactionKey};
 use crate::normalize::Redaction;
 use fake::Fake;
@@ -42,7 +42,7 @@ impl WantedOwners for Wanted {
 
 /// Watches under way, and what they say.
 struct Running {
-    observations: mpsc::Receiver<Queued>,
+    observations: Receiver,
     status: Arc<WatchStatus>,
     wanted: Wanted,
     stop: watch::Sender<bool>,

@@ -8,6 +8,7 @@
 //! Every piece is one transaction, and the horizon is part of it: a crash between two pieces leaves a record that is
 //! complete from its horizon on.
 
+mod marks;
 mod prune;
 mod sweep;
 

@@ -12,8 +12,8 @@ use std::ops::Bound;
 use super::{Apply, Remaining};
 use crate::limits::{RETENTION_STRIDE_ROWS, SWEEP_MARKS_BYTES_MAX, SWEEP_TOUCHED_MAX};
 use crate::model::{EventKey, Horizon, Timestamp, Uid};
-use crate::store::lookup::{Lookup, as_slice};
-use crate::store::rows::{GapRow, Incarnation, IncarnationRow, PodRow, SiblingRow};
+use crate::store::lookup::as_slice;
+use crate::store::rows::{GapRow, PodRow, SiblingRow};
 use crate::store::scratch::Scratch;
 use crate::store::tables::{ReadableTable, Rows, row};
 use crate::store::{StoreError, headers, keys};
@@ -21,10 +21,10 @@ use crate::store::{StoreError, headers, keys};
 /// A pass under way.
 pub(in crate::ingest) struct Sweep {
     /// The horizon that the pass is for.
-    horizon: Horizon,
+    pub(super) horizon: Horizon,
     phase: Phase,
     /// UIDs of the owners that stay, as in their keys.
-    marks: Scratch,
+    pub(super) marks: Scratch,
     /// UIDs that were referred to since the pass began, and are to be marked.
     touched: BTreeSet<Vec<u8>>,
     /// More was touched than is remembered: the pass proves nothing.
@@ -32,7 +32,7 @@ pub(in crate::ingest) struct Sweep {
 }
 
 /// Where a pass is; each phase goes on behind the key that it read last.
-enum Phase {
+pub(super) enum Phase {
     MarkPods(Bound<u64>),
     MarkObjects(Bound<u64>),
     Pods(Bound<u64>),
@@ -77,13 +77,13 @@ impl Sweep {
         }
     }
 
-    fn is_marked(&self, uid: &[u8]) -> Result<bool, StoreError> {
+    pub(super) fn is_marked(&self, uid: &[u8]) -> Result<bool, StoreError> {
         Ok(self.marks.get(uid)?.is_some())
     }
 }
 
 /// The UID of a key that is one.
-fn uid_of(table: &'static str, key: &[u8]) -> Result<Uid, StoreError> {
+pub(super) fn uid_of(table: &'static str, key: &[u8]) -> Result<Uid, StoreError> {
     keys::uid_of(key).ok_or_else(|| StoreError::Damaged {
         table,
         key: format!("{key:?}"),
@@ -140,60 +140,7 @@ impl Apply<'_, '_> {
         Ok(Swept { rows, done: false })
     }
 
-    /// Marks an owner and all above it.
-    fn mark(
-        &self,
-        pass: &mut Sweep,
-        uid: Vec<u8>,
-        remaining: &mut Remaining,
-    ) -> Result<(), StoreError> {
-        let mut next = vec![uid];
-        while let Some(uid) = next.pop() {
-            if pass.is_marked(&uid)? {
-                continue;
-            }
-            remaining.spend(1);
-            let owner = uid_of("uid_to_owner", &uid)?;
-            pass.marks.insert(uid, Vec::new())?;
-            let above = match self.tables.owner(&owner)? {
-                Some(row) => row.owners,
-                None => self
-                    .tables
-                    .pod(&owner)?
-                    .map_or(Vec::new(), |(_, row)| row.owners),
-            };
-            next.extend(above.iter().map(|owner| keys::uid(&Uid::from(&owner.uid))));
-        }
-        Ok(())
-    }
-
-    /// Marks the owners of the pods that stay.
-    fn mark_pods(
-        &mut self,
-        pass: &mut Sweep,
-        after: Bound<u64>,
-        remaining: &mut Remaining,
-    ) -> Result<Phase, StoreError> {
-        let chunk = self.pods_behind(after)?;
-        let mut last = None;
-        for (key, pod) in chunk {
-            if !self.is_over(pass.horizon, &pod)? {
-                for owner in &pod.owners {
-                    self.mark(pass, keys::uid(&Uid::from(&owner.uid)), remaining)?;
-                }
-            }
-            last = Some(key);
-            if !remaining.spend(1) {
-                break;
-            }
-        }
-        Ok(match last {
-            Some(last) => Phase::MarkPods(Bound::Excluded(last)),
-            None => Phase::MarkObjects(Bound::Unbounded),
-        })
-    }
-
-    fn pods_behind(&self, after: Bound<u64>) -> Result<Vec<(u64, PodRow)>, StoreError> {
+    pub(super) fn pods_behind(&self, after: Bound<u64>) -> Result<Vec<(u64, PodRow)>, StoreError> {
         let mut chunk = Vec::new();
         let behind = (after, Bound::Unbounded);
         for entry in self.tables.pods.range(behind)?.take(RETENTION_STRIDE_ROWS) {
@@ -207,7 +154,7 @@ impl Apply<'_, '_> {
     /// Whether no window from the horizon on, and no watch, has anything to ask of a pod's lifecycle any more. A pod that
     /// has ended and still exists is listed again; of one whose object is in the record, the row tells who owns it, and
     /// whether it is part of a trace.
-    fn is_over(&self, horizon: Horizon, pod: &PodRow) -> Result<bool, StoreError> {
+    pub(super) fn is_over(&self, horizon: Horizon, pod: &PodRow) -> Result<bool, StoreError> {
         let horizon_us = horizon.event().at.as_micros();
         if !pod.gone || pod.times.end_us.is_none_or(|end_us| end_us >= horizon_us) {
             return Ok(false);
@@ -215,35 +162,6 @@ impl Apply<'_, '_> {
         Ok(match pod.object {
             Some(object) => self.tables.incarnations.get(object)?.is_none(),
             None => true,
-        })
-    }
-
-    fn mark_objects(
-        &mut self,
-        pass: &mut Sweep,
-        after: Bound<u64>,
-        remaining: &mut Remaining,
-    ) -> Result<Phase, StoreError> {
-        let mut last = None;
-        let behind = (after, Bound::Unbounded);
-        for entry in self
-            .tables
-            .incarnations
-            .range(behind)?
-            .take(RETENTION_STRIDE_ROWS)
-        {
-            let (id, value) = entry?;
-            let incarnation = row::<u64, IncarnationRow>(id.value(), value.value())?;
-            let Incarnation { uid, .. } = self.tables.incarnation_of(id.value(), incarnation)?;
-            self.mark(pass, keys::uid(&uid), remaining)?;
-            last = Some(id.value());
-            if !remaining.spend(1) {
-                break;
-            }
-        }
-        Ok(match last {
-            Some(last) => Phase::MarkObjects(Bound::Excluded(last)),
-            None => Phase::Pods(Bound::Unbounded),
         })
     }
 
@@ -321,6 +239,7 @@ impl Apply<'_, '_> {
         let mut rows = 0;
         for uid in uids {
             if !pass.is_marked(&keys::uid(&Uid(uid.clone())))? {
+                self.state.owners.forget();
                 self.tables.wanted.remove(uid.as_str())?;
                 rows += 1;
             }

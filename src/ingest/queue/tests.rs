@@ -1,0 +1,108 @@
+//! Guards against a writer that sleeps while a whole batch waits, and against one that is woken by each observation.
+
+use std::time::Duration;
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::limits::OBJECT_BYTES_MAX;
+use crate::model::{Gvk, Item, ObjectKey, ObservedObject, Uid};
+
+fn bookmark(n: usize) -> Observation {
+    Observation::Bookmark {
+        watch: Gvk::pod(),
+        resource_version: n.to_string(),
+    }
+}
+
+fn large() -> Observation {
+    let object = ObservedObject {
+        version: "v1".to_owned(),
+        key: ObjectKey {
+            group: String::new(),
+            kind: "ConfigMap".to_owned(),
+            namespace: "ns".to_owned(),
+            name: "large".to_owned(),
+        },
+        uid: Uid("large".to_owned()),
+        owners: Vec::new(),
+        change_hash: [0; 32],
+        spec_hash: 0,
+        body: vec![0; OBJECT_BYTES_MAX],
+    };
+    Observation::Applied {
+        watch: Gvk::pod(),
+        item: Item {
+            object: Some(object),
+            ..Item::default()
+        },
+        resource_version: None,
+    }
+}
+
+fn new_queue() -> (Queue, Receiver) {
+    queue(Arc::new(ManualClock::new(Timestamp::from_seconds(1))))
+}
+
+const AGE: Duration = Duration::from_secs(60);
+
+/// Gathers up to `observations_max`; returns how many came, and the virtual time that it took.
+async fn gathered(receiver: &mut Receiver, observations_max: usize) -> (usize, Duration) {
+    let began = Instant::now();
+    let mut batch = Vec::new();
+    receiver
+        .gather(&mut batch, observations_max, began + AGE)
+        .await;
+    (batch.len(), began.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_batch_does_not_wait() {
+    let (queue, mut receiver) = new_queue();
+    for n in 0..5 {
+        queue.send(bookmark(n)).await.unwrap();
+    }
+    assert_eq!(gathered(&mut receiver, 3).await, (3, Duration::ZERO));
+    // Two are left; the third comes while it sleeps.
+    let sender = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        queue.send(bookmark(5)).await.unwrap();
+        queue
+    });
+    let after = gathered(&mut receiver, 3).await;
+    assert_eq!(after, (3, Duration::from_secs(1)));
+    drop(sender.await.unwrap());
+    assert_eq!(gathered(&mut receiver, 3).await, (0, Duration::ZERO));
+    assert!(receiver.recv().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_came_until_the_deadline_is_a_batch() {
+    let (queue, mut receiver) = new_queue();
+    let sender = tokio::spawn(async move {
+        for n in 0..100 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            queue.send(bookmark(n)).await.unwrap();
+        }
+    });
+    let (came, took) = gathered(&mut receiver, 1_000).await;
+    assert!((59..=60).contains(&came), "{came}");
+    assert_eq!(took, AGE);
+    let (came, took) = gathered(&mut receiver, 10).await;
+    assert_eq!(came, 10);
+    assert!(took <= Duration::from_secs(11), "{took:?}");
+    sender.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn large_observations_that_wait_for_room_are_a_batch_too() {
+    let (queue, mut receiver) = new_queue();
+    let sender = tokio::spawn(async move {
+        for _ in 0..4 {
+            queue.send(large()).await.unwrap();
+        }
+    });
+    let (came, took) = gathered(&mut receiver, 1_000).await;
+    assert!(came >= 1);
+    assert_eq!(took, Duration::ZERO);
+    sender.abort();
+}
