@@ -262,6 +262,8 @@ pub const COPY_GRACE_SECONDS_MAX: u64 = 3_600;
 pub const COPY_PINS_MAX: usize = 13;
 /// Shortest time between two pins, milliseconds.
 pub const COPY_PIN_MS_MIN: u64 = 100;
+/// Longest time between two looks whether there is room for the pins, milliseconds.
+pub const COPY_LOOK_MS_MAX: u64 = 1_000;
 /// Free space of the volume below which pins are given up, bytes, and
 pub const COPY_GRACE_FREE_BYTES_MIN: u64 = 512 << 20;
 /// the share of the volume, in percent, below which they are given up too.

@@ -601,3 +601,32 @@ fn an_opt_in_for_another_kind_than_secrets_is_refused() {
     );
     assert_eq!(names(folder.path()), ["config.yml"]);
 }
+
+#[test]
+fn a_file_does_not_go_to_a_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = sk_tracedb(
+        folder.path(),
+        &["demo", "--objects", "20", "--changes", "200"],
+    );
+    assert!(demo.status.success(), "{}", stderr(&demo));
+    for command in ["backup", "export"] {
+        let line = format!(
+            "'{}' {command} --db demo.redb -o -",
+            env!("CARGO_BIN_EXE_sk-tracedb")
+        );
+        // It gives the program a terminal, and prints what is written there.
+        let output = std::process::Command::new("script")
+            .current_dir(folder.path())
+            .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+            .stdin(std::process::Stdio::null())
+            .output();
+        let Ok(output) = output else {
+            println!("skipped: there is no `script`, which gives a program a terminal");
+            return;
+        };
+        let shown = String::from_utf8_lossy(&output.stdout);
+        assert!(shown.contains("stdout is a terminal"), "{command}: {shown}");
+        assert_eq!(output.status.code(), Some(2), "{command}: {shown}");
+    }
+}

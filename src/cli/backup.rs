@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::copies;
 use super::interrupt::Interrupt;
-use super::output::bytes;
+use super::output::{bytes, refuse_terminal};
 use super::progress::Bar;
 use crate::clock::{Clock, WallClock};
 use crate::export::sink::FileSink;
@@ -38,6 +38,7 @@ pub(super) fn run(args: &BackupArgs) -> anyhow::Result<()> {
     let to_stdout = args.output == Path::new("-");
     // What is wrong with the output is said before the work, not after it.
     let through = if to_stdout {
+        refuse_terminal()?;
         None
     } else {
         refuse_itself(&args.db, &args.output)?;

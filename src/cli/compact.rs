@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::migrate::open_for_writing;
+use super::room;
 use crate::ingest::Writer;
 use crate::model::ByteSize;
-use crate::store::allocated_bytes;
+use crate::store::{Store, StoreError, allocated_bytes};
 
 /// Arguments of `compact`.
 #[derive(Args, Debug)]
@@ -28,12 +29,7 @@ pub(super) fn run(args: &CompactArgs) -> anyhow::Result<()> {
         ByteSize(before)
     );
     let began = Instant::now();
-    // Without a run nothing is recorded; what is over is packed.
-    let mut writer = Writer::new(store)?;
-    writer.pack_all(Duration::MAX)?;
-    let mut store = writer.into_store();
-    store.compact()?;
-    store.close()?;
+    compact(store).map_err(|error| room::told(error, &args.db))?;
     let after = allocated_bytes(&args.db)?;
     eprintln!(
         "{} before, {} after, {:.1} s",
@@ -42,4 +38,14 @@ pub(super) fn run(args: &CompactArgs) -> anyhow::Result<()> {
         began.elapsed().as_secs_f64()
     );
     Ok(())
+}
+
+/// Packs a store and gives its free room back.
+pub(super) fn compact(store: Store) -> Result<(), StoreError> {
+    // Without a run nothing is recorded; what is over is packed.
+    let mut writer = Writer::new(store)?;
+    writer.pack_all(Duration::MAX)?;
+    let mut store = writer.into_store();
+    store.compact()?;
+    store.close()
 }

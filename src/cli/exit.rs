@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::interrupt::Interrupted;
-use crate::store::StoreError;
+use crate::store::{StorageFailure, StoreError};
 
 /// Something the caller gave is wrong: exit code 2, as clap's.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,9 @@ pub(super) fn usage(error: impl std::fmt::Display) -> anyhow::Error {
 /// What a person can do about a store that is damaged.
 const DAMAGED_HINT: &str = "hint: `sk-tracedb verify --db FILE` tells what is wrong with it; go on with a backup, or save what \
                             is readable with `sk-tracedb salvage --db FILE -o RESCUED`";
+
+/// What a person can do about a full disk, where nothing more is known.
+const FULL_HINT: &str = "hint: make room there, and try again";
 
 /// Prints an error with its causes and says how the process shall end. `db` is the store that was worked on, where there
 /// is one: errors of rows and of the database do not name it.
@@ -52,20 +55,33 @@ pub(super) fn code(result: anyhow::Result<()>, db: Option<&Path>) -> ExitCode {
             causes.insert(0, name);
         }
     }
-    if is_damage {
-        causes.push(DAMAGED_HINT.to_owned());
-    }
-    let (hints, text): (Vec<String>, Vec<String>) = causes
+    let is_aftermath = stored().any(StoreError::is_aftermath);
+    let (mut hints, text): (Vec<String>, Vec<String>) = causes
         .iter()
         .flat_map(|cause| cause.split('\n'))
         .map(str::to_owned)
         .partition(|line| line.starts_with("hint:"));
+    if is_damage || (is_aftermath && hints.is_empty()) {
+        hints.push(DAMAGED_HINT.to_owned());
+    } else if hints.is_empty() && is_for_want_of_room(&error) {
+        hints.push(FULL_HINT.to_owned());
+    }
     eprintln!("error: {}", text.join(": "));
     for hint in hints {
         eprintln!("{hint}");
     }
     let wrong_input = error.chain().any(|cause| cause.is::<Usage>());
     ExitCode::from(if wrong_input { 2 } else { 1 })
+}
+
+fn is_for_want_of_room(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let failure = match cause.downcast_ref::<StoreError>() {
+            Some(error) => error.storage_failure(),
+            None => cause.downcast_ref().map(StorageFailure::of),
+        };
+        failure == Some(StorageFailure::NoSpace)
+    })
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

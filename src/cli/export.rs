@@ -9,6 +9,7 @@ use super::copies;
 use super::filters::FilterArgs;
 use super::gaps;
 use super::interrupt::Interrupt;
+use super::output::refuse_terminal;
 use super::window::WindowArgs;
 use crate::export::sink::FileSink;
 use crate::export::{ExportError, ExportRequest, ExportSummary, PreparedExport};
@@ -40,6 +41,10 @@ pub(super) struct ExportArgs {
 /// Runs `export`.
 pub(super) fn run(args: &ExportArgs) -> anyhow::Result<()> {
     let filters = args.filters.filters()?;
+    let to_stdout = args.output == Path::new("-");
+    if to_stdout {
+        refuse_terminal()?;
+    }
     refuse_itself(&args.db, &args.output)?;
     let reader = copies::open(&args.db)?;
     let window = args.window.in_seconds(&reader.snapshot()?)?;
@@ -53,7 +58,7 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<()> {
         }
         prepared => prepared?,
     };
-    let summary = if args.output == Path::new("-") {
+    let summary = if to_stdout {
         let mut out = interrupt.guard(BufWriter::with_capacity(1 << 20, std::io::stdout().lock()));
         let summary = prepared.write(&mut out)?;
         out.flush()?;

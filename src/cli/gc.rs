@@ -9,10 +9,12 @@ use super::exit::usage;
 use super::interrupt::Interrupt;
 use super::migrate::open_for_writing;
 use super::retention::checked;
+use super::room;
 use crate::clock::{Clock, WallClock};
-use crate::ingest::{RetentionPolicy, Writer, collect};
+use crate::ingest::{Collected, RetentionPolicy, Writer, collect};
 use crate::model::timestamp::TimeSpec;
-use crate::model::{Age, ByteSize};
+use crate::model::{Age, ByteSize, Horizon, Timestamp};
+use crate::store::{SizeOnDisk, Store, StoreError};
 
 /// Arguments of `gc`.
 #[derive(Args, Debug)]
@@ -49,16 +51,8 @@ pub(super) fn run(args: &GcArgs) -> anyhow::Result<()> {
     }
     let interrupt = Interrupt::listen()?;
     let store = open_for_writing(&args.db)?;
-    let mut writer = Writer::new(store)?;
-    let end = writer.last_time().min(now);
-    let collected = collect(&mut writer, policy, before, end, |_| {
-        interrupt.check().is_ok()
-    })?;
-    let horizon = writer.horizon();
-    // What was dropped of packed rows gives its room back when its chunks are made anew.
-    writer.pack_all(Duration::MAX)?;
-    let used = writer.reader().snapshot()?.size_on_disk()?;
-    writer.into_store().close()?;
+    let (collected, horizon, used) = drop_rows(store, policy, before, now, &interrupt)
+        .map_err(|error| room::told(error, &args.db))?;
     if collected.changes + collected.rows == 0 {
         eprintln!("nothing to drop");
     } else {
@@ -77,4 +71,25 @@ pub(super) fn run(args: &GcArgs) -> anyhow::Result<()> {
     }
     interrupt.check()?;
     Ok(())
+}
+
+/// Drops rows and closes the store. Returns what was dropped, where the record begins, and what is left.
+fn drop_rows(
+    store: Store,
+    policy: RetentionPolicy,
+    before: Option<Timestamp>,
+    now: Timestamp,
+    interrupt: &Interrupt,
+) -> Result<(Collected, Horizon, SizeOnDisk), StoreError> {
+    let mut writer = Writer::new(store)?;
+    let end = writer.last_time().min(now);
+    let collected = collect(&mut writer, policy, before, end, |_| {
+        interrupt.check().is_ok()
+    })?;
+    let horizon = writer.horizon();
+    // What was dropped of packed rows gives its room back when its chunks are made anew.
+    writer.pack_all(Duration::MAX)?;
+    let used = writer.reader().snapshot()?.size_on_disk()?;
+    writer.into_store().close()?;
+    Ok((collected, horizon, used))
 }

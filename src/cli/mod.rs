@@ -25,6 +25,7 @@ mod output;
 mod progress;
 mod record;
 mod retention;
+mod room;
 mod salvage;
 mod state;
 mod table;

@@ -1,9 +1,11 @@
 //! How answers are printed.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use clap::ValueEnum;
 use serde::Serialize;
+
+use super::exit::usage;
 
 /// Output formats, as kubectl names them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -26,6 +28,17 @@ pub(super) fn print_item(
     match format {
         Format::Yaml => write!(out, "---\n{}", serde_saphyr::to_string(item)?)?,
         Format::Json | Format::Table => writeln!(out, "{}", serde_json::to_string(item)?)?,
+    }
+    Ok(())
+}
+
+/// Refuses to write a file to a terminal, which would change it on its way.
+pub(super) fn refuse_terminal() -> anyhow::Result<()> {
+    if std::io::stdout().is_terminal() {
+        return Err(usage(
+            "stdout is a terminal\nhint: redirect it to a file or a pipe (with `kubectl exec`: without -t), or give the path of a \
+             file",
+        ));
     }
     Ok(())
 }

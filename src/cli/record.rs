@@ -152,6 +152,7 @@ async fn record(args: RecordArgs, config: TracerConfig) -> anyhow::Result<()> {
     let grace = CopyGraceOptions {
         grace: args.copy_grace,
         allocated_bytes_max: retention.copies_bytes_max(),
+        full_bytes: retention.full_bytes(),
         ..CopyGraceOptions::default()
     };
     let keeping = Keeping { retention, grace };

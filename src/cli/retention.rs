@@ -61,13 +61,9 @@ impl RetentionArgs {
             }
         };
         let size = size_bytes.map_or("none".to_owned(), |bytes| ByteSize(bytes).to_string());
-        let age = self.retention_age.micros();
-        let days = age.map_or("none".to_owned(), |us| {
-            format!("{:.1} days", us as f64 / 86_400e6)
-        });
-        tracing::info!(age = %days, %size, size_is = given, "retention");
+        tracing::info!(age = %self.retention_age, %size, size_is = given, "retention");
         Ok(RetentionPolicy {
-            age_us: age,
+            age_us: self.retention_age.micros(),
             size_bytes,
         })
     }

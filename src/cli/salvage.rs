@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::compact::compact;
 use super::exit::usage;
 use super::interrupt::Interrupt;
 use super::progress::Bar;
 use crate::model::Timestamp;
-use crate::store::{Salvage, salvage};
+use crate::store::{OpenOptions, Salvage, Store, salvage};
 
 /// Lost stretches shown to people; `--json` shows more.
 const LINES_MAX: usize = 50;
@@ -41,6 +42,19 @@ pub(super) fn run(args: &SalvageArgs) -> anyhow::Result<()> {
     let mut bar = Bar::new(&interrupt);
     let saved = salvage(&args.db, &args.output, &mut |progress| bar.update(progress));
     let saved = bar.finish(saved)?;
+    // Rows are found one by one, and not packed: it takes several times what the broken file did.
+    let open = OpenOptions {
+        create: false,
+        ..OpenOptions::default()
+    };
+    if let Err(error) = Store::open_with(&args.output, open).and_then(compact) {
+        let error = error.with_causes();
+        eprintln!(
+            "note: {} is larger than it need be ({error})",
+            args.output.display()
+        );
+        eprintln!("hint: `sk-tracedb compact --db FILE` makes it smaller");
+    }
     if args.json {
         println!("{}", serde_json::to_string_pretty(&saved)?);
     } else {

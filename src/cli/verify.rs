@@ -26,7 +26,7 @@ pub(super) struct VerifyArgs {
 
 /// The store is damaged; what is wrong has been said.
 #[derive(Debug, thiserror::Error)]
-#[error("{path}: {findings} things are wrong\nhint: {hint}")]
+#[error("{path}: not intact; findings: {findings}\nhint: {hint}")]
 struct NotIntact {
     path: String,
     findings: u64,

@@ -42,6 +42,15 @@ pub enum ImportError {
     Stopped(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+impl ImportError {
+    fn while_writing(self, db: &Path) -> Self {
+        match self {
+            Self::Store(error) => Self::Store(error.while_writing(db)),
+            other => other,
+        }
+    }
+}
+
 /// What an import redacts. The trace has no say in it: it may come from anybody.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ImportOptions {
@@ -98,8 +107,12 @@ pub fn import(
         .tempdir_in(folder_of(db))
         .map_err(StoreError::io(db, "cannot be written"))?;
     let temporary = folder.path().join("store");
+    // All that is written is the new store.
+    let writer = Store::create(&temporary)
+        .and_then(Writer::new)
+        .map_err(|error| error.while_writing(db))?;
     let mut recording = Recording {
-        writer: Writer::new(Store::create(&temporary)?)?,
+        writer,
         summary: &summary,
         options,
         redaction: None,
@@ -111,11 +124,13 @@ pub fn import(
         event_at: Timestamp::from_seconds(0),
     };
     read(open()?, &mut recording).map_err(|error| match error {
-        TraceError::Visitor(error) => error,
+        TraceError::Visitor(error) => error.while_writing(db),
         TraceError::Read { offset, source } => not_a_trace(TraceError::Read { offset, source }),
         TraceError::Invalid(invalid) => not_a_trace(TraceError::Invalid(invalid)),
     })?;
-    recording.finish()?;
+    recording
+        .finish()
+        .map_err(|error| error.while_writing(db))?;
     // A link, unlike a rename, never replaces a file that somebody else has put there meanwhile.
     std::fs::hard_link(&temporary, db).map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => StoreError::Exists {

@@ -119,6 +119,33 @@ impl Age {
     }
 }
 
+impl fmt::Display for Age {
+    /// As it is given: `1d12h`, `none`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS_MS: [(&str, i64); 5] = [
+            ("d", 86_400_000),
+            ("h", 3_600_000),
+            ("m", 60_000),
+            ("s", 1_000),
+            ("ms", 1),
+        ];
+        let Self::Micros(micros) = self else {
+            return f.write_str("none");
+        };
+        let mut rest = micros / 1_000;
+        if rest == 0 {
+            return write!(f, "{micros}us");
+        }
+        for (unit, ms) in UNITS_MS {
+            if rest >= ms {
+                write!(f, "{}{unit}", rest / ms)?;
+                rest %= ms;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl FromStr for Age {
     type Err = InvalidAge;
 
@@ -195,6 +222,13 @@ mod tests {
             (10 << 30, "10.0 GiB"),
         ] {
             assert_eq!(ByteSize(bytes).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn ages_print_as_they_are_given() {
+        for text in ["10s", "1d12h", "30d", "1h30m", "1m500ms", "none"] {
+            assert_eq!(text.parse::<Age>().unwrap().to_string(), text);
         }
     }
 

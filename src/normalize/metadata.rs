@@ -4,11 +4,10 @@ use serde_json::{Map, Value};
 
 use super::Problem;
 
+/// What `kubectl apply` was given: an older version of the object, with values that are redacted in the object itself.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// Annotations that are not stored.
-const VOLATILE_ANNOTATIONS: [&str; 2] = [
-    "kubectl.kubernetes.io/last-applied-configuration",
-    "deployment.kubernetes.io/revision",
-];
+const VOLATILE_ANNOTATIONS: [&str; 2] = [LAST_APPLIED, "deployment.kubernetes.io/revision"];
 
 /// The metadata as it is stored, from that of an API server.
 ///
@@ -49,6 +48,29 @@ pub(super) fn stored(mut metadata: Map<String, Value>) -> Result<Map<String, Val
         }
     }
     Ok(stored)
+}
+
+/// Removes last-applied configurations from the objects and templates inside a part of an object. What is in the volumes of
+/// a pod stays: its hash is made of them.
+///
+/// The depth of `part` is the caller's to bound.
+pub(super) fn strip_inner(part: &mut Value) {
+    match part {
+        Value::Array(items) => items.iter_mut().for_each(strip_inner),
+        Value::Object(entries) => {
+            for (field, value) in entries {
+                match (field.as_str(), &mut *value) {
+                    ("annotations", Value::Object(annotations)) => {
+                        annotations.remove(LAST_APPLIED);
+                    }
+                    ("volumes", _) => continue,
+                    _ => {}
+                }
+                strip_inner(value);
+            }
+        }
+        _ => {}
+    }
 }
 
 fn is_text_map(value: &Value) -> bool {

@@ -195,6 +195,7 @@ fn normalize_without(
         return Ok(item);
     }
 
+    object.values_mut().for_each(metadata::strip_inner);
     let metadata = metadata::stored(metadata).map_err(failed)?;
     object.insert("metadata".into(), Value::Object(metadata));
     object.insert("apiVersion".into(), Value::String(watch.api_version()));

@@ -24,6 +24,9 @@ use super::{
 use crate::limits::{BACKUP_CACHE_BYTES, BACKUP_COMMIT_BYTES};
 use crate::model::Timestamp;
 
+/// What is said of the folder where a copy cannot be made.
+const UNWRITABLE: &str = "cannot write the copy here";
+
 /// Where a backup comes from.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Provenance {
@@ -79,11 +82,12 @@ impl Backup {
         let file = tempfile::Builder::new()
             .prefix(".sk-tracedb-backup-")
             .tempfile_in(folder)
-            .map_err(StoreError::io(folder, "cannot write the copy here"))?;
+            .map_err(StoreError::io(folder, UNWRITABLE))?;
+        let unwritable = |error: StoreError| error.of_new_file(folder, UNWRITABLE);
         let database = redb::Builder::new()
             .set_cache_size(BACKUP_CACHE_BYTES)
             .create(file.path())
-            .map_err(super::open::open_error(file.path()))?;
+            .map_err(|error| unwritable(StoreError::Database(Box::new(error.into()))))?;
 
         let began = Instant::now();
         let snapshot = reader.snapshot()?;
@@ -93,6 +97,7 @@ impl Backup {
         let mut copying = Copying {
             from: snapshot.txn(),
             to: &database,
+            folder,
             counter: &mut counter,
         };
         each_table(&mut copying)?;
@@ -100,8 +105,8 @@ impl Backup {
         drop(snapshot);
         let pinned_for = began.elapsed();
 
-        write_provenance(&database, &provenance)?;
-        mark::close(database, file.path())?;
+        write_provenance(&database, &provenance).map_err(unwritable)?;
+        mark::close(database, file.path()).map_err(unwritable)?;
         check_copy(file.path(), rows, &mut counter)?;
         let failed = || StoreError::io(file.path(), "cannot be synced");
         file.as_file().sync_all().map_err(failed())?;
@@ -265,6 +270,8 @@ pub(super) fn rows_of(snapshot: &Snapshot) -> Result<u64, StoreError> {
 struct Copying<'a, 'b> {
     from: &'a ReadTransaction,
     to: &'a Database,
+    /// Where the copy is made, for errors.
+    folder: &'a Path,
     counter: &'a mut Counter<'b>,
 }
 
@@ -281,10 +288,18 @@ impl TableVisitor for Copying<'_, '_> {
         let from = self.from.open_table(definition)?;
         let mut rows = from.iter()?;
         let mut more = true;
+        // The store that is read and the copy fail alike.
+        let folder = self.folder;
+        let unwritable = |error: StoreError| error.of_new_file(folder, UNWRITABLE);
         while more {
-            let txn = self.to.begin_write()?;
+            let txn = self
+                .to
+                .begin_write()
+                .map_err(|error| unwritable(error.into()))?;
             {
-                let mut to = txn.open_table(definition)?;
+                let mut to = txn
+                    .open_table(definition)
+                    .map_err(|error| unwritable(error.into()))?;
                 let mut bytes = 0;
                 while bytes < BACKUP_COMMIT_BYTES {
                     let Some(row) = rows.next() else {
@@ -294,12 +309,13 @@ impl TableVisitor for Copying<'_, '_> {
                     let (key, value) = row?;
                     let seal = key.value().seal_bytes().into_owned();
                     codec::check(name, &seal, value.value())?;
-                    to.insert(key.value(), value.value())?;
+                    to.insert(key.value(), value.value())
+                        .map_err(|error| unwritable(error.into()))?;
                     bytes += seal.len() + value.value().len();
                     self.counter.row()?;
                 }
             }
-            txn.commit()?;
+            txn.commit().map_err(|error| unwritable(error.into()))?;
         }
         Ok(())
     }

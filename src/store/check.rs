@@ -74,13 +74,14 @@ fn open_overlay(path: &Path, check: bool) -> Result<Database, StoreError> {
         .map_err(open_error(path))
 }
 
-/// Opens a redb file that does not look like a store. One that is torn or damaged is no other program's.
+/// What is wrong with a redb file that does not look like a store, or cannot be read. One that is torn or damaged is no
+/// other program's, and no disk's fault.
 ///
 /// # Errors
 /// What `looks` is, or [`StoreError::DamagedFile`].
 pub(super) fn torn_or(path: &Path, looks: StoreError) -> StoreError {
     match looks {
-        StoreError::NotAStore { .. } => match open_checked(path) {
+        StoreError::NotAStore { .. } | StoreError::Database(_) => match open_checked(path) {
             Err(error @ StoreError::DamagedFile { .. }) => error,
             _ => looks,
         },

@@ -4,7 +4,8 @@
 //! transaction at least as old as that commit lives, because redb reuses no page that it can see. So a read transaction
 //! is begun every few seconds and kept for the grace: a copy that takes less than that is a consistent one (quick repair
 //! makes it openable). The price is room: what is rewritten within the grace is not reused in it. When the file has grown
-//! too much, or the volume is nearly full, all pins are given up at once, and begun anew when there is room.
+//! too much, or the volume is nearly full, all pins are given up at once, and begun anew when there is room. That is looked
+//! at every second: what grows within one is what a file may outgrow its limit by.
 
 use std::collections::VecDeque;
 use std::os::unix::fs::MetadataExt;
@@ -16,7 +17,7 @@ use std::time::Duration;
 use super::{Reader, StoreError};
 use crate::limits::{
     COPY_GRACE_FREE_BYTES_MIN, COPY_GRACE_FREE_PERCENT_MIN, COPY_GRACE_GROWTH_BYTES_MIN,
-    COPY_GRACE_GROWTH_MAX, COPY_GRACE_SECONDS, COPY_PIN_MS_MIN, COPY_PINS_MAX,
+    COPY_GRACE_GROWTH_MAX, COPY_GRACE_SECONDS, COPY_LOOK_MS_MAX, COPY_PIN_MS_MIN, COPY_PINS_MAX,
 };
 
 /// How long, and at what cost, pages are kept for copies.
@@ -27,7 +28,10 @@ pub struct CopyGraceOptions {
     /// Bytes allocated for the file above which nothing is kept if it grows; `None`: any, as long as the file does not grow
     /// too much within the grace.
     pub allocated_bytes_max: Option<u64>,
-    /// Free bytes of the volume below which nothing is kept.
+    /// Bytes from which on retention takes growth for a lack of room, and what the file may take at all. From the first on,
+    /// pins are given up as soon as it grows, for which retention waits; near the second none are begun. `None`: any.
+    pub full_bytes: Option<(u64, u64)>,
+    /// Free bytes of the volume below which nothing is kept; 0: it may be full.
     pub free_bytes_min: u64,
 }
 
@@ -36,6 +40,7 @@ impl Default for CopyGraceOptions {
         Self {
             grace: Duration::from_secs(COPY_GRACE_SECONDS),
             allocated_bytes_max: None,
+            full_bytes: None,
             free_bytes_min: COPY_GRACE_FREE_BYTES_MIN,
         }
     }
@@ -69,6 +74,11 @@ pub struct CopyGrace {
 const IN_VAIN_MAX: u32 = 3;
 /// Growth of a file that is full already at which pins are given up: one in so many of what it may take.
 const GROWTH_PARTS: u64 = 64;
+/// What must be free of a full file's last room before pins are begun: one in so many. It may grow by that between two
+/// looks.
+const ROOM_PARTS: u64 = 4;
+/// Time between two looks at the room.
+const LOOK: Duration = Duration::from_millis(COPY_LOOK_MS_MAX);
 /// Pins that were held for so many graces were not in vain.
 const GRACES_HELD: u32 = 4;
 
@@ -96,18 +106,23 @@ impl CopyGrace {
 
     /// How often [`CopyGrace::tick`] wants to be called; `None`: never.
     pub fn interval(&self) -> Option<Duration> {
+        Some(self.pin_interval()?.min(LOOK))
+    }
+
+    /// How often a pin is begun.
+    fn pin_interval(&self) -> Option<Duration> {
         let pins = u32::try_from(COPY_PINS_MAX.saturating_sub(1)).unwrap_or(u32::MAX);
         let interval = self.options.grace.checked_div(pins)?;
         (!self.options.grace.is_zero())
             .then(|| interval.max(Duration::from_millis(COPY_PIN_MS_MIN)))
     }
 
-    /// Takes a new pin and lets go of those that are older than the grace. `now` is any clock that never goes back.
+    /// Looks whether there is room, takes a new pin when it is time for one, and lets go of those that are older than the grace. `now` is any clock that never goes back.
     ///
     /// # Errors
     /// What the store says; the pins are given up then.
     pub fn tick(&mut self, now: Duration) -> Result<(), StoreError> {
-        let Some(interval) = self.interval() else {
+        let Some(interval) = self.pin_interval() else {
             return Ok(());
         };
         let result = self.renew(now, interval);
@@ -167,10 +182,12 @@ impl CopyGrace {
         {
             self.pins.pop_front();
         }
+        // Ticks come a little early or late.
+        let least = interval.saturating_sub(interval.min(LOOK) / 2);
         let due = self
             .pins
             .back()
-            .is_none_or(|pin| now.saturating_sub(pin.begun) >= interval / 2);
+            .is_none_or(|pin| now.saturating_sub(pin.begun) >= least);
         if due {
             self.pins.push_back(Pin {
                 begun: now,
@@ -183,6 +200,17 @@ impl CopyGrace {
 
     /// Why nothing can be kept, if so.
     fn want_of_room(&self, allocated: u64) -> Result<Option<String>, StoreError> {
+        if let Some((full, limit)) = self.options.full_bytes {
+            let wanted = match self.pins.front() {
+                Some(pin) => full.max(pin.allocated),
+                None => limit.saturating_sub(limit.saturating_sub(full) / ROOM_PARTS),
+            };
+            if allocated > wanted {
+                return Ok(Some(format!(
+                    "the file takes {allocated} of the {limit} bytes that are allowed"
+                )));
+            }
+        }
         if let Some(oldest) = self.pins.front() {
             let growth = allocated.saturating_sub(oldest.allocated);
             // A file never becomes smaller by itself: one that does not grow does well with the pins.
@@ -203,6 +231,9 @@ impl CopyGrace {
                     "the file has grown by {growth} bytes within the grace, {limit} are allowed"
                 )));
             }
+        }
+        if self.options.free_bytes_min == 0 {
+            return Ok(None);
         }
         let (free, total) = volume(self.reader.path())?;
         // On a small volume, less is enough: the file may have four fifths of it.

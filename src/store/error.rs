@@ -16,8 +16,8 @@ pub enum StoreError {
     },
     /// The file is something else.
     #[error(
-        "{}: not a trace store: {found}\nhint: give the file that a recorder wrote, or a backup or copy of it",
-        path.display()
+        "{}: not a trace store: {found}\nhint: give the file that a recorder wrote, or a backup or copy of it; if it is one \
+         and has lost its beginning, `sk-tracedb salvage --db FILE -o RESCUED` saves what is readable", path.display()
     )]
     NotAStore {
         /// The path as given.
@@ -170,6 +170,18 @@ pub enum StorageFailure {
     Io,
 }
 
+impl StorageFailure {
+    /// What an error of the file system means.
+    pub fn of(error: &std::io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                Self::NoSpace
+            }
+            _ => Self::Io,
+        }
+    }
+}
+
 impl StoreError {
     /// Whether the storage failed, rather than what is stored or asked for: what failed may be tried again once the
     /// store has been opened again.
@@ -186,12 +198,7 @@ impl StoreError {
             Self::NoRoomToMigrate { .. } => return Some(StorageFailure::NoSpace),
             _ => return None,
         };
-        Some(match error.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-                StorageFailure::NoSpace
-            }
-            _ => StorageFailure::Io,
-        })
+        Some(StorageFailure::of(error))
     }
 
     /// The error and its causes, in one line, without hints.
@@ -214,9 +221,20 @@ impl StoreError {
     pub(crate) fn is_unnamed_damage(&self) -> bool {
         match self {
             Self::Damaged { .. } => true,
-            Self::Database(error) => matches!(**error, redb::Error::Corrupted(_)),
+            Self::Database(error) => match &**error {
+                redb::Error::Corrupted(_) => true,
+                // A damaged page refers to what lies behind the end of the file.
+                redb::Error::Io(error) => error.kind() == ErrorKind::UnexpectedEof,
+                _ => false,
+            },
             _ => false,
         }
+    }
+
+    /// Whether a read or write failed before, and what was said of it went to somebody else, or nowhere: the disk has
+    /// failed, or a damaged page refers to what lies behind the end of the file.
+    pub(crate) fn is_aftermath(&self) -> bool {
+        matches!(self, Self::Database(error) if matches!(**error, redb::Error::PreviousIo))
     }
 
     /// Whether the database failed, and the error does not name the file.
@@ -226,9 +244,14 @@ impl StoreError {
 
     /// The same, of a new file at `path`: redb names none.
     pub(crate) fn while_writing(self, path: &Path) -> Self {
+        self.of_new_file(path, "cannot be written")
+    }
+
+    /// The same, of a file or folder, with what cannot be done there.
+    pub(crate) fn of_new_file(self, path: &Path, operation: &'static str) -> Self {
         match self {
             Self::Database(error) => match *error {
-                redb::Error::Io(source) => Self::io(path, "cannot be written")(source),
+                redb::Error::Io(source) => Self::io(path, operation)(source),
                 other => Self::Database(Box::new(other)),
             },
             other => other,

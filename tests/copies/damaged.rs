@@ -4,11 +4,14 @@
 use std::cell::Cell;
 use std::path::Path;
 
-use sk_tracedb::{Reader, StoreError};
+use sk_tracedb::model::{TimeRange, Timestamp};
+use sk_tracedb::store::SCHEMA_VERSION;
+use sk_tracedb::{Reader, Store, StoreError};
 
 use crate::copies;
 use crate::damage::{Random, damage};
 use crate::load::{Load, closed, commits_of, trace};
+use crate::support::recorder::export_of;
 
 thread_local! {
     /// Panics of this thread.
@@ -35,19 +38,24 @@ fn answers(path: &Path, what: &str, expected: impl Fn(&Reader)) -> bool {
             true
         }
         Err(error) => {
-            let text = error.to_string();
-            assert!(
-                matches!(
-                    error,
-                    StoreError::DamagedFile { .. } | StoreError::NotAStore { .. }
-                ),
-                "{what}: {error:?}"
-            );
-            let clear = text.contains("hint:") || text.contains("not a trace store");
-            assert!(clear && text.contains("damaged.redb"), "{what}: {text}");
+            assert_clear(&error, what);
             false
         }
     }
+}
+
+/// An error that names the file and the way out.
+fn assert_clear(error: &StoreError, what: &str) {
+    assert!(
+        matches!(
+            error,
+            StoreError::DamagedFile { .. } | StoreError::NotAStore { .. }
+        ),
+        "{what}: {error:?}"
+    );
+    let text = error.to_string();
+    let way_out = text.contains("hint:") && text.contains("sk-tracedb salvage --db FILE");
+    assert!(way_out && text.contains("damaged.redb"), "{what}: {text}");
 }
 
 #[test]
@@ -99,5 +107,50 @@ fn damaged_files_that_were_not_closed_give_right_answers_or_a_clear_error() {
                 "{what}: wrong rows"
             );
         });
+    }
+}
+
+/// All of a record.
+fn whole(reader: &Reader) -> Vec<u8> {
+    let (start, end) = reader.snapshot().unwrap().extent().unwrap();
+    let window = TimeRange::new(
+        Timestamp::from_seconds(start.as_seconds()),
+        Timestamp::from_seconds(end.as_seconds() + 1),
+    );
+    export_of(reader, window.unwrap(), Default::default()).bytes
+}
+
+#[test]
+fn damaged_files_of_every_schema_are_opened_for_writing_as_they_were_or_refused() {
+    count_panics();
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/fixtures");
+    let folder = tempfile::tempdir().unwrap();
+    let damaged = folder.path().join("damaged.redb");
+    let mut random = Random(4);
+    for version in 1..=SCHEMA_VERSION {
+        let original = fixtures.join(format!("v{version}.redb"));
+        std::fs::copy(&original, &damaged).unwrap();
+        let expected = whole(&Store::open(&damaged).unwrap().reader());
+        let (mut right, mut refused) = (0, 0);
+        for n in 0..copies(30, 200) {
+            std::fs::copy(&original, &damaged).unwrap();
+            let what = format!("{n} of v{version}: {}", damage(&damaged, &mut random));
+            let found = std::fs::read(&damaged).unwrap();
+            let opened = Store::open(&damaged);
+            assert_eq!(PANICS.with(Cell::get), 0, "{what}: something panicked");
+            match opened {
+                Ok(store) => {
+                    assert!(whole(&store.reader()) == expected, "{what}: wrong rows");
+                    right += 1;
+                }
+                Err(error) => {
+                    assert_clear(&error, &what);
+                    assert!(found == std::fs::read(&damaged).unwrap(), "{what}: changed");
+                    refused += 1;
+                }
+            }
+        }
+        println!("schema {version}: {right} right, {refused} refused");
+        assert!(right > 0 && refused > 0);
     }
 }

@@ -7,6 +7,7 @@ use sk_tracedb::{Reader, StoreError};
 
 use crate::copies;
 use crate::load::{Load, commits_of, trace};
+use crate::support::*;
 
 /// A commit takes a second of this.
 const GRACE: u64 = 60;
@@ -106,6 +107,7 @@ fn pins_are_given_up_when_the_file_takes_more_than_it_may() {
     let allocated_bytes_max = |bytes| CopyGraceOptions {
         grace: Duration::from_secs(60),
         allocated_bytes_max: bytes,
+        full_bytes: None,
         free_bytes_min: 0,
     };
     let mut roomy = CopyGrace::new(
@@ -162,4 +164,49 @@ fn pins_are_given_up_when_the_file_takes_more_than_it_may() {
     let given_up = stats.given_up.load(Ordering::Relaxed) - 1;
     assert_eq!(held + given_up, 1);
     load.stop();
+}
+
+#[test]
+fn near_its_limit_a_file_has_pins_as_long_as_it_does_not_grow_and_at_the_limit_none() {
+    use sk_tracedb::allocated_bytes;
+    use sk_tracedb::store::{CopyGrace, CopyGraceOptions, CopyGraceStats};
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+
+    let mut recorder = Recorder::listed(config(&["v1.ConfigMap: {}"]));
+    let mut commits = 0;
+    let mut commit = |recorder: &mut Recorder| {
+        crate::load::commit(recorder, commits);
+        commits += 1;
+    };
+    commit(&mut recorder);
+    let path = recorder.path();
+    let size = || allocated_bytes(&path).unwrap();
+    let pins = |reader, full_bytes| {
+        let stats = Arc::new(CopyGraceStats::default());
+        let options = CopyGraceOptions {
+            grace: Duration::from_secs(60),
+            full_bytes: Some(full_bytes),
+            free_bytes_min: 0,
+            ..CopyGraceOptions::default()
+        };
+        let grace = CopyGrace::new(reader, options, Arc::clone(&stats));
+        (grace, stats)
+    };
+    let (mut grace, stats) = pins(recorder.reader(), (1, size()));
+    grace.tick(Duration::ZERO).unwrap();
+    assert_eq!(stats.pins.load(Ordering::Relaxed), 0);
+
+    let (mut grace, stats) = pins(recorder.reader(), (1, size() * 10));
+    for second in 0..20 {
+        grace.tick(Duration::from_secs(second)).unwrap();
+    }
+    assert_eq!(stats.pins.load(Ordering::Relaxed), 4);
+    let before = size();
+    while size() == before {
+        commit(&mut recorder);
+    }
+    grace.tick(Duration::from_secs(20)).unwrap();
+    assert_eq!(stats.pins.load(Ordering::Relaxed), 0);
+    assert_eq!(stats.given_up.load(Ordering::Relaxed), 1);
 }

@@ -131,7 +131,8 @@ impl Load {
     }
 }
 
-fn commit(recorder: &mut Recorder, n: u64) {
+/// Commits a batch of changes, the `n`th.
+pub fn commit(recorder: &mut Recorder, n: u64) {
     let at = BEGIN + 1 + n.cast_signed();
     let changes: Vec<_> = (n * BATCH..(n + 1) * BATCH)
         .map(|n| {

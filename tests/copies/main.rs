@@ -20,6 +20,7 @@ mod backups;
 mod damage;
 mod damaged;
 mod foreign;
+mod full;
 mod live;
 mod load;
 mod outputs;

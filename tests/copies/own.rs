@@ -139,6 +139,43 @@ fn a_disk_that_lost_something_of_an_own_file_makes_no_program_panic() {
 }
 
 #[test]
+fn a_page_that_refers_to_what_lies_behind_the_end_is_told_as_damage() {
+    // Tables with branches above their leaves.
+    let (folder, path) = closed(120);
+    let left = std::fs::metadata(&path).unwrap().modified().unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    let mut failed = 0;
+    for page in 2..whole.len() / PAGE as usize {
+        let at = page * PAGE as usize;
+        // A branch of redb: `2 | 0 | number of keys (u16) | 4 bytes | a checksum (16) and a page (u64) of each child`.
+        if whole[at] != 2 {
+            continue;
+        }
+        let keys = usize::from(u16::from_le_bytes([whole[at + 2], whole[at + 3]]));
+        let first_child = at + 8 + 16 * (keys + 1);
+        let mut damaged = whole.clone();
+        // The number of the page in its region: 2 GiB further.
+        damaged[first_child + 2] ^= 1 << 3;
+        std::fs::write(&path, &damaged).unwrap();
+        let file = File::options().write(true).open(&path).unwrap();
+        file.set_modified(left).unwrap();
+        for args in [
+            ["info", "--db", "store.redb"].as_slice(),
+            &["export", "--db", "store.redb", "-o", "out.sktrace"],
+            &["backup", "--db", "store.redb", "-o", "backup.redb"],
+            &["gc", "--db", "store.redb", "--before", "110"],
+        ] {
+            let output = run(folder.path(), args);
+            if !output.status.success() {
+                failed += 1;
+                assert_told(&output, &format!("page {page}: {args:?}"));
+            }
+        }
+    }
+    assert!(failed > 0);
+}
+
+#[test]
 fn the_file_of_a_recorder_that_was_killed_is_opened_for_writing_without_a_check() {
     let folder = tempfile::tempdir().unwrap();
     let mut demo = Command::new(env!("CARGO_BIN_EXE_sk-tracedb"))

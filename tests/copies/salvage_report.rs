@@ -11,7 +11,7 @@ use serde_json::json;
 use sk_tracedb::ingest::{RetentionPolicy, Writer, collect};
 use sk_tracedb::query::Info;
 use sk_tracedb::store::{Salvage, salvage, verify};
-use sk_tracedb::{Reader, Store, StoreError};
+use sk_tracedb::{Reader, Store, StoreError, allocated_bytes};
 
 use crate::copies;
 use crate::load::{Load, closed};
@@ -345,6 +345,24 @@ fn what_cannot_be_an_input_or_output_is_refused_with_a_way_out() {
         );
         assert!(!folder.join("rescued").exists());
     }
+}
+
+#[test]
+fn the_program_makes_a_store_that_takes_no_more_than_the_broken_one() {
+    let (folder, path) = closed(400);
+    let output = run(folder.path(), &["compact", "--db", "store.redb"]);
+    assert!(output.status.success());
+    let args = ["salvage", "--db", "store.redb", "-o", "rescued.redb"];
+    let output = run(folder.path(), &args);
+    assert!(output.status.success());
+    let rescued = folder.path().join("rescued.redb");
+    let (was, is) = (
+        allocated_bytes(&path).unwrap(),
+        allocated_bytes(&rescued).unwrap(),
+    );
+    assert!(is < was / 4 * 5, "{is} bytes of {was}");
+    assert!(trace(&Reader::open(&rescued).unwrap()) == trace(&Reader::open(&path).unwrap()));
+    assert!(verify(&rescued, &mut |_| true).unwrap().intact);
 }
 
 #[test]

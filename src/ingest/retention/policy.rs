@@ -1,5 +1,6 @@
 //! What a store shall keep.
 
+use super::size::SizeGovernor;
 use crate::limits::{
     AGE_STEP_SECONDS_MAX, AGE_STEPS, RETENTION_SIZE_BYTES_MIN, VOLUME_SHARE_PERCENT_MAX,
 };
@@ -30,6 +31,12 @@ impl RetentionPolicy {
     pub fn copies_bytes_max(&self) -> Option<u64> {
         // Between two looks at the pins, the file may grow by what a pass of packing writes.
         Some(self.size_bytes? / 4 * 3)
+    }
+
+    /// Bytes from which on growth of the file is taken for a lack of room, and what it may take at all; `None`: any.
+    pub fn full_bytes(&self) -> Option<(u64, u64)> {
+        let limit = self.size_bytes?;
+        Some((SizeGovernor::new(limit).pressing_bytes(), limit))
     }
 
     /// How far the age alone lets the horizon go; `None`: not beyond `current`, or by too little to be worth a commit.

@@ -145,7 +145,7 @@ impl SizeGovernor {
     }
 
     /// Allocated bytes from which on growth is pressing.
-    fn pressing_bytes(&self) -> u64 {
+    pub(super) fn pressing_bytes(&self) -> u64 {
         let headroom = self.limit_bytes.saturating_sub(self.full_bytes);
         self.full_bytes.saturating_add(headroom / PRESSED_PART)
     }

@@ -147,10 +147,25 @@ fn last_applied_configurations_are_stored_of_no_kind_not_even_opted_in() {
             let mut object = secret("a", json!({"spec": {"containers": []}}));
             object["metadata"]["annotations"] =
                 json!({"kubectl.kubernetes.io/last-applied-configuration": "hunter2"});
+            let annotations = object["metadata"]["annotations"].clone();
+            object["spec"]["template"] = json!({"metadata": {"annotations": annotations}});
+            object["items"] = json!([{"metadata": {"annotations": annotations}}]);
             let stored = stored(&redaction, kind, object);
             assert!(!stored.to_string().contains("hunter2"), "{kind}: {stored}");
         }
     }
+}
+
+#[test]
+fn other_annotations_of_a_template_and_the_volumes_of_a_pod_stay() {
+    let last_applied = json!({"kubectl.kubernetes.io/last-applied-configuration": "{}"});
+    let volumes = json!([{"ephemeral": {"volumeClaimTemplate": {"metadata": {"annotations": last_applied}}}}]);
+    let template =
+        json!({"metadata": {"annotations": {"team": "a"}}, "spec": {"volumes": volumes}});
+    let mut object = secret("a", json!({"spec": {"template": template}}));
+    object["kind"] = json!("Deployment");
+    let stored = stored(&usual(), DEPLOYMENT, object);
+    assert_eq!(stored["spec"]["template"], template);
 }
 
 #[test]
