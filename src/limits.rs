@@ -16,7 +16,7 @@ pub const BATCH_OBSERVATIONS_MAX: usize = 4_096;
 /// Bytes of bodies in one write transaction.
 pub const BATCH_BYTES_MAX: usize = 16 << 20;
 /// Longest time that an observation waits for others to share its commit, milliseconds.
-pub const BATCH_AGE_MS_MAX: u64 = 50;
+pub const BATCH_AGE_MS_MAX: u64 = 60;
 
 /// How long the check of a copy may take before people are told of it, milliseconds.
 pub const CHECK_UNTOLD_MS_MAX: u64 = 1_000;

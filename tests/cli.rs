@@ -167,6 +167,32 @@ fn a_relative_start_counts_from_the_end() {
 }
 
 #[test]
+fn a_window_behind_the_end_of_the_record_is_told() {
+    let folder = demo();
+    let export = |start: &str| {
+        let args = [
+            "export",
+            "--db",
+            "demo.redb",
+            "-o",
+            "-",
+            "--start",
+            start,
+            "--end",
+            "2100-01-01T00:00:00Z",
+        ];
+        stderr(&sk_tracedb(folder.path(), &args))
+    };
+    let behind = export("2099-12-31T23:00:00Z");
+    assert!(
+        behind.contains("note: the record ends at 2026-"),
+        "{behind}"
+    );
+    let inside = export("2026-01-01T00:00:00Z");
+    assert!(!inside.contains("the record ends"), "{inside}");
+}
+
+#[test]
 fn import_and_export_give_back_the_changes() {
     let folder = demo();
     let import = sk_tracedb(

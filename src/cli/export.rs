@@ -47,7 +47,10 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<()> {
     }
     refuse_itself(&args.db, &args.output)?;
     let reader = copies::open(&args.db)?;
-    let window = args.window.in_seconds(&reader.snapshot()?)?;
+    let snapshot = reader.snapshot()?;
+    let window = args.window.in_seconds(&snapshot)?;
+    let extent = snapshot.extent();
+    drop(snapshot);
     let request = ExportRequest { window, filters };
     let interrupt = Interrupt::listen()?;
     // Without a start, all that there is is meant.
@@ -67,6 +70,9 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<()> {
         to_file(prepared, &args.output, &interrupt)?
     };
     report(window, &summary);
+    if let Some((_, end)) = extent.filter(|(_, end)| window.start > *end) {
+        eprintln!("note: the record ends at {end}; the trace shows the state it ended with");
+    }
     Ok(())
 }
 

@@ -4,11 +4,11 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use sk_tracedb::{Reader, Store, StoreError};
 
 use crate::load::{closed, commits_of, trace};
+use crate::program::killed_demo;
 use crate::support::*;
 
 /// Flips a bit of a page in the middle that some tree reaches, so that only a check of all pages finds it: tries one
@@ -49,27 +49,8 @@ fn a_file_left_behind_by_a_recorder_that_was_killed_answers_after_its_reader_is_
 #[test]
 fn the_file_of_a_killed_program_can_be_asked() {
     let folder = tempfile::tempdir().unwrap();
-    let program = env!("CARGO_BIN_EXE_sk-tracedb");
-    let mut demo = Command::new(program)
-        .current_dir(folder.path())
-        .args(["demo", "--objects", "60", "--changes", "1000000"])
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    let store = folder.path().join("demo.redb");
-    let deadline = Instant::now() + Duration::from_secs(60);
-    // The recorder is at work once something can be read of it.
-    while !Reader::open(&store)
-        .and_then(|reader| reader.snapshot()?.info())
-        .is_ok_and(|info| info.changes > 100)
-    {
-        assert!(Instant::now() < deadline, "the demo does not begin");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    demo.kill().unwrap();
-    demo.wait().unwrap();
-    let info = Command::new(program)
+    killed_demo(folder.path(), 100);
+    let info = Command::new(env!("CARGO_BIN_EXE_sk-tracedb"))
         .current_dir(folder.path())
         .args(["info", "--db", "demo.redb", "--json"])
         .output()

@@ -170,10 +170,15 @@ pub fn closed(commits: u64) -> (tempfile::TempDir, PathBuf) {
         commit(&mut recorder, n);
     }
     recorder.stop(s(BEGIN + 1 + commits.cast_signed()));
+    compacted(&recorder)
+}
+
+/// A copy of a recorder's file that was opened for writing, which makes it a recorder's own. Nothing is in it twice: no pages
+/// of earlier commits.
+pub fn compacted(recorder: &Recorder) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.redb");
     std::fs::copy(recorder.path(), &path).unwrap();
-    // Opened for writing, the copy becomes a recorder's own file. Nothing is in it twice: no pages of earlier commits.
     let mut store = Store::open(&path).unwrap();
     store.compact().unwrap();
     store.close().unwrap();

@@ -12,7 +12,7 @@ use sk_tracedb::{Reader, Store, StoreError};
 
 use crate::copies;
 use crate::load::{Load, closed, commits_of};
-use crate::program::run;
+use crate::program::{killed_demo, run};
 
 const PAGE: u64 = 4096;
 
@@ -178,24 +178,7 @@ fn a_page_that_refers_to_what_lies_behind_the_end_is_told_as_damage() {
 #[test]
 fn the_file_of_a_recorder_that_was_killed_is_opened_for_writing_without_a_check() {
     let folder = tempfile::tempdir().unwrap();
-    let mut demo = Command::new(env!("CARGO_BIN_EXE_sk-tracedb"))
-        .current_dir(folder.path())
-        .args(["demo", "--objects", "60", "--changes", "1000000"])
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    let path = folder.path().join("demo.redb");
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !Reader::open(&path)
-        .and_then(|reader| reader.snapshot()?.info())
-        .is_ok_and(|info| info.changes > 2_000)
-    {
-        assert!(Instant::now() < deadline, "the demo does not begin");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    demo.kill().unwrap();
-    demo.wait().unwrap();
+    let path = killed_demo(folder.path(), 2_000);
     // A bit that only a check of all pages finds: readers make one.
     let killed = std::fs::read(&path).unwrap();
     let (mut refused, mut opened) = (Vec::new(), 0);

@@ -14,7 +14,7 @@ use sk_tracedb::store::{Salvage, salvage, verify};
 use sk_tracedb::{Reader, Store, StoreError, allocated_bytes};
 
 use crate::copies;
-use crate::load::{Load, closed};
+use crate::load::{Load, closed, compacted};
 use crate::support::recorder::export_of;
 use crate::support::*;
 
@@ -61,14 +61,7 @@ fn owned() -> (tempfile::TempDir, PathBuf) {
     }
     recorder.blind(s(END - 20), "v1.ConfigMap", "test");
     recorder.stop(s(END - 10));
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("store.redb");
-    std::fs::copy(recorder.path(), &path).unwrap();
-    // Nothing is in it twice: no pages of earlier commits.
-    let mut store = Store::open(&path).unwrap();
-    store.compact().unwrap();
-    store.close().unwrap();
-    (folder, path)
+    compacted(&recorder)
 }
 
 fn trace(reader: &Reader) -> blake3::Hash {

@@ -104,7 +104,7 @@ pub fn render(about: &[About]) -> String {
     }
     text.push_str(
         "The machine is a shared virtual one, and noisy: figures of one table were taken in turns, minutes apart at most, and \
-         only their ratios mean anything. In `writer-at-...` changes come one by one at a steady rate; the writer of sk-tracedb waits up to 50 ms for more to share a commit, and so does the append-only file beside it: what that takes beyond 50 ms is the storage. A delay counts from the moment at which a change was due. Each figure is the median of its runs, with the smallest and the largest in \
+         only their ratios mean anything. In `writer-at-...` changes come one by one at a steady rate; the writer of sk-tracedb waits up to 60 ms for more to share a commit, and so does the append-only file beside it: what that takes beyond 60 ms is the storage. A delay counts from the moment at which a change was due. Each figure is the median of its runs, with the smallest and the largest in \
          brackets where there were several; `= 2x` means twice the figure of sk-tracedb.\n\n\
          In `stores-...` all subjects get the same changes in batches of the same size, each acknowledged when it is \
          durable (but for `sqlite-wal-normal`, which syncs at checkpoints only). What is timed are the calls that write \
