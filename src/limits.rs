@@ -47,7 +47,7 @@ pub const TRACE_EVENT_BYTES_MAX: usize = 4 << 20;
 /// Greatest object id whose place in an export is kept in an array: 16 MiB of memory when it is reached.
 pub const DENSE_DECISIONS_MAX: u64 = (64 << 20) - 1;
 /// Memory of one ordered scratch set before it goes to a temporary file, bytes.
-pub const SCRATCH_BYTES_MAX: usize = 8 << 20;
+pub const SCRATCH_BYTES_MAX: usize = 6 << 20;
 /// Longest life of one read transaction of an export's stream pass, milliseconds.
 pub const READ_TXN_MS_MAX: u64 = 2_000;
 /// How long an export of a file that another process writes keeps its first snapshot, seconds. It keeps the rows that the
@@ -425,7 +425,7 @@ pub const KNOWN_OWNERS_MAX: usize = 65_536;
 /// Pods whose lifecycles an export looks up at once, in the order in which they are packed: half a megabyte of numbers.
 pub const EXPORT_PODS_AT_ONCE_MAX: usize = 65_536;
 /// Lifecycles of which one thread of an export looks up the owners at once: half a kilobyte for each.
-pub const EXPORT_LIFECYCLES_AT_ONCE_MAX: usize = 4_096;
+pub const EXPORT_LIFECYCLES_AT_ONCE_MAX: usize = 2_048;
 
 /// Edits of the journal that are gathered in memory before a fold begins, bytes; the fold is done when as many have
 /// gathered behind it.

@@ -16,8 +16,7 @@ use super::process::{ThreadUse, thread_use};
 use super::worker::{Job, Worker};
 use super::{BenchError, Tally};
 use crate::clock::ManualClock;
-use crate::ingest::{Effort, Queue, Writer, WriterStats, queue, spawn};
-use crate::limits::PACKING_ROWS_MAX;
+use crate::ingest::{Queue, Writer, WriterStats, queue, spawn};
 use crate::store::Store;
 use crate::workload::Mix;
 
@@ -84,7 +83,8 @@ pub(super) fn offer_once(job: &OfferJob) -> Result<OfferReport, BenchError> {
         piece.iter().for_each(|(_, seen)| tally.count(seen));
         Ok(())
     })?;
-    settle(&mut writer)?;
+    // What the first list leaves is done once in a recorder's life, and not part of a steady load.
+    writer.settle()?;
     let load = load(&mut feed, tally, changes)?;
     let stats: Arc<WriterStats> = Arc::default();
     let (queue, receiver) = queue(clock.clone());
@@ -124,19 +124,6 @@ pub(super) fn offer_once(job: &OfferJob) -> Result<OfferReport, BenchError> {
         writer_cpu_percent: each(|used| used.cpu.as_secs_f64() * 100.0),
         wakeups_per_second: each(|used| used.wakeups as f64),
     })
-}
-
-/// Does what the first list has left to do, as a recorder does once in its life.
-fn settle(writer: &mut Writer) -> Result<(), BenchError> {
-    writer.fold_all(Duration::MAX)?;
-    let piece = Effort {
-        rows: PACKING_ROWS_MAX,
-        time: Duration::from_secs(1),
-    };
-    while writer.is_packing_due() {
-        writer.pack(piece)?;
-    }
-    Ok(())
 }
 
 /// Observations with so many changes among them; for each, how many changes there are up to it.

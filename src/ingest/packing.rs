@@ -87,6 +87,18 @@ impl Writer {
         self.state.packing.is_due(changes, is_listing)
     }
 
+    /// Does at once what recording leaves for later: folds all of the journal, and packs until nothing is due.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn settle(&mut self) -> Result<(), StoreError> {
+        self.fold_all(Duration::MAX)?;
+        while self.is_packing_due() {
+            self.pack(PIECE)?;
+        }
+        Ok(())
+    }
+
     /// Packs everything, or as much as some time allows. Call it before the store is closed:
     /// [`PACKING_AT_CLOSE_SECONDS_MAX`](crate::limits::PACKING_AT_CLOSE_SECONDS_MAX) is what a recorder allows itself then.
     ///

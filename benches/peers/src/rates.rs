@@ -149,8 +149,11 @@ fn run_writer(task: &Task) -> Result<Figures> {
     )));
     let stats: Arc<WriterStats> = Arc::default();
     let (queue, receiver) = queue(clock.clone());
+    let mut writer = writer.into_writer();
+    // What was there before is folded and packed once, and not part of a steady load.
+    writer.settle()?;
     let thread = spawn(
-        writer.into_writer(),
+        writer,
         receiver,
         clock.clone(),
         Arc::clone(&stats),
