@@ -101,22 +101,36 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
                 true => None,
                 false => Some(shared.count.clone()),
             };
+            let number = |name: &str| {
+                let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+                let (_, value) = pairs.find(|(key, _)| *key == name)?;
+                value.parse::<u64>().ok()
+            };
             if query.contains("watch=") {
-                let from = query
-                    .split('&')
-                    .find_map(|pair| pair.strip_prefix("resourceVersion="))
-                    .and_then(|version| version.parse().ok())
-                    .unwrap_or(1);
-                events(count, from, shared.bytes)
+                events(count, number("resourceVersion").unwrap_or(1), shared.bytes)
             } else {
                 let count = count.map_or(0, |count| *count.borrow());
-                let items: Vec<Value> = (1..=count).map(|n| config_map(n, shared.bytes)).collect();
-                let version = (count + 1).to_string();
-                ok(json!({"metadata": {"resourceVersion": version}, "items": items}))
+                page(
+                    count,
+                    number("continue").unwrap_or(0),
+                    number("limit"),
+                    shared.bytes,
+                )
             }
         }
         _ => StatusCode::NOT_FOUND.into_response(),
     }
+}
+
+/// A page of the list of so many ConfigMaps, behind the `from`th.
+fn page(count: u64, from: u64, limit: Option<u64>, bytes: usize) -> Response {
+    let end = limit.map_or(count, |limit| count.min(from + limit));
+    let items: Vec<Value> = (from + 1..=end).map(|n| config_map(n, bytes)).collect();
+    let mut metadata = json!({"resourceVersion": (count + 1).to_string()});
+    if end < count {
+        metadata["continue"] = json!(end.to_string());
+    }
+    ok(json!({"metadata": metadata, "items": items}))
 }
 
 /// A watch: what came after a version, and what comes.

@@ -159,7 +159,11 @@ fn a_store_without_a_limit_drops_nothing_on_a_full_volume() {
     assert!(recording.record(0..BEFORE, DEADLINE));
     storage.leave_bytes(Some(LEFT_BYTES));
     assert!(!recording.record(BEFORE..BEFORE + AFTER, Duration::from_secs(1)));
-    assert!(recording.stats.pause().is_some());
+    let deadline = Instant::now() + DEADLINE;
+    while recording.stats.pause().is_none() {
+        assert!(Instant::now() < deadline, "it is not paused");
+        std::thread::sleep(Duration::from_millis(5));
+    }
     assert_eq!(recording.stats.retention.changes.load(Ordering::SeqCst), 0);
     assert_eq!(
         recording.reader.snapshot().unwrap().info().unwrap().horizon,
