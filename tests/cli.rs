@@ -141,27 +141,19 @@ fn a_copy_of_the_file_exports_the_same_bytes() {
     assert_eq!(export("copy.redb"), original);
 }
 
+/// Exports from one time to another to stdout.
+fn export_of(folder: &Path, start: &str, end: &str) -> Output {
+    let from = ["export", "--db", "demo.redb", "-o", "-"];
+    let args = [&from[..], &["--start", start, "--end", end]].concat();
+    let output = sk_tracedb(folder, &args);
+    assert!(output.status.success(), "{}", stderr(&output));
+    output
+}
+
 #[test]
 fn a_relative_start_counts_from_the_end() {
     let folder = demo();
-    let export = |start: &str| {
-        let output = sk_tracedb(
-            folder.path(),
-            &[
-                "export",
-                "--db",
-                "demo.redb",
-                "-o",
-                "-",
-                "--start",
-                start,
-                "--end",
-                "2026-01-01T00:30:00Z",
-            ],
-        );
-        assert!(output.status.success(), "{}", stderr(&output));
-        output.stdout
-    };
+    let export = |start: &str| export_of(folder.path(), start, "2026-01-01T00:30:00Z").stdout;
     assert_eq!(export("-10m"), export("2026-01-01T00:20:00Z"));
     assert_ne!(export("-10m"), export("-20m"));
 }
@@ -169,20 +161,7 @@ fn a_relative_start_counts_from_the_end() {
 #[test]
 fn a_window_behind_the_end_of_the_record_is_told() {
     let folder = demo();
-    let export = |start: &str| {
-        let args = [
-            "export",
-            "--db",
-            "demo.redb",
-            "-o",
-            "-",
-            "--start",
-            start,
-            "--end",
-            "2100-01-01T00:00:00Z",
-        ];
-        stderr(&sk_tracedb(folder.path(), &args))
-    };
+    let export = |start: &str| stderr(&export_of(folder.path(), start, "2100-01-01T00:00:00Z"));
     let behind = export("2099-12-31T23:00:00Z");
     assert!(
         behind.contains("note: the record ends at 2026-"),

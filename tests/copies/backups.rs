@@ -1,6 +1,5 @@
 //! Backups, of a store that is being written.
 
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -9,15 +8,7 @@ use sk_tracedb::store::{Backup, verify};
 use sk_tracedb::{Reader, Store, StoreError};
 
 use crate::load::{Load, closed, commits_of, trace};
-
-fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
-}
+use crate::program::names;
 
 #[test]
 fn a_backup_made_while_the_recorder_writes_is_one_moment_of_it() {

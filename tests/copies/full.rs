@@ -8,6 +8,7 @@ use sk_tracedb::Reader;
 use sk_tracedb::store::verify;
 
 use crate::load::closed;
+use crate::program::names;
 use crate::support::recorder::export_of;
 use crate::support::*;
 
@@ -19,15 +20,6 @@ fn run_full(folder: &Path, kib_max: u64, args: &str) -> Output {
         .args(["-c", &script, env!("CARGO_BIN_EXE_sk-tracedb")])
         .output()
         .unwrap()
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
 }
 
 fn assert_told(output: &Output, texts: &[&str]) {
