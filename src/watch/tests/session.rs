@@ -1,6 +1,9 @@
 //! Guards against ghosts, holes and storms: a session that sweeps what it has not listed, that goes on behind
 //! something it has not delivered, or that repeats a request without a pause.
 
+mod lists;
+mod unreadable;
+
 use std::time::Duration;
 
 use super::super::decode::{Event, Unreadable};
@@ -146,13 +149,6 @@ fn a_first_list_is_followed_by_a_watch_from_its_version() {
 }
 
 #[test]
-fn an_empty_list_sweeps_too() {
-    let mut script = Script::new(None);
-    let said = script.feed([Input::Discovered, page(None, 5)]);
-    assert_eq!(said, [NEW, "started", "finished@5"]);
-}
-
-#[test]
 fn a_resumed_watch_has_caught_up_at_the_version_that_was_current() {
     let mut script = Script::new(Some(5));
     script.feed([Input::Discovered]);
@@ -236,136 +232,6 @@ fn a_server_behind_the_stored_version_has_another_history() {
 }
 
 #[test]
-fn a_list_that_expires_starts_again_from_nothing() {
-    let mut script = Script::new(None);
-    script.feed([
-        Input::Discovered,
-        Input::Listed(Ok(item("a"))),
-        page(Some("t"), 5),
-    ]);
-    let said = script.feed([failed(Class::Gone, "expired")]);
-    assert_eq!(said, ["blind: expired"]);
-    script.does(first_page());
-    let said = script.feed([Input::Listed(Ok(item("b"))), page(None, 7)]);
-    assert_eq!(said, ["started", "applied b", "finished@7"]);
-    script.does(open(7, WATCH_SECONDS));
-}
-
-#[test]
-fn lists_that_expire_again_and_again_wait_longer_and_longer() {
-    let mut script = Script::new(None);
-    script.feed([
-        Input::Discovered,
-        page(Some("t"), 5),
-        failed(Class::Gone, "expired"),
-    ]);
-    for failures in 2..6 {
-        script.does(first_page());
-        script.feed([page(Some("t"), 5), failed(Class::Gone, "expired")]);
-        script.does(pause(failures));
-        script.feed([Input::Waited]);
-    }
-    // A list alone is no progress: the version that it gives may be expired again.
-    script.feed([page(None, 6), failed(Class::Gone, "expired")]);
-    script.does(pause(6));
-    script.feed([Input::Waited, page(None, 7), Input::Opened, applied("a", 8)]);
-    script.feed([Input::Event(Event::Expired("expired".into()))]);
-    script.does(first_page());
-}
-
-#[test]
-fn a_page_that_fails_is_asked_for_again_before_the_list_is_abandoned() {
-    let mut script = Script::new(None);
-    script.feed([
-        Input::Discovered,
-        Input::Listed(Ok(item("a"))),
-        page(Some("t"), 5),
-    ]);
-    for _ in 1..LIST_PAGE_TRIES_MAX {
-        assert!(script.feed([failed(Class::Other, "HTTP 500")]).is_empty());
-        assert_eq!(script.0.standing(), Standing::Failing("HTTP 500".into()));
-        assert!(script.feed([Input::Waited]).is_empty());
-        script.does(Action::Page {
-            token: Some("t".into()),
-            limit: LIST_PAGE_ITEMS,
-        });
-    }
-    assert_eq!(
-        script.feed([failed(Class::Other, "HTTP 500")]),
-        ["blind: HTTP 500"]
-    );
-    script.feed([Input::Waited]);
-    script.does(first_page());
-    assert_eq!(script.feed([page(None, 6)]), ["started", "finished@6"]);
-}
-
-#[test]
-fn a_page_that_is_too_large_is_asked_for_in_smaller_parts() {
-    let mut script = Script::new(None);
-    script.feed([Input::Discovered, page(Some("t"), 5)]);
-    let mut limits = Vec::new();
-    while let Action::Page { token, limit } = script.0.action() {
-        assert_eq!(token.as_deref(), Some("t"));
-        limits.push(limit);
-        script.feed([Input::PageTooLarge]);
-    }
-    assert_eq!(limits, [500, 125, 31, 7, 1]);
-    script.does(pause(1));
-}
-
-#[test]
-fn an_item_that_cannot_be_read_is_not_swept() {
-    let mut script = Script::new(None);
-    let said = script.feed([
-        Input::Discovered,
-        Input::Listed(Err(unreadable(Some("u"), None, false))),
-        Input::Listed(Ok(item("b"))),
-        page(None, 5),
-    ]);
-    assert_eq!(
-        said,
-        [NEW, "started", "listed u", "applied b", "finished@5"]
-    );
-}
-
-#[test]
-fn a_list_with_an_item_that_cannot_be_identified_sweeps_nothing() {
-    let mut script = Script::new(None);
-    let said = script.feed([
-        Input::Discovered,
-        Input::Listed(Err(unreadable(None, None, false))),
-        page(Some("t"), 5),
-        Input::Listed(Ok(item("b"))),
-        page(None, 5),
-    ]);
-    assert_eq!(
-        said,
-        [
-            NEW,
-            "started",
-            "applied b",
-            "blind: the list holds an object that cannot be identified: broken"
-        ]
-    );
-    script.does(pause(1));
-    script.feed([Input::Waited]);
-    script.does(first_page());
-}
-
-#[test]
-fn both_forms_of_410_lead_to_a_list() {
-    for gone in [
-        failed(Class::Gone, "expired"),
-        Input::Event(Event::Expired("expired".into())),
-    ] {
-        let mut script = Script::watching(5);
-        assert_eq!(script.feed([gone]), ["blind: expired"]);
-        script.does(first_page());
-        assert_eq!(script.feed([page(None, 9)]), ["started", "finished@9"]);
-    }
-}
-
-#[test]
 fn a_version_that_the_server_does_not_accept_leads_to_a_list() {
     let mut script = Script::new(Some(5));
     script.feed([Input::Discovered, Input::Version("5".into())]);
@@ -405,92 +271,6 @@ fn a_kind_that_vanishes_is_discovered_again_and_goes_on() {
     script.does(Action::Discover);
     script.feed([Input::Discovered]);
     script.does(Action::Ask);
-}
-
-#[test]
-fn an_event_that_cannot_be_read_is_asked_for_again_and_then_skipped() {
-    let mut script = Script::watching(5);
-    let broken = || Input::Event(Event::Unreadable(unreadable(Some("u"), Some(6), false)));
-    for tries in 1..=POISONED_EVENT_TRIES_MAX {
-        assert!(script.feed([broken()]).is_empty());
-        script.does(pause(tries));
-        script.feed([Input::Waited]);
-        script.does(open(5, WATCH_SECONDS));
-        script.feed([Input::Opened]);
-    }
-    let said = script.feed([broken(), applied("a", 7)]);
-    assert_eq!(
-        said,
-        [
-            "blind: an event could not be read: broken",
-            "bookmark@6",
-            "sighted",
-            "applied a@7"
-        ]
-    );
-    assert_eq!(script.0.skipped(), 1);
-    // The next one has all its tries.
-    script.feed([broken()]);
-    script.does(pause(1));
-}
-
-#[test]
-fn an_event_that_heals_is_not_skipped() {
-    let mut script = Script::watching(5);
-    let broken = Input::Event(Event::Unreadable(unreadable(None, None, false)));
-    let said = script.feed([broken, Input::Waited, Input::Opened, applied("a", 6)]);
-    assert_eq!(said, ["applied a@6"]);
-    assert_eq!((script.0.skipped(), script.0.failures()), (0, 0));
-}
-
-#[test]
-fn behind_an_unreadable_event_without_a_version_or_of_a_deletion_comes_a_list() {
-    for event in [
-        unreadable(Some("u"), None, false),
-        unreadable(Some("u"), Some(6), true),
-    ] {
-        let mut script = Script::watching(5);
-        for _ in 0..POISONED_EVENT_TRIES_MAX {
-            let event = Input::Event(Event::Unreadable(event.clone()));
-            script.feed([event, Input::Waited, Input::Opened]);
-        }
-        let said = script.feed([Input::Event(Event::Unreadable(event))]);
-        assert_eq!(said, ["blind: an event could not be read: broken"]);
-        script.feed([Input::Waited]);
-        script.does(first_page());
-    }
-}
-
-#[test]
-fn an_event_that_came_as_it_was_sent_is_skipped_at_once() {
-    let mut script = Script::watching(5);
-    let event = Unreadable {
-        intact: true,
-        ..unreadable(Some("u"), Some(6), false)
-    };
-    let said = script.feed([Input::Event(Event::Unreadable(event))]);
-    assert_eq!(said, ["bookmark@6"]);
-    script.does(Action::Read);
-    assert_eq!(script.0.skipped(), 1);
-}
-
-#[test]
-fn unreadable_deletions_do_not_mean_one_list_after_the_other() {
-    let mut script = Script::watching(5);
-    let mut pauses = 0;
-    for version in 10..20 {
-        let event = Unreadable {
-            intact: true,
-            ..unreadable(Some("u"), Some(version), true)
-        };
-        script.feed([Input::Event(Event::Unreadable(event))]);
-        if matches!(script.0.action(), Action::Pause { failures, .. } if failures >= pauses) {
-            pauses += 1;
-            script.feed([Input::Waited]);
-        }
-        script.feed([page(None, version), Input::Opened, bookmark(version)]);
-    }
-    assert_eq!(pauses, 9);
 }
 
 #[test]
@@ -550,11 +330,4 @@ fn a_bookmark_never_leads_back() {
     assert!(script.feed([bookmark(4)]).is_empty());
     script.feed([ended(200, 200)]);
     script.does(open(5, WATCH_SECONDS));
-}
-
-#[test]
-fn a_page_that_leads_to_itself_is_a_failure() {
-    let mut script = Script::new(None);
-    script.feed([Input::Discovered, page(Some("t"), 5), page(Some("t"), 5)]);
-    script.does(pause(1));
 }
