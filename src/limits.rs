@@ -314,8 +314,11 @@ pub const AGE_STEP_SECONDS_MAX: i64 = 60;
 pub const RETENTION_WORK_MS_MAX: u64 = 10;
 /// The same while the file is about to reach its limit, milliseconds.
 pub const RETENTION_WORK_MS_PRESSED: u64 = 20;
-/// Observations in one write transaction while the file is about to reach its limit: no more than can be dropped with it.
+/// Observations in one write transaction while the file is about to reach its limit, at most: no more than are dropped with
+/// it,
 pub const BATCH_OBSERVATIONS_PRESSED: usize = 1_024;
+/// and at least.
+pub const BATCH_OBSERVATIONS_PRESSED_MIN: usize = 64;
 /// How long nothing must have come before a piece of retention gets a commit of its own, milliseconds.
 pub const RETENTION_SILENCE_MS_MIN: u64 = 50;
 /// Time that one piece of retention may hold back a commit, milliseconds: pieces that take longer become smaller.
@@ -324,15 +327,17 @@ pub const RETENTION_PIECE_MS_MAX: u64 = 40;
 pub const RETENTION_ROWS_MIN: usize = 64;
 /// Rows that one piece of retention reads or drops, at most: several times what a batch adds.
 pub const RETENTION_ROWS_MAX: usize = 16_384;
-/// Changes or rows that retention drops before it looks at the time.
+/// Changes or rows that retention drops before it looks at the time, to begin with.
 pub const RETENTION_STRIDE_ROWS: usize = 64;
+/// Least part of a stride for which there must be time: less is left to the next piece.
+pub const RETENTION_STRIDES_MIN: f64 = 0.25;
 /// Memory of the marks of a sweep before they go to a temporary file, bytes: what is written to it at once takes a few
 /// milliseconds.
 pub const SWEEP_MARKS_BYTES_MAX: usize = 256 << 10;
 /// Share of the writer's time that retention may take, percent.
 pub const RETENTION_SHARE_PERCENT: u32 = 20;
 /// The same while the file is about to reach its limit, percent.
-pub const RETENTION_SHARE_PERCENT_PRESSED: u32 = 80;
+pub const RETENTION_SHARE_PERCENT_PRESSED: u32 = 100;
 /// How often a store is measured and cut until it fits into a size given by hand.
 pub const SIZE_ROUNDS_MAX: u32 = 16;
 /// Time whose unused share retention may take later, milliseconds.

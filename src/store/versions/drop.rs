@@ -1,7 +1,7 @@
 //! Dropping versions that lie before the horizon of retention.
 
 use super::base;
-use super::group::{Group, Keyframe};
+use super::group::{Group, Keyframe, Version};
 use crate::model::EventKey;
 use crate::store::lookup::FIRST;
 use crate::store::tables::{Rows, WriteTables};
@@ -17,11 +17,13 @@ pub(crate) enum Remains {
 }
 
 /// Drops the versions of an object that no instant after the horizon shows. A group goes as a whole, when the next one
-/// begins at or before the horizon; so a few more versions may stay than are needed.
+/// begins at or before the horizon; so a few more versions may stay than are needed. Every version that lies at or before
+/// the horizon is shown to `see`, those of the group that was in force at an earlier horizon again.
 pub(crate) fn drop_superseded(
     tables: &mut WriteTables<'_>,
     object: u64,
     horizon: EventKey,
+    mut see: impl FnMut(&Version),
 ) -> Result<Remains, StoreError> {
     let after = EventKey {
         at: horizon.at,
@@ -43,17 +45,22 @@ pub(crate) fn drop_superseded(
                         .base(),
                 );
             }
-            deleted = version.deleted && version.event < after;
+            let is_before = version.event < after;
+            deleted = version.deleted && is_before;
+            if is_before {
+                see(&version);
+            }
         }
         superseded.push((*key.value(), base.flatten()));
     }
     // The last of them is in force, unless it ends in a deletion and nothing follows.
-    let follows = tables
-        .versions
-        .range(&to..&keys::history(object.saturating_add(1), FIRST))?
-        .next()
-        .transpose()?
-        .is_some();
+    let follows = !deleted
+        || tables
+            .versions
+            .range(&to..&keys::history(object.saturating_add(1), FIRST))?
+            .next()
+            .transpose()?
+            .is_some();
     let gone = deleted && !follows;
     if !gone {
         superseded.pop();

@@ -377,7 +377,7 @@ mod tests {
         bodies_of
             .append(&mut tables, &mut writer, 1, 0, &new)
             .unwrap();
-        drop_superseded(&mut tables, 1, event(6)).unwrap();
+        drop_superseded(&mut tables, 1, event(6), |_| {}).unwrap();
         assert_eq!(uses(&tables), 2);
         assert_eq!(
             base::body(&tables, &Decompressor::default(), 1).unwrap(),

@@ -16,12 +16,12 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::Apply;
-use crate::limits::RETENTION_STRIDE_ROWS;
+use crate::limits::{RETENTION_STRIDE_ROWS, RETENTION_STRIDES_MIN};
 use crate::model::{EventKey, Horizon};
 use crate::store::lookup::Lookup;
 use crate::store::rows::Incarnation;
 use crate::store::tables::ReadableTable;
-use crate::store::versions::{self, Remains};
+use crate::store::versions::{self, Remains, Version};
 use crate::store::{StoreError, headers, keys};
 
 pub(in super::super) use sweep::Sweep;
@@ -112,14 +112,23 @@ impl Apply<'_, '_> {
         remaining: &mut Remaining,
     ) -> Result<(u64, bool), StoreError> {
         self.state.headers.flush(self.tables)?;
-        let mut changes = 0;
+        let (mut changes, mut stride) = (0, RETENTION_STRIDE_ROWS);
         loop {
-            let stride = remaining.rows.clamp(1, RETENTION_STRIDE_ROWS);
-            let (dropped, reached) = self.advance_stride(target, stride)?;
+            let rows = remaining.rows.clamp(1, stride);
+            let began = Instant::now();
+            let (dropped, reached) = self.advance_stride(target, rows)?;
             changes += dropped;
-            if reached || !remaining.spend(stride) {
+            if reached || !remaining.spend(rows) {
                 return Ok((changes, reached));
             }
+            // An object with several changes in a stride is looked at once: so as long as there is time, strides grow.
+            let now = Instant::now();
+            let left = remaining.deadline.saturating_duration_since(now);
+            let strides = left.as_secs_f64() / (now - began).as_secs_f64().max(f64::EPSILON);
+            if strides < RETENTION_STRIDES_MIN {
+                return Ok((changes, false));
+            }
+            stride = (stride as f64 * strides.min(2.0)) as usize;
         }
     }
 
@@ -156,7 +165,8 @@ impl Apply<'_, '_> {
         Ok((changes, reached))
     }
 
-    /// Drops what the changes of these objects from one event to another have superseded.
+    /// Drops what the changes of these objects from one event to another have superseded, and takes the changes out of the
+    /// counters.
     fn drop_changes(
         &mut self,
         objects: BTreeSet<u64>,
@@ -164,28 +174,24 @@ impl Apply<'_, '_> {
         last: EventKey,
     ) -> Result<(), StoreError> {
         for object in objects {
-            self.uncount(object, from, last)?;
-            if versions::drop_superseded(self.tables, object, last)? == Remains::Gone {
+            let kinds = &mut self.state.kinds;
+            let uncount = |version: &Version| {
+                if version.event < from {
+                    return;
+                }
+                kinds.count(version.kind, |kind| {
+                    if version.deleted {
+                        kind.deletes = kind.deletes.saturating_sub(1);
+                    } else {
+                        kind.applies = kind.applies.saturating_sub(1);
+                        let bytes = u64::from(version.body_len);
+                        kind.body_bytes = kind.body_bytes.saturating_sub(bytes);
+                    }
+                });
+            };
+            if versions::drop_superseded(self.tables, object, last, uncount)? == Remains::Gone {
                 self.drop_incarnation(object)?;
             }
-        }
-        Ok(())
-    }
-
-    /// Takes the versions of an object from one event to another out of the counters.
-    fn uncount(&mut self, object: u64, from: EventKey, last: EventKey) -> Result<(), StoreError> {
-        let to = Horizon::behind(last).event();
-        for version in versions::range(self.tables, object, from, to)? {
-            let version = version?;
-            self.state.kinds.count(version.kind, |kind| {
-                if version.deleted {
-                    kind.deletes = kind.deletes.saturating_sub(1);
-                } else {
-                    kind.applies = kind.applies.saturating_sub(1);
-                    let bytes = u64::from(version.body_len);
-                    kind.body_bytes = kind.body_bytes.saturating_sub(bytes);
-                }
-            });
         }
         Ok(())
     }

@@ -37,7 +37,7 @@ impl Rebuild<'_, '_> {
         let drop_all = |objects: &mut Vec<u64>| {
             self.write(|tables| {
                 for object in objects.drain(..) {
-                    versions::drop_superseded(tables, object, last)?;
+                    versions::drop_superseded(tables, object, last, |_| {})?;
                 }
                 Ok(())
             })
