@@ -106,6 +106,12 @@ fn measure(
             slowest.add(stats.retention.pieces.max());
         }
         tell("fsync of 64 KiB", &fsyncs(folder.path()));
+        if let Some(size_bytes) = size_bytes {
+            assert!(
+                allocated_bytes(&path).unwrap() <= size_bytes,
+                "the file has outgrown its limit"
+            );
+        }
     }
 }
 

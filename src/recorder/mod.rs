@@ -112,7 +112,7 @@ impl Recorder {
         };
         let redaction = Redaction::new(writer.redaction_key()?, &config);
         let resume = writer.resume_points();
-        let retention = Retention::new(retention, &writer)?;
+        let retention = Retention::new(retention, &writer)?.beside(report.copy_grace_stats());
         let (queue, receiver) = queue(Arc::clone(&clock));
         report.started(queue.depth_gauge());
         let stats = report.writer_stats();

@@ -27,10 +27,11 @@ const GRACE: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_store_with_a_limit_keeps_its_pages_for_copies_and_most_of_what_fits() {
-    let (mut recorder, policy, mut retention) = limited(LIMIT_BYTES);
+    let (mut recorder, policy, retention) = limited(LIMIT_BYTES);
     let path = recorder.path();
     let stats = RetentionStats::default();
     let copy_stats = Arc::new(CopyGraceStats::default());
+    let mut retention = retention.beside(Arc::clone(&copy_stats));
     let mut grace = CopyGrace::new(
         recorder.writer().reader(),
         CopyGraceOptions {

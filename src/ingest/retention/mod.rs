@@ -1,32 +1,33 @@
 //! Retention beside recording: when to drop how much, a bounded piece at a time. While batches come, a piece is committed
 //! with one of them, so that none has to wait for a second commit; a piece of its own is for when nothing comes.
 //!
-//! [`RetentionPolicy`] says what shall be kept; `size` weighs the store against its limit; `share` bounds the time; what
+//! [`RetentionPolicy`] says what shall be kept; `size` weighs the store against its limit; `pressure` knows what may be done near it; `share` bounds the time; what
 //! a piece drops is decided in `ingest::apply::retention`.
 
 mod by_hand;
 mod measuring;
 mod policy;
+mod pressure;
 mod share;
 mod size;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use self::measuring::Measuring;
+use self::pressure::{Allowance, Pressure};
 pub(super) use self::share::Share;
-use self::size::{Measured, SizeGovernor};
+use self::size::{Look, Measured, Moment, SizeGovernor};
 use super::writer::{Piece, Worked};
 use super::{Durations, Effort, Retained, Writer};
 use crate::limits::{
-    BATCH_OBSERVATIONS_MAX, BATCH_OBSERVATIONS_PRESSED, JOURNAL_LIMIT_PARTS, PACKING_HELD_SECONDS,
-    RETENTION_IDLE_MS, RETENTION_PIECE_MS_MAX, RETENTION_ROWS_MAX, RETENTION_ROWS_MIN,
-    RETENTION_SHARE_PERCENT, RETENTION_SHARE_PERCENT_PRESSED, RETENTION_WORK_MS_MAX,
-    RETENTION_WORK_MS_PRESSED, ROOM_PIECES_MAX, SIZE_KEEPS_SECONDS_MIN, SIZE_STRIDES,
-    SWEEP_CHANGES_MIN, SWEEP_PARTS, SWEEP_SECONDS_MIN,
+    JOURNAL_LIMIT_PARTS, RETENTION_IDLE_MS, RETENTION_PIECE_MS_MAX, RETENTION_ROWS_MAX,
+    RETENTION_ROWS_MIN, RETENTION_SHARE_PERCENT, RETENTION_WORK_MS_MAX, ROOM_PIECES_MAX,
+    SIZE_KEEPS_SECONDS_MIN, SIZE_STRIDES, SWEEP_CHANGES_MIN, SWEEP_PARTS, SWEEP_SECONDS_MIN,
 };
 use crate::model::{ByteSize, Horizon, MICROS_PER_SECOND, Timestamp};
-use crate::store::{StoreError, allocated_bytes};
+use crate::store::{CopyGraceStats, StoreError, allocated_bytes};
 
 pub use by_hand::{Collected, collect};
 pub use policy::RetentionPolicy;
@@ -71,10 +72,7 @@ pub struct Retention {
     dropped_for_size: bool,
     /// Nothing more can be dropped, and the file is too large: said once.
     warned: bool,
-    /// The file is about to reach its limit.
-    pressed: bool,
-    /// Since when it has been.
-    pressed_since: Option<Timestamp>,
+    pressure: Pressure,
 }
 
 /// A piece that is due now.
@@ -107,8 +105,7 @@ impl Default for Retention {
             swept: Timestamp::MIN,
             dropped_for_size: false,
             warned: false,
-            pressed: false,
-            pressed_since: None,
+            pressure: Pressure::default(),
         }
     }
 }
@@ -151,6 +148,13 @@ impl Retention {
             share: Share::unlimited(),
             ..self
         }
+    }
+
+    /// Lets it know of the pages that are kept for copies: a file that grows because of them is given a moment.
+    #[must_use]
+    pub fn beside(mut self, copies: Arc<CopyGraceStats>) -> Self {
+        self.pressure.copies = Some(copies);
+        self
     }
 
     /// Does one bounded piece, if there is something to do and time for it. Returns how long the next one can wait.
@@ -205,26 +209,24 @@ impl Retention {
             return Ok(Err(idle));
         }
         let started = Instant::now();
-        let allocated = allocated_bytes(writer.path())?;
-        let pressed = self.size.as_mut().is_some_and(|size| {
-            size.see(allocated, now);
-            size.is_pressing(allocated, now)
-        });
-        self.pressed = pressed;
-        self.pressed_since = pressed.then(|| self.pressed_since.unwrap_or(now));
+        let look = Look {
+            allocated_bytes: allocated_bytes(writer.path())?,
+            pinned: self.pressure.is_pinned(),
+            moment: Moment {
+                at: now,
+                passes: writer.packing_passes(),
+            },
+        };
+        self.pressure.see(self.size.as_mut(), look);
         if self.holds_packing(now) {
             return Ok(Err(idle));
         }
-        let (percent, work_ms) = if pressed {
-            (RETENTION_SHARE_PERCENT_PRESSED, RETENTION_WORK_MS_PRESSED)
-        } else {
-            (RETENTION_SHARE_PERCENT, RETENTION_WORK_MS_MAX)
-        };
+        let Allowance { percent, work_ms } = self.pressure.allowance();
         let wait = self.share.wait(percent, started);
         if !wait.is_zero() {
             return Ok(Err(wait.min(idle)));
         }
-        let Some(task) = self.task(writer, now, allocated)? else {
+        let Some(task) = self.task(writer, look)? else {
             return Ok(Err(idle));
         };
         // Until it is known to be done.
@@ -247,18 +249,12 @@ impl Retention {
     /// Whether packing should wait for a moment, as dropping does: they write much anew, which needs room as long as pages are
     /// kept for copies; and the file has little left. The pins are given up meanwhile ([`crate::store::CopyGrace`]).
     pub fn holds_packing(&self, now: Timestamp) -> bool {
-        self.pressed_since.is_some_and(|since| {
-            now >= since && now < since.plus_micros(PACKING_HELD_SECONDS * MICROS_PER_SECOND)
-        })
+        self.pressure.holds_packing(now)
     }
 
     /// Observations that one batch may have now.
     pub(super) fn batch_observations_max(&self) -> usize {
-        if self.pressed {
-            BATCH_OBSERVATIONS_PRESSED
-        } else {
-            BATCH_OBSERVATIONS_MAX
-        }
+        self.pressure.batch_observations_max()
     }
 
     /// Takes note of a piece that was committed with a batch. The batch waited for its work only.
@@ -320,14 +316,12 @@ impl Retention {
         Ok(())
     }
 
-    fn task(
-        &mut self,
-        writer: &Writer,
-        now: Timestamp,
-        allocated: u64,
-    ) -> Result<Option<Task>, StoreError> {
+    fn task(&mut self, writer: &Writer, look: Look) -> Result<Option<Task>, StoreError> {
+        let now = look.moment.at;
         let reached = writer.horizon();
-        let force = self.size.is_some_and(|size| size.is_beyond(allocated));
+        let force = self
+            .size
+            .is_some_and(|size| size.is_beyond(look.allocated_bytes));
         let to = |target| Some(Task { target, force });
         self.target = self.target.max(reached);
         // A clock that jumps ahead and back must not leave a target behind that lies in the future.
@@ -341,8 +335,8 @@ impl Retention {
         }
         if let Some(size) = &mut self.size {
             let mut measured = self.measuring.take();
-            if measured.is_none() && size.is_measure_due(allocated, writer.packing_passes(), now) {
-                measured = self.measuring.begin(writer, allocated)?;
+            if measured.is_none() && size.is_measure_due(look) {
+                measured = self.measuring.begin(writer, look.allocated_bytes)?;
             }
             if let Some(measured) = measured {
                 size.set_measured(measured, now);
@@ -350,9 +344,10 @@ impl Retention {
         }
         // What lifecycles and owners weigh is gone only when they have been swept: in turns.
         let sweep_now = writer.is_sweeping() && std::mem::take(&mut self.dropped_for_size);
-        if let Some(size) = self.size.as_mut().filter(|_| !sweep_now)
-            && size.look(allocated, writer.weight()?, now).is_some()
-        {
+        if let Some(size) = self.size.as_mut().filter(|_| !sweep_now) {
+            self.pressure.overweight = size.weigh(look, writer.weight()?).is_some();
+        }
+        if self.pressure.overweight && !sweep_now {
             let next = next_by_size(writer, self.rows, writer.last_time())?;
             if next > reached {
                 self.warned = false;
@@ -376,6 +371,7 @@ impl Retention {
 
     fn learn(&mut self, writer: &mut Writer, retained: Retained, took: Duration) {
         self.share.spend(took);
+        self.pressure.dropped = retained.changes;
         if took > Duration::from_millis(RETENTION_PIECE_MS_MAX) {
             self.rows = (self.rows / 2).max(RETENTION_ROWS_MIN);
         } else if took < Duration::from_millis(RETENTION_PIECE_MS_MAX / 2) {

@@ -8,8 +8,9 @@
 //! that were dropped take their room until their chunks are made anew, and pages that were freed take theirs as long as
 //! they are kept for copies.
 //!
-//! A file that keeps growing all the same is cut at once, without waiting for a walk: but not before the pins have been
-//! given up and what they held is used again, because dropping more would give no room meanwhile.
+//! A file that keeps growing all the same is cut at once, without waiting for a walk: but not before a pass of packing has
+//! come to its end, because what is dropped gives no room before that; and not as long as pages are kept for copies,
+//! unless that lasts too long. Passes are counted rather than seconds, because how long one takes depends on the load.
 
 use crate::limits::{
     SIZE_GROWING_SECONDS, SIZE_HEADROOM_BYTES_MAX, SIZE_HEADROOM_BYTES_MIN,
@@ -28,11 +29,29 @@ pub(super) struct SizeGovernor {
     /// The weight to stay below.
     ceiling: Option<u64>,
     /// When the file was last seen to have grown.
-    grown_at: Option<Timestamp>,
+    grown: Option<Moment>,
     /// Since when it has been growing in its last room, or when it was last cut for that.
-    growing_since: Option<Timestamp>,
-    /// When it was last measured, and how many passes of packing there had been.
-    measured: Option<(Timestamp, u64)>,
+    growing_since: Option<Moment>,
+    /// When it was last measured.
+    measured: Option<Moment>,
+}
+
+/// A look at the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Look {
+    /// What its file takes.
+    pub(super) allocated_bytes: u64,
+    /// Pages are kept for copies.
+    pub(super) pinned: bool,
+    pub(super) moment: Moment,
+}
+
+/// When something was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moment {
+    pub(super) at: Timestamp,
+    /// Passes of packing that had come to their end.
+    pub(super) passes: u64,
 }
 
 /// What a store holds, measured page by page.
@@ -46,6 +65,9 @@ pub(super) struct Measured {
 
 /// The part of the headroom after which dropping has to be faster than recording.
 const PRESSED_PART: u64 = 4;
+
+/// Passes of packing that begin and end after the file has grown, before that counts as over: the one under way is none.
+const PASSES_TO_SETTLE: u64 = 2;
 
 /// Parts of the ceiling that are dropped at once, so that the store is below it for a while.
 const HYSTERESIS: u64 = 64;
@@ -61,7 +83,7 @@ impl SizeGovernor {
             full_bytes: limit_bytes.saturating_sub(headroom).max(limit_bytes / 2),
             seen_bytes: None,
             ceiling: None,
-            grown_at: None,
+            grown: None,
             growing_since: None,
             measured: None,
         }
@@ -72,7 +94,10 @@ impl SizeGovernor {
         let fits = u128::from(self.full_bytes) * u128::from(SIZE_USED_PERCENT) / 100;
         let fitting = u128::from(measured.weight) * fits / u128::from(measured.used_bytes.max(1));
         self.ceiling = Some(u64::try_from(fitting).unwrap_or(u64::MAX));
-        self.measured = Some((now, measured.passes));
+        self.measured = Some(Moment {
+            at: now,
+            passes: measured.passes,
+        });
     }
 
     /// The volume has no more room, whatever the limit says.
@@ -83,26 +108,22 @@ impl SizeGovernor {
     }
 
     /// The weight to come down to, if anything has to be dropped.
-    pub(super) fn look(
-        &mut self,
-        allocated_bytes: u64,
-        weight: u64,
-        now: Timestamp,
-    ) -> Option<u64> {
-        self.see(allocated_bytes, now);
-        if allocated_bytes < self.full_bytes {
+    pub(super) fn weigh(&mut self, look: Look, weight: u64) -> Option<u64> {
+        self.see(look);
+        if look.allocated_bytes < self.full_bytes {
             // It was compacted, or is small.
             self.ceiling = None;
             self.measured = None;
             return None;
         }
-        if self.is_pressing(allocated_bytes, now) {
-            let since = *self.growing_since.get_or_insert(now);
-            // Dropping makes the file grow, too, before it gives room.
-            if has_passed(SIZE_GROWING_SECONDS, since, now) {
+        if self.is_pressing(look) {
+            let since = *self.growing_since.get_or_insert(look.moment);
+            let grown = self.grown.is_some_and(|grown| grown.passes > since.passes);
+            let waited = !look.pinned || has_passed(SIZE_GROWING_SECONDS, since.at, look.moment.at);
+            if grown && waited {
                 let ceiling = self.ceiling.unwrap_or(weight).min(weight);
                 self.ceiling = Some(ceiling - ceiling / CUT_PARTS);
-                self.growing_since = Some(now);
+                self.growing_since = Some(look.moment);
             }
         } else {
             self.growing_since = None;
@@ -112,23 +133,24 @@ impl SizeGovernor {
     }
 
     /// Takes note of how large the file is.
-    pub(super) fn see(&mut self, allocated_bytes: u64, now: Timestamp) {
-        let seen = self.seen_bytes.replace(allocated_bytes);
-        if seen.is_some_and(|seen| seen < allocated_bytes) {
-            self.grown_at = Some(now);
+    pub(super) fn see(&mut self, look: Look) {
+        let seen = self.seen_bytes.replace(look.allocated_bytes);
+        if seen.is_some_and(|seen| seen < look.allocated_bytes) {
+            self.grown = Some(look.moment);
         }
     }
 
     /// Whether a walk over the store would tell something new: between two passes of packing, what was dropped weighs nothing
     /// and takes its room.
-    pub(super) fn is_measure_due(&self, allocated_bytes: u64, passes: u64, now: Timestamp) -> bool {
-        if allocated_bytes < self.full_bytes {
+    pub(super) fn is_measure_due(&self, look: Look) -> bool {
+        if look.allocated_bytes < self.full_bytes {
             return false;
         }
-        let Some((at, then)) = self.measured else {
+        let Some(then) = self.measured else {
             return true;
         };
-        has_passed(SIZE_MEASURE_SECONDS_MIN, at, now) && passes != then
+        has_passed(SIZE_MEASURE_SECONDS_MIN, then.at, look.moment.at)
+            && look.moment.passes != then.passes
     }
 
     /// Whether the file has left its headroom: exports no longer hold retention back then.
@@ -136,12 +158,13 @@ impl SizeGovernor {
         allocated_bytes >= self.limit_bytes
     }
 
-    /// Whether so much of the headroom is gone, and the file grows, that dropping has to be faster than recording.
-    pub(super) fn is_pressing(&self, allocated_bytes: u64, now: Timestamp) -> bool {
-        allocated_bytes >= self.pressing_bytes()
-            && self
-                .grown_at
-                .is_some_and(|grown| !has_passed(SIZE_GROWING_SECONDS, grown, now))
+    /// Whether so much of the headroom is gone, and the file grows or did a moment ago, that dropping has to be faster than recording.
+    pub(super) fn is_pressing(&self, look: Look) -> bool {
+        look.allocated_bytes >= self.pressing_bytes()
+            && self.grown.is_some_and(|grown| {
+                !has_passed(SIZE_GROWING_SECONDS, grown.at, look.moment.at)
+                    || look.moment.passes < grown.passes.saturating_add(PASSES_TO_SETTLE)
+            })
     }
 
     /// Allocated bytes from which on growth is pressing.
@@ -182,9 +205,11 @@ mod tests {
             self.allocated = self.allocated.max(self.used());
         }
 
+        /// A pass of packing ends with every second.
         fn obey(&mut self, governor: &mut SizeGovernor, now: Timestamp) {
             let passes = now.as_seconds() as u64;
-            if governor.is_measure_due(self.allocated, passes, now) {
+            let look = look(self.allocated, passes, now);
+            if governor.is_measure_due(look) {
                 let measured = Measured {
                     used_bytes: self.used(),
                     weight: self.weight,
@@ -192,7 +217,7 @@ mod tests {
                 };
                 governor.set_measured(measured, now);
             }
-            if let Some(target) = governor.look(self.allocated, self.weight, now) {
+            if let Some(target) = governor.weigh(look, self.weight) {
                 self.weight = self.weight.min(target);
             }
         }
@@ -200,6 +225,14 @@ mod tests {
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_seconds(second)
+    }
+
+    fn look(allocated_bytes: u64, passes: u64, at: Timestamp) -> Look {
+        Look {
+            allocated_bytes,
+            pinned: false,
+            moment: Moment { at, passes },
+        }
     }
 
     #[test]
@@ -249,46 +282,72 @@ mod tests {
         );
     }
 
-    /// Pins, packing: pages that are in use for a while, whatever is dropped.
+    /// A governor whose ceiling is what the store weighs: 60 MiB are in use, and 100 may be.
+    fn measured_at_its_ceiling() -> (SizeGovernor, u64) {
+        let mut governor = SizeGovernor::new(100 * MIB);
+        let measured = Measured {
+            used_bytes: 60 * MIB,
+            weight: 600,
+            passes: 0,
+        };
+        governor.set_measured(measured, at(0));
+        (governor, 600.min(875 * u64::from(SIZE_USED_PERCENT) / 100))
+    }
+
     #[test]
     fn a_file_that_grows_for_a_moment_does_not_lose_its_past() {
-        let mut governor = SizeGovernor::new(100 * MIB);
-        governor.set_measured(
-            Measured {
-                used_bytes: 60 * MIB,
-                weight: 600,
-                passes: 0,
-            },
-            at(0),
-        );
-        let fits = 600 * 875 * u64::from(SIZE_USED_PERCENT) / 100 / 600;
-        for second in 0..SIZE_GROWING_SECONDS {
-            let allocated = (91 * MIB) + second as u64 * 1_024;
-            assert_eq!(governor.look(allocated, 600.min(fits), at(second)), None);
+        let (mut governor, weight) = measured_at_its_ceiling();
+        // Packing writes anew what it packs.
+        for second in 0..100 {
+            let look = look(91 * MIB + second * 1_024, 5, at(second as i64));
+            assert_eq!(governor.weigh(look, weight), None);
+            assert!(second == 0 || governor.is_pressing(look));
         }
-        // It does not stop: a sixteenth, once in a while.
-        let mut weight = 600.min(fits);
+        // The pass has come to its end, and the file grows no more.
+        for passes in [6, 7] {
+            let later = look(91 * MIB + 99 * 1_024, passes, at(200));
+            assert_eq!(governor.weigh(later, weight), None);
+            assert_eq!(governor.is_pressing(later), passes == 6);
+        }
+    }
+
+    #[test]
+    fn a_file_that_does_not_stop_growing_loses_a_part_with_each_pass() {
+        let (mut governor, mut weight) = measured_at_its_ceiling();
         let mut cuts = 0;
-        for second in SIZE_GROWING_SECONDS..4 * SIZE_GROWING_SECONDS {
-            let allocated = (92 * MIB) + second as u64 * 1_024;
-            if let Some(target) = governor.look(allocated, weight, at(second)) {
+        for turn in 0..40 {
+            // However short a time that is.
+            let look = look(91 * MIB + turn * 1_024, turn / 10, at(0));
+            if let Some(target) = governor.weigh(look, weight) {
                 weight = target;
                 cuts += 1;
             }
         }
-        assert!((2..=3).contains(&cuts), "{cuts}");
-        // It has stopped, and stays as large as it is.
-        let later = at(10 * SIZE_GROWING_SECONDS);
-        let allocated = 92 * MIB + (4 * SIZE_GROWING_SECONDS as u64 - 1) * 1_024;
-        assert_eq!(governor.look(allocated, weight, later), None);
-        assert!(!governor.is_pressing(allocated, later));
+        assert_eq!(cuts, 3);
+    }
+
+    #[test]
+    fn while_pages_are_kept_for_copies_nothing_is_cut_for_a_while() {
+        let (mut governor, weight) = measured_at_its_ceiling();
+        let mut look = |second: i64, pinned| {
+            let allocated = 91 * MIB + second as u64 * 1_024;
+            let look = Look {
+                pinned,
+                ..look(allocated, second as u64, at(second))
+            };
+            governor.weigh(look, weight)
+        };
+        for second in 0..=SIZE_GROWING_SECONDS {
+            assert_eq!(look(second, true), None, "{second}");
+        }
+        assert!(look(SIZE_GROWING_SECONDS + 1, true).is_some());
     }
 
     #[test]
     fn a_file_that_is_opened_full_drops_nothing_before_it_is_measured() {
         let mut governor = SizeGovernor::new(100 * MIB);
-        assert_eq!(governor.look(95 * MIB, 1_000, at(0)), None);
-        assert!(governor.is_measure_due(95 * MIB, 0, at(0)));
+        assert_eq!(governor.weigh(look(95 * MIB, 0, at(0)), 1_000), None);
+        assert!(governor.is_measure_due(look(95 * MIB, 0, at(0))));
         let measured = Measured {
             used_bytes: 30 * MIB,
             weight: 1_000,
@@ -296,17 +355,17 @@ mod tests {
         };
         governor.set_measured(measured, at(1));
         assert_eq!(
-            governor.look(95 * MIB, 2_000, at(2)),
+            governor.weigh(look(95 * MIB, 0, at(2)), 2_000),
             None,
             "it had room inside"
         );
-        assert!(governor.look(95 * MIB, 2_400, at(3)).is_some());
+        assert!(governor.weigh(look(95 * MIB, 0, at(3)), 2_400).is_some());
     }
 
     #[test]
     fn a_walk_is_made_when_it_can_tell_something_new() {
         let mut governor = SizeGovernor::new(100 * MIB);
-        assert!(!governor.is_measure_due(50 * MIB, 0, at(0)));
+        assert!(!governor.is_measure_due(look(50 * MIB, 0, at(0))));
         let measured = Measured {
             used_bytes: 60 * MIB,
             weight: 1_000,
@@ -314,20 +373,20 @@ mod tests {
         };
         governor.set_measured(measured, at(0));
         let later = at(SIZE_MEASURE_SECONDS_MIN);
-        assert!(!governor.is_measure_due(90 * MIB, 7, later));
-        assert!(governor.is_measure_due(90 * MIB, 8, later));
-        assert!(!governor.is_measure_due(90 * MIB, 8, at(1)));
+        assert!(!governor.is_measure_due(look(90 * MIB, 7, later)));
+        assert!(governor.is_measure_due(look(90 * MIB, 8, later)));
+        assert!(!governor.is_measure_due(look(90 * MIB, 8, at(1))));
         // The clock was set back.
-        assert!(governor.is_measure_due(90 * MIB, 8, at(-100)));
+        assert!(governor.is_measure_due(look(90 * MIB, 8, at(-100))));
     }
 
     #[test]
     fn a_full_volume_is_a_limit_of_its_own() {
         let mut governor = SizeGovernor::new(100 * MIB);
-        assert_eq!(governor.look(40 * MIB, 1_000, at(0)), None);
+        assert_eq!(governor.weigh(look(40 * MIB, 0, at(0)), 1_000), None);
         governor.set_full(40 * MIB, 1_000);
-        assert_eq!(governor.look(40 * MIB, 1_000, at(1)), None);
-        assert!(governor.look(40 * MIB, 1_001, at(2)).is_some());
+        assert_eq!(governor.weigh(look(40 * MIB, 0, at(1)), 1_000), None);
+        assert!(governor.weigh(look(40 * MIB, 0, at(2)), 1_001).is_some());
     }
 
     #[test]
@@ -339,12 +398,12 @@ mod tests {
             passes: 0,
         };
         governor.set_measured(measured, at(0));
-        let target = governor.look(200 * MIB, 1_400, at(0)).unwrap();
+        let target = governor.weigh(look(200 * MIB, 0, at(0)), 1_400).unwrap();
         assert!(target < 600 && target > 450, "{target}");
-        assert_eq!(governor.look(200 * MIB, target, at(1)), None);
+        assert_eq!(governor.weigh(look(200 * MIB, 0, at(1)), target), None);
         assert!(governor.is_beyond(200 * MIB));
         // Compacted.
-        assert_eq!(governor.look(60 * MIB, target, at(2)), None);
-        assert_eq!(governor.look(65 * MIB, 2 * target, at(3)), None);
+        assert_eq!(governor.weigh(look(60 * MIB, 0, at(2)), target), None);
+        assert_eq!(governor.weigh(look(65 * MIB, 0, at(3)), 2 * target), None);
     }
 }
