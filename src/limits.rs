@@ -240,7 +240,7 @@ pub const STATE_OBJECTS_AHEAD_MAX: usize = 16_384;
 /// Each time, so many times more objects of a kind are read ahead than before, until a bound is reached.
 pub const STATE_AHEAD_GROWTH: usize = 4;
 /// Bodies that are made at once of what was read ahead, bytes; a larger one is made alone.
-pub const STATE_BODIES_BYTES_MAX: usize = 8 << 20;
+pub const STATE_BODIES_BYTES_MAX: usize = 4 << 20;
 /// Objects that are made at once of what was read ahead, at most.
 pub const STATE_OBJECTS_MADE_MAX: usize = 4_096;
 /// Names that are written to a temporary file at once when there are more of a kind than fit into memory, bytes.

@@ -15,6 +15,8 @@ pub(super) fn json(body: &[u8]) -> Option<Vec<u8>> {
     Piece::new(&mut source)
         .serialize(&mut serde_json::Serializer::new(&mut text))
         .ok()?;
+    // Thousands of them wait to be told.
+    text.shrink_to_fit();
     Some(text)
 }
 
