@@ -227,8 +227,26 @@ pub const EXPORT_STREAM_CURSORS_BYTES_MAX: usize = 8 << 20;
 /// Memory of the history of one object for its place in a group of versions, bytes. Larger groups are read anew for each
 /// version.
 pub const HISTORY_CURSORS_BYTES_MAX: usize = 1 << 20;
-/// Bodies of the state at a time that are held until their names are in order, bytes. The others are read one by one.
-pub const STATE_BODIES_BYTES_MAX: usize = 16 << 20;
+/// Objects up to which a second thread that reads them is not worth its start.
+pub const READ_ALONE_MAX: usize = 32;
+/// Versions of the state at a time that are read ahead, packed, bytes of memory; names come on top. Objects whose versions
+/// take more than was expected are read one by one.
+pub const STATE_VERSIONS_BYTES_MAX: usize = 10 << 20;
+/// Objects of each kind that are read ahead at first: what comes before the first object of a state takes a few
+/// milliseconds.
+pub const STATE_OBJECTS_AHEAD_MIN: usize = 256;
+/// Objects that are read ahead at most, about 300 bytes each for their names.
+pub const STATE_OBJECTS_AHEAD_MAX: usize = 16_384;
+/// Each time, so many times more objects of a kind are read ahead than before, until a bound is reached.
+pub const STATE_AHEAD_GROWTH: usize = 4;
+/// Bodies that are made at once of what was read ahead, bytes; a larger one is made alone.
+pub const STATE_BODIES_BYTES_MAX: usize = 4 << 20;
+/// Objects that are made at once of what was read ahead, at most.
+pub const STATE_OBJECTS_MADE_MAX: usize = 4_096;
+/// Names that are written to a temporary file at once when there are more of a kind than fit into memory, bytes.
+pub const STATE_NAMES_SPILL_BYTES: usize = 1 << 20;
+/// Objects whose names are looked up at once, 8 bytes each.
+pub const STATE_NAMES_AT_ONCE_MAX: usize = 32_768;
 /// Decoded bases that one decoder keeps, bytes.
 pub const CURSOR_BASES_BYTES_MAX: usize = 4 << 20;
 

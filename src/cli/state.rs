@@ -67,17 +67,6 @@ fn wanted(args: &StateArgs, key: &ObjectKey) -> bool {
                 .any(|kind| kind.matches(&key.group, &key.kind)))
 }
 
-fn objects<'a>(
-    snapshot: &'a Snapshot,
-    args: &'a StateArgs,
-    at: Timestamp,
-) -> anyhow::Result<impl Iterator<Item = anyhow::Result<ObjectVersion>> + 'a> {
-    Ok(snapshot.state_at(at)?.filter_map(|version| match version {
-        Ok(version) => wanted(args, &version.key).then_some(Ok(version)),
-        Err(error) => Some(Err(error.into())),
-    }))
-}
-
 fn print_table(
     snapshot: &Snapshot,
     args: &StateArgs,
@@ -85,7 +74,7 @@ fn print_table(
     out: impl Write,
 ) -> anyhow::Result<()> {
     let mut table = Table::new(out, &["NAMESPACE", "KIND", "NAME", "SINCE"]);
-    for version in objects(snapshot, args, at)? {
+    for version in snapshot.headers_of(at, |key| wanted(args, key))? {
         let ObjectVersion {
             gvk, key, event, ..
         } = version?;
@@ -107,8 +96,17 @@ fn print_objects(
     format: Format,
     mut out: impl Write,
 ) -> anyhow::Result<()> {
-    for version in objects(snapshot, args, at)? {
-        print_item(&mut out, format, &version?.object()?)?;
+    let is_wanted = |key: &ObjectKey| wanted(args, key);
+    if format == Format::Json {
+        // The text is made by the threads that read.
+        for line in snapshot.state_made(at, is_wanted, |version| version.json())? {
+            out.write_all(&line?)?;
+            out.write_all(b"\n")?;
+        }
+    } else {
+        for version in snapshot.state_of(at, is_wanted)? {
+            print_item(&mut out, format, &version?.object()?)?;
+        }
     }
     out.flush()?;
     Ok(())

@@ -1,15 +1,18 @@
 //! Questions to a [`Snapshot`](crate::Snapshot): what existed at a time, what happened to one object, who owns whom, what
 //! the store holds. Answers come as iterators with constant memory, in a fixed order.
 
+mod body_json;
 pub mod diff;
 mod gaps;
 mod history;
 mod info;
 mod kind_match;
+mod named;
 mod ownership;
 pub(crate) mod shares;
 mod state;
-mod state_bodies;
+mod state_ahead;
+mod state_names;
 mod wanted;
 
 pub use gaps::Gap;

@@ -4,7 +4,7 @@
 use std::panic::resume_unwind;
 use std::thread;
 
-use crate::limits::READ_THREADS;
+use crate::limits::{READ_ALONE_MAX, READ_THREADS};
 
 /// Ids of a run: as many groups of versions as a packed chunk holds, about.
 const RUN: u64 = 64;
@@ -47,9 +47,47 @@ pub(crate) fn for_each_share<S: Send, T: Send, E: Send>(
     })
 }
 
+/// Works on a list in runs of one length, one for each worker, all at once. A short list has one worker: another one would
+/// not be worth its start. Of several errors, that of the first run counts.
+pub(crate) fn for_each_run<W: Send, I: Send, T: Send, E: Send>(
+    workers: &mut [W],
+    items: &mut [I],
+    work: impl Fn(&mut W, &mut [I]) -> Result<T, E> + Sync,
+) -> Result<Vec<T>, E> {
+    let runs = if items.len() <= READ_ALONE_MAX {
+        1
+    } else {
+        workers.len().max(1)
+    };
+    let run = items.len().div_ceil(runs).max(1);
+    for_each_share(
+        workers.iter_mut().zip(items.chunks_mut(run)),
+        |(worker, items)| work(worker, items),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn runs_cover_a_list_in_its_order() {
+        for len in [0, 1, READ_ALONE_MAX, READ_ALONE_MAX + 1, 1_000] {
+            let mut items: Vec<usize> = (0..len).collect();
+            let mut workers = [(); READ_THREADS];
+            let runs = for_each_run(&mut workers, &mut items, |(), run| {
+                Ok::<_, ()>(run.to_vec())
+            });
+            let runs = runs.unwrap_or_default();
+            assert_eq!(runs.concat(), items);
+            let used = if len > READ_ALONE_MAX {
+                READ_THREADS
+            } else {
+                len.min(1)
+            };
+            assert_eq!(runs.len(), used, "{len}");
+        }
+    }
 
     #[test]
     fn each_share_counts_its_ids_without_holes() {

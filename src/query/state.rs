@@ -1,6 +1,7 @@
 //! What existed at a time.
 
-use super::state_bodies::NamedVersion;
+use super::body_json;
+use super::state_ahead::{Reads, StateAhead};
 use crate::model::{EventKey, Gvk, ObjectKey, Timestamp, Uid};
 use crate::store::lookup::{Lookup, as_slice};
 use crate::store::tables::Rows;
@@ -29,6 +30,17 @@ impl ObjectVersion {
     /// [`StoreError::Damaged`] when the body is not MessagePack.
     pub fn object(&self) -> Result<serde_json::Value, StoreError> {
         decode_body(self.event, &self.body)
+    }
+
+    /// The text of [`ObjectVersion::object`], compact and on one line.
+    ///
+    /// # Errors
+    /// As [`ObjectVersion::object`].
+    pub fn json(&self) -> Result<Vec<u8>, StoreError> {
+        match body_json::json(&self.body) {
+            Some(text) => Ok(text),
+            None => Ok(self.object()?.to_string().into_bytes()),
+        }
     }
 }
 
@@ -62,24 +74,41 @@ impl Snapshot {
         &self,
         at: Timestamp,
     ) -> Result<impl Iterator<Item = Result<ObjectVersion, StoreError>> + '_, StoreError> {
-        let end = EventKey {
-            at: at.plus_micros(1),
-            seq: 0,
-        };
-        self.require_kept(at)?;
-        let (by_name, mut bodies) = self.gather_state(end)?;
-        Ok(by_name.into_entries()?.map(move |entry| {
-            let (key, value) = entry?;
-            let (key, _) = keys::object_of("state", &key)?;
-            let named = NamedVersion::read(&value);
-            Ok(ObjectVersion {
-                gvk: self.gvk(named.kind)?,
-                key,
-                body: bodies.get(self, &named)?,
-                uid: named.uid,
-                event: named.event,
-            })
-        }))
+        self.state_of(at, |_| true)
+    }
+
+    /// The same, of those objects only whose names are wanted: the others are not read.
+    ///
+    /// # Errors
+    /// As [`Snapshot::state_at`].
+    pub fn state_of<'s>(
+        &'s self,
+        at: Timestamp,
+        is_wanted: impl Fn(&ObjectKey) -> bool + Sync + 's,
+    ) -> Result<impl Iterator<Item = Result<ObjectVersion, StoreError>> + 's, StoreError> {
+        self.state_made(at, is_wanted, Ok)
+    }
+
+    /// The same, each object as `make` makes it, which several threads do at once.
+    pub(crate) fn state_made<'s, T: Send + 's>(
+        &'s self,
+        at: Timestamp,
+        is_wanted: impl Fn(&ObjectKey) -> bool + Sync + 's,
+        make: impl Fn(ObjectVersion) -> Result<T, StoreError> + Sync + 's,
+    ) -> Result<impl Iterator<Item = Result<T, StoreError>> + 's, StoreError> {
+        StateAhead::new(self, self.end_of(at)?, Reads::Bodies, is_wanted, make)
+    }
+
+    /// The same without the objects' bodies, which are left empty: where nobody looks at them, most of the work is saved.
+    ///
+    /// # Errors
+    /// As [`Snapshot::state_at`].
+    pub fn headers_of<'s>(
+        &'s self,
+        at: Timestamp,
+        is_wanted: impl Fn(&ObjectKey) -> bool + Sync + 's,
+    ) -> Result<impl Iterator<Item = Result<ObjectVersion, StoreError>> + 's, StoreError> {
+        StateAhead::new(self, self.end_of(at)?, Reads::Headers, is_wanted, Ok)
     }
 
     /// One object as it was at `at`; `None` where it did not exist then.
@@ -91,11 +120,7 @@ impl Snapshot {
         key: &ObjectKey,
         at: Timestamp,
     ) -> Result<Option<ObjectVersion>, StoreError> {
-        let end = EventKey {
-            at: at.plus_micros(1),
-            seq: 0,
-        };
-        self.require_kept(at)?;
+        let end = self.end_of(at)?;
         // Incarnations of a name follow each other, so the last one that had begun is the one to ask.
         for id in self.incarnations_of(key)?.into_iter().rev() {
             match self.tables().version_before(id, end)? {
@@ -109,11 +134,12 @@ impl Snapshot {
         Ok(None)
     }
 
-    /// The state at `at` follows from what was recorded before the next microsecond.
-    fn require_kept(&self, at: Timestamp) -> Result<(), StoreError> {
+    /// What the state at `at` follows from lies before this.
+    pub(super) fn end_of(&self, at: Timestamp) -> Result<EventKey, StoreError> {
         let horizon = self.horizon();
-        if horizon.allows(at.plus_micros(1)) {
-            return Ok(());
+        let end = at.plus_micros(1);
+        if horizon.allows(end) {
+            return Ok(EventKey { at: end, seq: 0 });
         }
         Err(StoreError::BeforeHorizon {
             at,

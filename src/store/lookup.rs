@@ -10,7 +10,7 @@ use super::rows::{
 use super::tables::{Rows, Tables, get, row};
 use super::versions::{self, Version};
 use super::{StoreError, codec, keys, meta};
-use crate::model::{EventKey, Horizon, ObjectKey, Timestamp, Uid};
+use crate::model::{EventKey, Gvk, Horizon, ObjectKey, Timestamp, Uid};
 
 /// Point reads.
 pub(crate) trait Lookup: Tables + Sized {
@@ -78,13 +78,32 @@ pub(crate) trait Lookup: Tables + Sized {
             }),
             IncarnationRow::Pod(number) => match self.pod_of(number)? {
                 Some(pod) => Ok(Incarnation::of_pod(number, &pod)),
-                None => Err(StoreError::Damaged {
-                    table: IncarnationRow::TABLE,
-                    key: codec::hex(&id.to_be_bytes()),
-                    reason: format!("there is no pod {number}"),
-                }),
+                None => Err(no_pod(id, number)),
             },
         }
+    }
+
+    /// The name of an object id and its UID as it is stored: for those who ask for many.
+    ///
+    /// # Errors
+    /// As [`Lookup::incarnation`].
+    fn name_of(&self, id: u64) -> Result<Option<(ObjectKey, UidBytes)>, StoreError> {
+        Ok(match get(self.incarnations(), id)? {
+            None => None,
+            Some(IncarnationRow::Whole {
+                group,
+                kind,
+                namespace,
+                name,
+                uid,
+            }) => Some((ObjectKey::new(group, kind, namespace, name), uid)),
+            Some(IncarnationRow::Pod(number)) => {
+                let pod = self.pod_of(number)?.ok_or_else(|| no_pod(id, number))?;
+                let Gvk { group, kind, .. } = Gvk::pod();
+                let key = ObjectKey::new(group, kind, pod.namespace, pod.name);
+                Some((key, pod.uid))
+            }
+        })
     }
 
     /// The last version of an object whose event lies before `end` (exclusive).
@@ -193,6 +212,14 @@ pub(crate) trait Lookup: Tables + Sized {
 }
 
 impl<T: Tables> Lookup for T {}
+
+fn no_pod(id: u64, number: u64) -> StoreError {
+    StoreError::Damaged {
+        table: IncarnationRow::TABLE,
+        key: codec::hex(&id.to_be_bytes()),
+        reason: format!("there is no pod {number}"),
+    }
+}
 
 /// Before every event.
 pub(crate) const FIRST: EventKey = EventKey {

@@ -44,6 +44,13 @@ row_of! {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]
 pub(crate) struct UidBytes(Vec<u8>);
 
+impl UidBytes {
+    /// As [`keys::uid`] says.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl From<&Uid> for UidBytes {
     fn from(uid: &Uid) -> Self {
         Self(keys::uid(uid))

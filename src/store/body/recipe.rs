@@ -78,6 +78,13 @@ impl Recipe {
         })
     }
 
+    /// How long the root is at least, bytes.
+    pub(crate) fn root_needed(&self) -> u32 {
+        let copied = self.steps.iter().filter(|step| !step.literal);
+        let ends = copied.map(|step| step.from.saturating_add(step.len));
+        ends.max().unwrap_or(0)
+    }
+
     /// Makes the body. `None`: this is not the root, or `out` has another length than the body.
     pub(crate) fn make(&self, root: &[u8], out: &mut [u8]) -> Option<()> {
         let mut rest = out;

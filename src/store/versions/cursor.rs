@@ -3,11 +3,15 @@
 //! The body at the place is known as a recipe from its *root*, the body of the group's keyframe or of a base. What is kept
 //! of a group is what reading on needs: `keyframe | recipe | versions not read yet`.
 
+mod kept;
+
 use std::collections::HashMap;
+
+pub(crate) use kept::KeptVersion;
 
 use super::base;
 use super::group::{Group, Keyframe, Place, is_end};
-use crate::limits::CURSOR_BASES_BYTES_MAX;
+use crate::limits::{CURSOR_BASES_BYTES_MAX, OBJECT_BYTES_MAX};
 use crate::model::EventKey;
 use crate::store::StoreError;
 use crate::store::body::compress::Decompressor;
@@ -21,8 +25,8 @@ enum Root {
     None,
     /// The group's own keyframe, which lies from here to there, and the length of its body.
     Own { from: u32, to: u32, len: u32 },
-    /// A base, and the length of its body.
-    Base { base: u64, len: u32 },
+    /// A base, which is read only when a body is made, and the length that its body has: exactly, or at least.
+    Base { base: u64, len: u32, exact: bool },
 }
 
 impl Root {
@@ -55,7 +59,6 @@ impl Standing {
     pub(super) fn advance(
         &mut self,
         group: &Group<'_>,
-        tables: &impl Tables,
         event: EventKey,
         tools: &mut Tools,
     ) -> Result<bool, StoreError> {
@@ -72,10 +75,11 @@ impl Standing {
             }
             if !version.deleted {
                 let len = version.body_len as usize;
+                let is_first = matches!(self.root, Root::None);
                 let difference = match self.root {
                     Root::None => {
                         let end = group.payload.len() - entries.rest_len();
-                        let (root, difference) = tools.root(tables, group, bytes, end, len)?;
+                        let (root, difference) = root(group, bytes, end, len)?;
                         self.root = root;
                         tools.recipe.whole(root.len());
                         difference
@@ -90,6 +94,12 @@ impl Standing {
                             group.damaged("a difference does not fit the version before")
                         })?;
                     std::mem::swap(&mut tools.recipe, &mut tools.spare);
+                }
+                if is_first
+                    && let Root::Base { len, exact, .. } = &mut self.root
+                    && !*exact
+                {
+                    *len = tools.recipe.root_needed();
                 }
             }
             self.place = entries.place();
@@ -123,7 +133,14 @@ impl Standing {
                     .map_err(|reason| group.damaged(reason))?;
                 body.as_slice()
             }
-            Root::Base { base, .. } => tools.bases.get(tables, &tools.decompressor, base)?,
+            Root::Base { base, len, exact } => {
+                let body = tools.bases.get(tables, &tools.decompressor, base)?;
+                let len = len as usize;
+                if body.len() < len || exact && body.len() > len {
+                    return Err(group.damaged("the base has another length"));
+                }
+                body
+            }
         };
         tools
             .recipe
@@ -219,7 +236,7 @@ impl Cursor {
                 tools.recipe.read(standing.root.len(), recipe, body_len)
             })
             .ok_or_else(|| group.damaged("what was read of the group has been lost"))?;
-        if !standing.advance(&group, tables, event, tools)? {
+        if !standing.advance(&group, event, tools)? {
             return Ok(false);
         }
         standing.make(&group, tables, out, tools)?;
@@ -270,43 +287,38 @@ impl Tools {
         self.packed_recipe.clear();
         self.recipe.write(&mut self.packed_recipe);
     }
+}
 
-    /// The root of a group whose keyframe is `bytes` and ends at `end` of the payload, and the difference of the first
-    /// body, of `len` bytes, to it.
-    fn root<'a>(
-        &mut self,
-        tables: &impl Tables,
-        group: &Group<'_>,
-        bytes: &'a [u8],
-        end: usize,
-        len: usize,
-    ) -> Result<(Root, Option<&'a [u8]>), StoreError> {
-        let keyframe = Keyframe::read(bytes)
-            .ok_or_else(|| group.damaged("the keyframe's scheme is unknown"))?;
-        Ok(match keyframe {
-            Keyframe::Raw(_) | Keyframe::Zstd { .. } => {
-                let root = Root::Own {
-                    from: (end - bytes.len()) as u32,
-                    to: end as u32,
-                    len: len as u32,
-                };
-                (root, None)
-            }
-            Keyframe::Base { base } => {
-                let root = self.base(tables, base)?;
-                if root.len() != len {
-                    return Err(group.damaged("the base has another length"));
-                }
-                (root, None)
-            }
-            Keyframe::Delta { base, bytes } => (self.base(tables, base)?, Some(bytes)),
-        })
-    }
-
-    fn base(&mut self, tables: &impl Tables, base: u64) -> Result<Root, StoreError> {
-        let len = self.bases.get(tables, &self.decompressor, base)?.len() as u32;
-        Ok(Root::Base { base, len })
-    }
+/// The root of a group whose keyframe is `bytes` and ends at `end` of the payload, and the difference of the first body, of
+/// `len` bytes, to it.
+fn root<'a>(
+    group: &Group<'_>,
+    bytes: &'a [u8],
+    end: usize,
+    len: usize,
+) -> Result<(Root, Option<&'a [u8]>), StoreError> {
+    let keyframe =
+        Keyframe::read(bytes).ok_or_else(|| group.damaged("the keyframe's scheme is unknown"))?;
+    let len = len as u32;
+    Ok(match keyframe {
+        Keyframe::Raw(_) | Keyframe::Zstd { .. } => {
+            let root = Root::Own {
+                from: (end - bytes.len()) as u32,
+                to: end as u32,
+                len,
+            };
+            (root, None)
+        }
+        Keyframe::Base { base } => {
+            let exact = true;
+            (Root::Base { base, len, exact }, None)
+        }
+        Keyframe::Delta { base, bytes } => {
+            // As long as it may be, until it is seen what is needed of it.
+            let (len, exact) = (OBJECT_BYTES_MAX as u32, false);
+            (Root::Base { base, len, exact }, Some(bytes))
+        }
+    })
 }
 
 /// What a base costs besides its bytes.

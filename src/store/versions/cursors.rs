@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use super::cursor::{Cursor, Standing, Tools};
+use super::cursor::{Cursor, KeptVersion, Standing, Tools};
 use super::read::group_before;
 use crate::model::EventKey;
 use crate::store::tables::Tables;
@@ -79,7 +79,7 @@ impl Cursors {
         let (tools, keeps) = (&mut self.tools, self.limit_bytes > 0);
         let cursor = group_before(tables, object, end, |group| {
             let mut standing = Standing::first(tools);
-            if !standing.advance(group, tables, event, tools)? {
+            if !standing.advance(group, event, tools)? {
                 return Err(missing(object, event));
             }
             standing.make(group, tables, out, tools)?;
@@ -90,6 +90,45 @@ impl Cursors {
             self.keep(cursor);
         }
         Ok(())
+    }
+
+    /// The last version of an object before `end`, taken out of its group. `None`: there is none, or it is a deletion.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when the bytes are not what was written.
+    pub(crate) fn last_before(
+        &mut self,
+        tables: &impl Tables,
+        object: u64,
+        end: EventKey,
+    ) -> Result<Option<KeptVersion>, StoreError> {
+        let tools = &mut self.tools;
+        let read = group_before(tables, object, end, |group| {
+            let last = group.last_before(end)?;
+            let Some(version) = last.filter(|version| !version.deleted) else {
+                return Ok(None);
+            };
+            let mut standing = Standing::first(tools);
+            if !standing.advance(group, version.event, tools)? {
+                return Err(missing(object, version.event));
+            }
+            Ok(Some(KeptVersion::new(group, &version, &standing, tools)))
+        })?;
+        Ok(read.flatten())
+    }
+
+    /// The body of such a version.
+    ///
+    /// # Errors
+    /// As [`Cursors::body`].
+    pub(crate) fn body_of(
+        &mut self,
+        tables: &impl Tables,
+        kept: &KeptVersion,
+    ) -> Result<Vec<u8>, StoreError> {
+        let mut body = vec![0; kept.version.body_len as usize];
+        kept.make(tables, &mut body, &mut self.tools)?;
+        Ok(body)
     }
 
     fn keep(&mut self, cursor: Cursor) {

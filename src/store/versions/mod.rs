@@ -19,6 +19,7 @@ mod read;
 mod siblings;
 mod write;
 
+pub(crate) use cursor::KeptVersion;
 pub(crate) use cursors::Cursors;
 pub(crate) use drop::{Remains, drop_superseded};
 pub(crate) use group::{Group, Version};

@@ -124,6 +124,58 @@ fn every_body_is_what_was_written_whatever_is_kept() {
 }
 
 #[test]
+fn a_version_taken_out_of_its_group_makes_its_body() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::create(folder.path().join("trace.redb")).unwrap();
+    let txn = store.begin_write().unwrap();
+    let mut tables = WriteTables::open(&txn).unwrap();
+    let written = write(&mut tables, 97, 4_000);
+    let mut cursors = Cursors::new(0);
+    let (mut of_bases, mut deleted) = (0, 0);
+    for (object, at, body) in &written {
+        let kept = cursors
+            .last_before(&tables, *object, event(at.seq + 1))
+            .unwrap();
+        match (kept, body) {
+            (None, None) => deleted += 1,
+            (Some(kept), Some(body)) => {
+                assert_eq!(kept.version.event, *at);
+                assert!(kept.memory_bytes() > kept.version.body_len as usize / 100);
+                of_bases += usize::from(kept.base().is_some());
+                assert!(cursors.body_of(&tables, &kept).unwrap() == *body);
+            }
+            (kept, _) => assert_eq!(kept.is_some(), body.is_some(), "object {object}"),
+        }
+    }
+    assert!(
+        of_bases > 100 && of_bases < 3_000 && deleted > 3,
+        "{of_bases} {deleted}"
+    );
+    let before = cursors.last_before(&tables, written[0].0, written[0].1);
+    assert!(before.unwrap().is_none());
+    // A base that is shorter or longer than what it was, or that is not there.
+    let (object, at, _) = written
+        .iter()
+        .find(|(object, at, body)| {
+            let end = event(at.seq + 1);
+            let kept = cursors.last_before(&tables, *object, end).unwrap();
+            body.is_some() && kept.is_some_and(|kept| kept.base().is_some())
+        })
+        .unwrap();
+    let kept = cursors.last_before(&tables, *object, event(at.seq + 1));
+    let kept = kept.unwrap().unwrap();
+    let base = kept.base().unwrap();
+    for bytes in [None, Some([7u8; 40].as_slice())] {
+        tables.bases.remove(base).unwrap();
+        if let Some(bytes) = bytes {
+            let keyframe = crate::store::versions::group::Keyframe::Raw(bytes);
+            crate::store::versions::base::insert(&mut tables, base, bytes.len(), keyframe).unwrap();
+        }
+        assert!(Cursors::new(0).body_of(&tables, &kept).is_err());
+    }
+}
+
+#[test]
 fn what_is_written_meanwhile_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::create(folder.path().join("trace.redb")).unwrap();
