@@ -45,7 +45,7 @@ pub(super) struct BenchArgs {
     batch: u64,
 
     /// Where to make the store, which then stays [default: in a temporary folder, which goes]. Without the phase ingest:
-    /// the store to read.
+    /// the store to read, which says itself what --changes, --objects, --mix and --seed would.
     #[arg(long, value_name = "FILE")]
     db: Option<PathBuf>,
 
