@@ -206,7 +206,7 @@ pub const GOALS: &[Goal] = &[
     },
     Goal {
         group: 3,
-        text: "idle: wake-ups of the writer",
+        text: "idle: wake-ups of the writer (the bound is ours)",
         measure: Measure::Figure(ours("writer-idle", "wake_ups_per_second")),
         unit: "/s",
         bound: Bound::AtMost(IDLE_WAKE_UPS_PER_SECOND),
@@ -224,7 +224,7 @@ pub const GOALS: &[Goal] = &[
     },
     Goal {
         group: 3,
-        text: "idle: context switches of the whole recorder",
+        text: "idle: context switches of the whole recorder (the bound is ours)",
         measure: Measure::Figure(ours("idle", "context_switches")),
         unit: "/s",
         bound: Bound::AtMost(IDLE_WAKE_UPS_PER_SECOND),
