@@ -278,6 +278,20 @@ fn a_store_that_is_kept_can_be_measured_again() {
         "the store has changed"
     );
 
+    let hour = [
+        "--phases",
+        "window",
+        "--db",
+        "kept.redb",
+        "--runs",
+        "1",
+        "--json",
+    ];
+    let output = bench(folder.path(), &hour);
+    let alone = lines(&output, "pod-churn", 500, 60);
+    assert!(alone.keys().all(|(_, subject, _)| subject == OURS));
+    assert!(text(&output.stderr).contains("compared with nothing"));
+
     let refused = bench(folder.path(), &record);
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stderr).contains("already exists"));

@@ -31,6 +31,14 @@ pub(super) fn window(
 ) -> Result<(), BenchError> {
     let other = folder.join("hour.redb");
     let compared = recorded && record_hour(options, db, &other, results)?;
+    if !compared {
+        let reason = if recorded {
+            "the record is no longer than an hour: its last hour is compared with nothing"
+        } else {
+            "the store was there before: its last hour is compared with nothing"
+        };
+        results.audience.left_out(reason);
+    }
     let trace = folder.join("trace");
     let mut ask = |db: &Path| -> Result<ExportReport, BenchError> {
         let job = Job::Export {

@@ -154,6 +154,10 @@ impl Audience for Listener {
         self.found.push(measurement);
     }
 
+    fn left_out(&mut self, reason: &str) {
+        self.bar.println(reason);
+    }
+
     fn kept(&mut self, path: &Path) {
         self.bar
             .println(&format!("the store stays: {}", path.display()));
