@@ -7,6 +7,7 @@
 #![allow(
     missing_docs,
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     reason = "a benchmark that meets what it did not expect fails by a panic"
 )]
 
@@ -79,13 +80,16 @@ fn whole_file(options: &WorkloadOptions) {
     );
 }
 
-/// The versions of each object, with the number of its kind.
-fn versions(options: &WorkloadOptions) -> Vec<(u64, Vec<Vec<u8>>)> {
+/// The number of an object's kind, and its versions.
+type Versions = (u64, Vec<Vec<u8>>);
+
+/// The versions of each object.
+fn versions(options: &WorkloadOptions) -> Vec<Versions> {
     let workload = Workload::new(options.clone());
     let (config, _) = TracerConfig::parse(workload.config()).unwrap();
     let redaction = Redaction::new(RedactionKey::from_bytes([7; 32]), &config);
     let kinds: BTreeMap<_, u64> = config.tracked.keys().cloned().zip(0..).collect();
-    let mut objects: BTreeMap<(u64, String), (Vec<Vec<u8>>, [u8; 32])> = BTreeMap::new();
+    let mut objects: BTreeMap<_, (Vec<_>, [u8; 32])> = BTreeMap::new();
     for step in workload {
         let Some(tracked) = config
             .tracked

@@ -16,19 +16,22 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use sk_tracedb::bench::{Seen, Tally};
+use sk_tracedb::ingest::PackingSchedule;
 use sk_tracedb::model::Observation;
 use sk_tracedb::workload::Mix;
 
 use crate::support::{Observed, append, observed};
 
-/// Opens a new store, and takes the time of the commits alone.
+/// Opens a new store, and takes the time of the commits, and of the packing that a recorder does between them.
 fn record(observed: &Observed) -> Duration {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = observed.writer(&folder.path().join("bench.redb"));
+    let mut packing = PackingSchedule::default();
     let mut changes = 0;
     let began = Instant::now();
     for batch in observed.batches() {
         changes += append(&mut writer, batch);
+        packing.step(&mut writer).unwrap();
     }
     let elapsed = began.elapsed();
     assert_eq!(changes, observed.changes, "acknowledged");

@@ -1,5 +1,5 @@
 //! How long retention holds back the writer, beside the same recording without retention:
-//! `cargo bench --bench retention [-- CHANGES OBJECTS MIB ROUNDS [ONLY]]`.
+//! `cargo bench --bench retention --features bench [-- CHANGES OBJECTS MIB ROUNDS [ONLY]]`.
 //!
 //! A workload is recorded at full rate, through the queue and the writer's thread of a real recorder, into a store that may take so
 //! many MiB, into one that keeps a sixteenth of the time, and into one that keeps everything. A piece of retention is told as

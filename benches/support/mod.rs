@@ -11,6 +11,7 @@ use sk_tracedb::config::TracerConfig;
 use sk_tracedb::export::sink::FileSink;
 use sk_tracedb::export::{ExportFilters, ExportRequest, PreparedExport};
 use sk_tracedb::ingest::Writer;
+use sk_tracedb::limits::PACKING_AT_CLOSE_SECONDS_MAX;
 use sk_tracedb::model::{RedactionKey, TimeRange, Timestamp};
 use sk_tracedb::workload::{Mix, Workload, WorkloadOptions};
 use sk_tracedb::{Reader, Store};
@@ -114,6 +115,9 @@ pub fn recorded(observed: &Observed) -> Recorded {
     assert_eq!(changes, observed.changes);
     let last = writer.last_time();
     writer.end_run(last).unwrap();
+    // As a recorder does: what is opened and read is packed.
+    let most = Duration::from_secs(PACKING_AT_CLOSE_SECONDS_MAX);
+    writer.pack_all(most).unwrap();
     writer.into_store().close().unwrap();
     Recorded {
         folder,

@@ -12,6 +12,9 @@ pub trait Audience {
     /// One result.
     fn measured(&mut self, measurement: Measurement);
 
+    /// What cannot be measured, and why.
+    fn left_out(&mut self, reason: &str);
+
     /// Where something stays that was made.
     fn kept(&mut self, path: &std::path::Path);
 }

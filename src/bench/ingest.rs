@@ -211,12 +211,14 @@ pub(super) fn ingest(
     say("preparing_seconds", "s", feed.preparing().as_secs_f64());
     say("raw_bytes", "bytes", raw_bytes);
     // A file system in memory counts nothing.
-    if let Some(written) = written.filter(|written| *written >= live_file_bytes) {
+    if let (Some(written), Some(closing)) = (
+        written.filter(|written| *written >= live_file_bytes),
+        closing_written,
+    ) {
         say("written_bytes", "bytes", written as f64);
-        say("write_amplification", "ratio", written as f64 / raw_bytes);
-        if let Some(written) = closing_written {
-            say("close_written_bytes", "bytes", written as f64);
-        }
+        say("close_written_bytes", "bytes", closing as f64);
+        let amplification = (written + closing) as f64 / raw_bytes;
+        say("write_amplification", "ratio", amplification);
     }
     say("close_seconds", "s", closing.as_secs_f64());
     say("live_file_bytes", "bytes", live_file_bytes as f64);

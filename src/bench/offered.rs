@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::feed::{self, Feed, Seen};
 use super::ingest::{cluster, workload};
-use super::measurement::{Results, percentile};
+use super::measurement::{Results, Scope, percentile};
 use super::options::BenchOptions;
 use super::process::{ThreadUse, thread_use};
 use super::worker::{Job, Worker};
@@ -232,9 +232,19 @@ pub(super) fn offered(
         }
         Ok::<_, BenchError>(reports)
     };
-    for (rate, benchmark) in LOADS {
+    // What was offered, not what `ingest` records.
+    let scope = |rate: u64| Scope {
+        changes: rate.saturating_mul(options.offered_seconds),
+        ..results.scope.clone()
+    };
+    let (scopes, idle) = (LOADS.map(|(rate, _)| scope(rate)), scope(0));
+    for ((rate, benchmark), scope) in LOADS.into_iter().zip(&scopes) {
         let reports = ask(rate, results)?;
-        results.benchmark = benchmark;
+        let results = &mut Results {
+            benchmark,
+            scope,
+            audience: &mut *results.audience,
+        };
         for (number, metric) in ["ack_p50_ms", "ack_p99_ms", "ack_max_ms"]
             .iter()
             .enumerate()
@@ -247,7 +257,11 @@ pub(super) fn offered(
         common(results, &reports);
     }
     let reports = ask(0, results)?;
-    results.benchmark = "idle";
+    let results = &mut Results {
+        benchmark: "offered-0",
+        scope: &idle,
+        audience: &mut *results.audience,
+    };
     common(results, &reports);
     Ok(())
 }

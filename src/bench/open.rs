@@ -48,7 +48,7 @@ pub struct RecordJob {
 /// What such a recorder tells, one line each.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 enum Told {
-    /// The store was open after so many seconds.
+    /// The store was open, and could be recorded into, after so many seconds.
     Opened { seconds: f64 },
     /// A commit was durable: changes in the record, steps made of the workload.
     Committed { changes: u64, steps: u64 },
@@ -84,7 +84,7 @@ pub(super) fn open(
 /// Records into a store until this process is killed, and tells on stdout what is durable.
 pub(super) fn record_until_killed(job: &RecordJob) -> Result<(), BenchError> {
     let began = Instant::now();
-    let store = Store::open(&job.db)?;
+    let mut writer = Writer::new(Store::open(&job.db)?)?;
     say(Told::Opened {
         seconds: began.elapsed().as_secs_f64(),
     })?;
@@ -102,7 +102,6 @@ pub(super) fn record_until_killed(job: &RecordJob) -> Result<(), BenchError> {
     };
     let mut workload = workload(&options);
     let skipped = workload.skip_steps(job.skip_steps);
-    let mut writer = Writer::new(store)?;
     let config = feed::config(&workload)?;
     writer.begin_run(workload.now(), &config, "bench", Some(&cluster(&options)))?;
     let mut feed = Feed::new(workload, writer.redaction_key()?)?;
@@ -175,7 +174,10 @@ pub(super) fn killed(
             times.push(outcome.opened_seconds * 1e3);
         }
         (acknowledged, skip_steps) = (outcome.changes, outcome.steps);
-        sizes.push(allocated_bytes(&db)? as f64);
+        // What the next one opens.
+        if run < options.runs {
+            sizes.push(allocated_bytes(&db)? as f64);
+        }
     }
     // Nothing that was acknowledged may be missing.
     let store = Store::open(&db)?;

@@ -93,7 +93,16 @@ fn check(options: &BenchOptions, records: bool, reads: bool) -> Result<(), Bench
     if !(1..=BENCH_RUNS_MAX).contains(&options.runs) {
         return refuse("the number of runs must be between 1 and 1000");
     }
+    if options.keep && !records {
+        return refuse(
+            "without the phase ingest there is no store to keep\nhint: leave out --keep, or name the phase ingest",
+        );
+    }
     match &options.db {
+        Some(_) if !records && !reads => refuse(
+            "no phase that is to run makes or reads the store that is named\nhint: leave out --db, or name the phase \
+             ingest or one that reads",
+        ),
         Some(db) if records && db.exists() => Err(StoreError::Exists { path: db.clone() }.into()),
         None if reads && !records => refuse(
             "without the phase ingest there is nothing to read\nhint: name a store with --db FILE",

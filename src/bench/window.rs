@@ -12,7 +12,9 @@ use super::worker::{Job, Worker};
 use super::{BenchError, Feed, feed};
 use crate::ingest::Writer;
 use crate::model::Timestamp;
+use crate::model::timestamp::MICROS_PER_SECOND;
 use crate::store::Store;
+use crate::workload::Workload;
 
 const HOUR_SECONDS: u32 = 3_600;
 /// How much earlier than the hour the other store begins, seconds: the list that it begins with is then before the window.
@@ -29,6 +31,14 @@ pub(super) fn window(
 ) -> Result<(), BenchError> {
     let other = folder.join("hour.redb");
     let compared = recorded && record_hour(options, db, &other, results)?;
+    if !compared {
+        let reason = if recorded {
+            "the record is no longer than an hour: its last hour is compared with nothing"
+        } else {
+            "the store was there before: its last hour is compared with nothing"
+        };
+        results.audience.left_out(reason);
+    }
     let trace = folder.join("trace");
     let mut ask = |db: &Path| -> Result<ExportReport, BenchError> {
         let job = Job::Export {
@@ -131,6 +141,21 @@ pub(super) fn window(
     Ok(())
 }
 
+/// The workload as it stands at `start`, in any case before `window`: where steps are far apart, the first one after `start` may be
+/// in the window already, and what a list then shows is not what the window begins with.
+fn workload_before(options: &BenchOptions, start: Timestamp, window: Timestamp) -> Workload {
+    let mut at_start = workload(options);
+    let mut steps: u64 = 0;
+    while at_start.now() < start && at_start.skip_steps(1) > 0 {
+        steps += 1;
+    }
+    if at_start.now() >= window {
+        at_start = workload(options);
+        at_start.skip_steps(steps.saturating_sub(1));
+    }
+    at_start
+}
+
 /// Records the end of the same workload into another store, as if a recorder had been started just before its last hour.
 /// Returns whether the record is longer than that.
 fn record_hour(
@@ -146,8 +171,11 @@ fn record_hour(
         return Ok(false);
     }
     super::audience::tell(results.audience, "recording the last hour again", 0, 0)?;
-    let mut workload = workload(options);
-    while workload.now() < start && workload.skip_steps(1) > 0 {}
+    let workload = workload_before(
+        options,
+        start,
+        start.plus_micros(LEAD_SECONDS * MICROS_PER_SECOND),
+    );
     let config = feed::config(&workload)?;
     let mut writer = Writer::new(Store::create(path)?)?;
     writer.begin_run(workload.now(), &config, "bench", Some(&cluster(options)))?;

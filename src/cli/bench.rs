@@ -45,7 +45,7 @@ pub(super) struct BenchArgs {
     batch: u64,
 
     /// Where to make the store, which then stays [default: in a temporary folder, which goes]. Without the phase ingest:
-    /// the store to read.
+    /// the store to read, which says itself what --changes, --objects, --mix and --seed would.
     #[arg(long, value_name = "FILE")]
     db: Option<PathBuf>,
 
@@ -152,6 +152,10 @@ impl Audience for Listener {
                 .and_then(|line| writeln!(out, "{line}"));
         }
         self.found.push(measurement);
+    }
+
+    fn left_out(&mut self, reason: &str) {
+        self.bar.println(reason);
     }
 
     fn kept(&mut self, path: &Path) {

@@ -22,7 +22,7 @@ mod writer;
 
 pub use apply::{Effort, Imported, Packed, Retained};
 pub use durations::Durations;
-pub(crate) use packing::PackingSchedule;
+pub use packing::PackingSchedule;
 pub use pause::Patience;
 pub use queue::{DepthGauge, Queue, QueueClosed, Queued, Receiver, queue};
 pub use retention::{Collected, Retention, RetentionPolicy, RetentionStats, collect};

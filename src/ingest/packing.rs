@@ -17,9 +17,9 @@ const PIECE: Effort = Effort {
     time: Duration::from_millis(RETENTION_WORK_MS_MAX),
 };
 
-/// Has a writer pack what will not change any more.
+/// Has a writer pack what will not change any more, in the share of its time that packing may take.
 #[derive(Debug)]
-pub(crate) struct PackingSchedule {
+pub struct PackingSchedule {
     share: Share,
     /// Nothing is packed before this.
     rests_until: Option<Instant>,
@@ -36,7 +36,10 @@ impl Default for PackingSchedule {
 
 impl PackingSchedule {
     /// Does one bounded piece, if there is something to do and time for it. Returns how long the next one can wait.
-    pub(crate) fn step(&mut self, writer: &mut Writer) -> Result<Duration, StoreError> {
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn step(&mut self, writer: &mut Writer) -> Result<Duration, StoreError> {
         let resting = self.rests_until.is_some_and(|until| Instant::now() < until);
         if resting || !writer.is_packing_due() {
             return Ok(Duration::from_millis(RETENTION_IDLE_MS));

@@ -1,10 +1,12 @@
 //! The command line.
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand};
+use sk_tracedb::bench::Phase;
 use sk_tracedb::workload::Mix;
 
 use crate::everything::{self, Plan};
@@ -12,7 +14,7 @@ use crate::generate::Wanted;
 use crate::line::Line;
 use crate::report::{Results, tables};
 use crate::steady::{self, Times};
-use crate::{interrupt, rates, stores};
+use crate::{codec, interrupt, rates, stores};
 
 /// Benchmarks of sk-tracedb beside its peers. The machine's noise is in every figure: compare subjects of one run, not runs.
 #[derive(Parser)]
@@ -35,6 +37,11 @@ enum Command {
         #[command(flatten)]
         times: RateTimes,
     },
+    /// The codec of bodies alone, without any store, beside zstd and copying in memory.
+    Codec {
+        #[command(flatten)]
+        sizes: Sizes,
+    },
     /// Renders result lines as a document.
     Report {
         /// Files of result lines; `-` is stdin.
@@ -45,10 +52,7 @@ enum Command {
         out: Option<PathBuf>,
     },
     /// Runs all benchmarks of the project and renders the report.
-    All {
-        #[command(flatten)]
-        all: All,
-    },
+    All(All),
     /// One run of one store: a child process of `stores`.
     #[command(hide = true)]
     One { task: String },
@@ -61,19 +65,19 @@ enum Command {
 #[derive(Args)]
 struct Sizes {
     /// Recorded changes.
-    #[arg(long, default_value_t = 100_000)]
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
     changes: u64,
     /// Objects that exist at a time, about.
-    #[arg(long, default_value_t = 5_000)]
+    #[arg(long, default_value_t = 5_000, value_parser = at_least_one)]
     objects: usize,
     /// What mostly happens: mixed, update-heavy or pod-churn.
     #[arg(long, value_delimiter = ',', default_values_t = [Mix::UpdateHeavy])]
     mix: Vec<Mix>,
     /// Changes in one transaction.
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = 256, value_parser = at_least_one)]
     batch: usize,
     /// How often everything is run, in turns.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = at_least_one)]
     runs: usize,
     /// Where temporary files go: several times the size of the changes, and not in memory.
     #[arg(long, default_value_os_t = std::env::temp_dir())]
@@ -87,11 +91,31 @@ struct Sizes {
 #[derive(Args)]
 struct RateTimes {
     /// Seconds at each rate.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     seconds: u32,
-    /// Seconds idle.
+    /// Seconds idle; 0: idleness is not measured.
     #[arg(long, default_value_t = 5)]
     idle_seconds: u32,
+}
+
+/// Phases of `sk-tracedb bench` that a whole run has: all but `offered`, as `rates` offers the same loads.
+const BENCH_PHASES: [Phase; 7] = [
+    Phase::Ingest,
+    Phase::Export,
+    Phase::Window,
+    Phase::State,
+    Phase::History,
+    Phase::Open,
+    Phase::Killed,
+];
+
+/// A number of which none is no use.
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("must be at least 1".to_owned()),
+        Ok(number) => Ok(number),
+        Err(error) => Err(format!("{error}")),
+    }
 }
 
 /// Sizes of a whole run. The defaults are those of the goals, and take hours on two cores.
@@ -107,31 +131,38 @@ struct All {
     #[arg(long)]
     sk_tracer: Option<PathBuf>,
     /// Recorded changes of the stores.
-    #[arg(long, default_value_t = 1_000_000)]
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     changes: u64,
     /// Objects that exist at a time, about.
-    #[arg(long, default_value_t = 50_000)]
+    #[arg(long, default_value_t = 50_000, value_parser = at_least_one)]
     objects: usize,
     /// Workloads.
     #[arg(long, value_delimiter = ',', default_values_t = [Mix::UpdateHeavy, Mix::PodChurn])]
     mix: Vec<Mix>,
     /// How often everything is run.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = at_least_one)]
     runs: usize,
-    /// Records that `sk-tracedb bench` makes: one for each size.
-    #[arg(long, value_delimiter = ',', default_values_t = [100_000, 1_000_000])]
+    /// Records that `sk-tracedb bench` makes: one for each size. That of 10,000,000 changes takes 40 GB of the folder for
+    /// temporary files.
+    #[arg(
+        long, value_delimiter = ',', default_values_t = [100_000, 1_000_000, 10_000_000],
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
     bench_changes: Vec<u64>,
     /// Phases of `sk-tracedb bench`.
-    #[arg(long, default_value = "ingest,export,window,state,history,open,killed")]
-    bench_phases: String,
-    /// Changes that are in the store, or offered, where rates are measured.
-    #[arg(long, default_value_t = 100_000)]
+    #[arg(long, value_delimiter = ',', default_values_t = BENCH_PHASES)]
+    bench_phases: Vec<Phase>,
+    /// Changes that are in the store, or offered, where rates are measured; and those that the codec gets alone.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
     rate_changes: u64,
     #[command(flatten)]
     times: RateTimes,
     /// Small sizes for the tracers: whether it works, not how fast.
     #[arg(long)]
     quick_tracers: bool,
+    /// Above so many pods the initial sync is not measured of sk-tracer, which buffers all of them: 7.7 GB at 150,000.
+    #[arg(long, default_value_t = 30_000)]
+    sk_tracer_pods_max: usize,
     /// Where temporary files go.
     #[arg(long, default_value_os_t = std::env::temp_dir())]
     folder: PathBuf,
@@ -167,6 +198,18 @@ impl All {
         objects.max(1)
     }
 
+    /// Finds out at once what would otherwise fail after hours.
+    fn check(&self) -> Result<()> {
+        ensure_differ("--mix", &self.mix)?;
+        ensure_differ("--bench-changes", &self.bench_changes)?;
+        ensure_differ("--bench-phases", &self.bench_phases)?;
+        let times = steady::Times {
+            offered: self.times.seconds,
+            idle: self.times.idle_seconds,
+        };
+        times.ensure_enough(self.rate_changes)
+    }
+
     fn plan(&self) -> Plan {
         let text = |name: &str, value: &dyn ToString| [format!("--{name}"), value.to_string()];
         let folder = self.folder.display().to_string();
@@ -179,7 +222,8 @@ impl All {
                 arguments.extend(text("objects", &self.objects_of(*changes)));
                 arguments.extend(text("mix", mix));
                 arguments.extend(text("runs", &self.runs));
-                arguments.extend(text("phases", &self.bench_phases));
+                let phases: Vec<_> = self.bench_phases.iter().map(Phase::to_string).collect();
+                arguments.extend(text("phases", &phases.join(",")));
                 bench.push(arguments);
             }
             let common = [
@@ -199,20 +243,38 @@ impl All {
             rates.extend(common.concat());
             rates.extend(text("objects", &self.objects_of(self.rate_changes)));
             peers.push(rates);
+            let mut codec = vec!["codec".to_owned()];
+            codec.extend(text("changes", &self.rate_changes));
+            codec.extend(common.concat());
+            codec.extend(text("objects", &self.objects_of(self.rate_changes)));
+            peers.push(codec);
         }
         let mut tracers = Vec::new();
         tracers.extend(text("rounds", &self.runs));
+        tracers.extend(text("sk-tracer-pods-max", &self.sk_tracer_pods_max));
         if self.quick_tracers {
             tracers.push("--quick".to_owned());
         }
         Plan {
             out: self.out.clone(),
+            folder: self.folder.clone(),
             sk_tracedb: self.sk_tracedb.clone(),
             sk_tracer: self.sk_tracer.clone(),
             bench,
             peers,
             tracers,
         }
+    }
+}
+
+/// Fails where the same would be measured twice.
+fn ensure_differ<T: PartialEq + Display>(option: &str, values: &[T]) -> Result<()> {
+    let twice = (1..)
+        .zip(values)
+        .find(|(after, value)| values.iter().skip(*after).any(|other| other == *value));
+    match twice {
+        None => Ok(()),
+        Some((_, value)) => bail!("{option} names {value} twice"),
     }
 }
 
@@ -244,6 +306,17 @@ pub fn main() -> Result<()> {
             }
             sizes.print(&lines)
         }
+        Command::Codec { sizes } => {
+            let mut lines = Vec::new();
+            for mix in &sizes.mix {
+                lines.extend(codec::measure(
+                    sizes.wanted(*mix),
+                    sizes.runs,
+                    &sizes.folder,
+                )?);
+            }
+            sizes.print(&lines)
+        }
         Command::Report { files, out } => {
             let document = Results::read(&files)?.render();
             match out {
@@ -251,7 +324,10 @@ pub fn main() -> Result<()> {
                 None => Ok(write!(io::stdout(), "{document}")?),
             }
         }
-        Command::All { all } => everything::run(&all.plan()),
+        Command::All(all) => {
+            all.check()?;
+            everything::run(&all.plan())
+        }
         Command::One { task } => {
             let figures = stores::run_task(&serde_json::from_str(&task)?)?;
             Ok(writeln!(

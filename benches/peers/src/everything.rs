@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::interrupt;
-use crate::report::{About, Results};
+use crate::report::{About, Results, versions};
 
 /// What is run.
 pub struct Plan {
@@ -16,6 +16,8 @@ pub struct Plan {
     pub out: PathBuf,
     /// The release binary of sk-tracedb; built where none is given.
     pub sk_tracedb: Option<PathBuf>,
+    /// Where temporary files go.
+    pub folder: PathBuf,
     /// The binary of sk-tracer; looked for on the PATH where none is given.
     pub sk_tracer: Option<PathBuf>,
     /// Arguments of `sk-tracedb bench --json`, once for each call.
@@ -30,16 +32,22 @@ pub struct Plan {
 /// fail, after the document has been written.
 pub fn run(plan: &Plan) -> Result<()> {
     let root = root()?;
+    let lines_path = lines_path(&plan.out)?;
+    let existing = |path: &PathBuf| {
+        path.canonicalize()
+            .with_context(|| path.display().to_string())
+    };
+    let folder = existing(&plan.folder)?;
+    let sk_tracer = plan.sk_tracer.as_ref().map(existing).transpose()?;
     let sk_tracedb = match &plan.sk_tracedb {
-        Some(path) => path
-            .canonicalize()
-            .with_context(|| path.display().to_string())?,
+        Some(path) => existing(path)?,
         None => build(&root)?,
     };
     let mut gathered = Gathered::default();
     for arguments in &plan.bench {
         let mut command = Command::new(&sk_tracedb);
         command.arg("bench").args(arguments).arg("--json");
+        command.env(TEMPORARY, &folder);
         gathered.add("sk-tracedb bench", &mut command)?;
     }
     for arguments in &plan.peers {
@@ -47,11 +55,14 @@ pub fn run(plan: &Plan) -> Result<()> {
         command.args(arguments).arg("--json");
         gathered.add("peers", &mut command)?;
     }
-    tracers(plan, &root, &sk_tracedb, &mut gathered)?;
+    let sk_tracer = sk_tracer.or_else(|| on_path("sk-tracer"));
+    let mut peers = versions::stores();
+    peers.extend(sk_tracer.as_deref().map(versions::sk_tracer));
+    tracers(plan, &root, &folder, &sk_tracedb, sk_tracer, &mut gathered)?;
 
-    let lines_path = plan.out.with_extension("jsonl");
     let about = About::now(
         command_line(std::env::args().skip(1)),
+        peers,
         gathered.left_out.clone(),
     );
     let text = format!("{}\n{}", about.to_line()?, gathered.text);
@@ -67,6 +78,9 @@ pub fn run(plan: &Plan) -> Result<()> {
     );
     Ok(())
 }
+
+/// Says to other programs where temporary files go.
+const TEMPORARY: &str = "TMPDIR";
 
 /// Options that say where something is on this machine: they change nothing that is measured.
 const PLACES: [&str; 3] = ["--sk-tracedb", "--sk-tracer", "--folder"];
@@ -121,14 +135,21 @@ impl Gathered {
             .stdin(Stdio::null())
             .stderr(Stdio::inherit())
             .output()?;
+        let mut nonsense = None;
         for line in String::from_utf8(output.stdout)?.lines() {
             // A line that is none must not spoil the others.
-            Results::default().read_lines(line.as_bytes(), "its output")?;
-            self.text.push_str(line);
-            self.text.push('\n');
+            match Results::default().read_lines(line.as_bytes(), "its output") {
+                Ok(()) => {
+                    self.text.push_str(line);
+                    self.text.push('\n');
+                }
+                Err(error) => {
+                    nonsense.get_or_insert(error);
+                }
+            }
         }
         ensure!(output.status.success(), "{}", output.status);
-        Ok(())
+        nonsense.map_or(Ok(()), Err)
     }
 
     fn leave_out(&mut self, reason: String) {
@@ -137,7 +158,26 @@ impl Gathered {
     }
 }
 
-fn tracers(plan: &Plan, root: &Path, sk_tracedb: &Path, gathered: &mut Gathered) -> Result<()> {
+/// Where the result lines go: to a file beside the document, in a folder that can be written.
+fn lines_path(out: &Path) -> Result<PathBuf> {
+    let path = out.with_extension("jsonl");
+    ensure!(
+        path != out,
+        "{}: the result lines go to a file of this name",
+        out.display()
+    );
+    tempfile::NamedTempFile::new_in(folder_of(out)).with_context(|| out.display().to_string())?;
+    Ok(path)
+}
+
+fn tracers(
+    plan: &Plan,
+    root: &Path,
+    folder: &Path,
+    sk_tracedb: &Path,
+    sk_tracer: Option<PathBuf>,
+    gathered: &mut Gathered,
+) -> Result<()> {
     let manifest = root.join("benches/tracers/Cargo.toml");
     if !manifest.exists() {
         gathered.leave_out("the tracers side by side: there is no benches/tracers".to_owned());
@@ -151,8 +191,9 @@ fn tracers(plan: &Plan, root: &Path, sk_tracedb: &Path, gathered: &mut Gathered)
         .arg(sk_tracedb)
         .args(&plan.tracers)
         .current_dir(root)
+        .env(TEMPORARY, folder)
         .env_remove("CARGO_TARGET_DIR");
-    match plan.sk_tracer.clone().or_else(|| on_path("sk-tracer")) {
+    match sk_tracer {
         Some(path) => {
             command.arg("--sk-tracer").arg(path);
         }
@@ -209,12 +250,16 @@ fn build(root: &Path) -> Result<PathBuf> {
     built.context("cargo does not say what it has built")
 }
 
-/// Writes a file that appears whole or not at all.
-pub fn replace(path: &Path, text: &str) -> Result<()> {
-    let folder = match path.parent() {
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
-    };
+    }
+}
+
+/// Writes a file that appears whole or not at all.
+pub fn replace(path: &Path, text: &str) -> Result<()> {
+    let folder = folder_of(path);
     let write = || -> Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         file.write_all(text.as_bytes())?;
@@ -260,11 +305,15 @@ mod tests {
                 .unwrap();
         };
         add("good", "echo", &[line]);
-        add("nonsense", "echo", &["nonsense"]);
+        add(
+            "nonsense",
+            "sh",
+            &["-c", "echo nonsense; echo \"$0\"", line],
+        );
         // What it printed before is kept.
         add("failing", "sh", &["-c", "echo \"$0\"; exit 3", line]);
         add("missing", "no-such-program-here", &[]);
-        assert_eq!(gathered.text, format!("{line}\n{line}\n"));
+        assert_eq!(gathered.text, format!("{line}\n{line}\n{line}\n"));
         assert_eq!(gathered.failed, ["nonsense", "failing", "missing"]);
         assert_eq!(gathered.left_out.len(), 3);
     }

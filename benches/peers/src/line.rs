@@ -60,6 +60,9 @@ pub struct Figures(pub Vec<Figure>);
 /// One of them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Figure {
+    /// In which way the subject did it, where it has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way: Option<String>,
     /// See [`Line::benchmark`].
     pub benchmark: String,
     /// See [`Line::metric`].
@@ -73,7 +76,20 @@ pub struct Figure {
 impl Figures {
     /// Adds a figure.
     pub fn push(&mut self, benchmark: &str, metric: &str, unit: &str, value: f64) {
+        self.push_of(None, benchmark, metric, unit, value);
+    }
+
+    /// Adds a figure of one of a subject's ways to do the same.
+    pub fn push_of(
+        &mut self,
+        way: Option<&str>,
+        benchmark: &str,
+        metric: &str,
+        unit: &str,
+        value: f64,
+    ) {
         self.0.push(Figure {
+            way: way.map(str::to_owned),
             benchmark: benchmark.to_owned(),
             metric: metric.to_owned(),
             unit: unit.to_owned(),
@@ -104,6 +120,10 @@ impl Lines {
     /// Adds one run of a subject.
     pub fn add(&mut self, subject: &str, figures: Figures) {
         for figure in figures.0 {
+            let subject = match &figure.way {
+                Some(way) => format!("{subject}, {way}"),
+                None => subject.to_owned(),
+            };
             let line = self.lines.iter_mut().find(|line| {
                 line.subject == subject
                     && line.benchmark == figure.benchmark
@@ -119,7 +139,7 @@ impl Lines {
                 changes: self.changes,
                 objects: self.objects,
                 pods: 0,
-                subject: subject.to_owned(),
+                subject,
                 metric: figure.metric,
                 unit: figure.unit,
                 runs: vec![figure.value],

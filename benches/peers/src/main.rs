@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! workload -> generate -> stream (a file) -> run (one subject, in a process of its own) -> stores --+
-//!                                       \--> rates (the writer's thread) -> steady ------------------+--> result lines
+//!                                       |--> rates (the writer's thread) -> steady ------------------+--> result lines
+//!                                       \--> codec (bodies alone) --------------------------------------+
 //! sk-tracedb bench, benches/tracers ----------------------------------------------------------------+
 //! result lines -> report -> docs/benchmarks.md                                        everything: all of it
 //! ```
@@ -15,6 +16,7 @@
 
 mod change;
 mod cli;
+mod codec;
 mod compressed;
 mod digest;
 mod everything;

@@ -12,8 +12,9 @@ use sk_tracedb::ingest::{Queue, WriterStats, queue, spawn};
 use sk_tracedb::limits::BATCH_AGE_MS_MAX;
 use sk_tracedb::model::{Observation, Timestamp};
 
+use crate::digest::Digest;
 use crate::line::Figures;
-use crate::run::quantile_ms;
+use crate::run::{ensure_holds, quantile_ms};
 use crate::stream::Stream;
 use crate::subject::{AppendOnlyFile, Name, Observations, SkTracedb, Subject};
 use crate::usage;
@@ -103,6 +104,9 @@ fn run_file(task: &Task) -> Result<Figures> {
     }
     let seconds = started.elapsed().as_secs_f64();
     file.close()?;
+    let mut given = Digest::default();
+    offered.iter().for_each(|change| given.add(&change.row()));
+    ensure_holds::<AppendOnlyFile>(&task.folder, &task.stream, &given)?;
     let mut figures = Figures::default();
     let benchmark = task.benchmark();
     let changes = offered.len() as f64;
@@ -152,12 +156,7 @@ fn run_writer(task: &Task) -> Result<Figures> {
     let mut writer = writer.into_writer();
     // What was there before is folded and packed once, and not part of a steady load.
     writer.settle()?;
-    let thread = spawn(
-        writer,
-        receiver,
-        clock.clone(),
-        Arc::clone(&stats),
-    )?;
+    let thread = spawn(writer, receiver, clock.clone(), Arc::clone(&stats))?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let mut figures = Figures::default();
     runtime.block_on(offer(task, offered, &clock, &queue, &stats, &mut figures))?;
@@ -167,16 +166,7 @@ fn run_writer(task: &Task) -> Result<Figures> {
     }
     drop(queue);
     SkTracedb::close_writer(thread.join()?)?;
-    let mut rows = 0;
-    SkTracedb::visit(&task.folder, &task.stream, &mut |_| {
-        rows += 1;
-        Ok(())
-    })?;
-    ensure!(
-        rows == task.stream.changes,
-        "the store holds {rows} changes of {}",
-        task.stream.changes
-    );
+    ensure_holds::<SkTracedb>(&task.folder, &task.stream, &task.stream.digest)?;
     Ok(figures)
 }
 

@@ -9,7 +9,9 @@ use crate::compressed;
 use crate::digest::Digest;
 use crate::line::Figures;
 use crate::stream::Stream;
-use crate::subject::{AppendOnlyFile, Fjall, Name, SkTracedb, SqliteFull, SqliteNormal, Subject};
+use crate::subject::{
+    AppendOnlyFile, Fjall, Name, Scanned, SkTracedb, SqliteFull, SqliteNormal, Subject,
+};
 use crate::usage;
 
 /// Runs a subject in an empty folder. CPU time, memory and bytes written are those of this process: run one subject in
@@ -29,30 +31,12 @@ fn run_one<S: Subject>(stream: &Stream, folder: &Path) -> Result<Figures> {
     ingest::<S>(stream, folder, &mut figures)?;
     let started = Instant::now();
     let scanned = S::scan(folder, stream)?;
-    let seconds = started.elapsed().as_secs_f64();
-    figures.push(
-        "stores-scan",
-        "rows_per_second",
-        "rows/s",
-        scanned.rows as f64 / seconds,
-    );
-    figures.push(
-        "stores-scan",
-        "megabytes_per_second",
-        "MB/s",
-        scanned.bytes as f64 / seconds / 1e6,
-    );
-    figures.push("stores-scan", "rows", "rows", scanned.rows as f64);
-    let mut digest = Digest::default();
-    let names = S::visit(folder, stream, &mut |row| {
-        digest.add(&row);
-        Ok(())
-    })?;
-    ensure!(
-        digest == stream.digest,
-        "the subject does not hold what it was given: {digest:?} instead of {:?}",
-        stream.digest
-    );
+    tell_scan(&mut figures, None, &scanned, started.elapsed());
+    if let Some((name, scanned, took)) = S::other_scan(folder, stream)? {
+        tell_scan(&mut figures, Some(name), &scanned, took);
+    }
+    ensure_holds::<S>(folder, stream, &stream.digest)?;
+    let names = S::names(folder, stream)?;
     ensure!(
         names.is_none_or(|names| names == stream.names),
         "the index by name has {names:?} rows instead of {}",
@@ -61,11 +45,41 @@ fn run_one<S: Subject>(stream: &Stream, folder: &Path) -> Result<Figures> {
     Ok(figures)
 }
 
+fn tell_scan(figures: &mut Figures, way: Option<&'static str>, scanned: &Scanned, took: Duration) {
+    let seconds = took.as_secs_f64();
+    for (metric, unit, value) in [
+        ("rows_per_second", "rows/s", scanned.rows as f64 / seconds),
+        (
+            "megabytes_per_second",
+            "MB/s",
+            scanned.bytes as f64 / seconds / 1e6,
+        ),
+        ("rows", "rows", scanned.rows as f64),
+    ] {
+        figures.push_of(way, "stores-scan", metric, unit, value);
+    }
+}
+
+/// Reads everything back and compares it with what the subject was given.
+pub fn ensure_holds<S: Subject>(folder: &Path, stream: &Stream, given: &Digest) -> Result<()> {
+    let mut digest = Digest::default();
+    S::visit(folder, stream, &mut |row| {
+        digest.add(&row);
+        Ok(())
+    })?;
+    ensure!(
+        digest == *given,
+        "the subject does not hold what it was given: {digest:?} instead of {given:?}"
+    );
+    Ok(())
+}
+
 fn ingest<S: Subject>(stream: &Stream, folder: &Path, figures: &mut Figures) -> Result<()> {
     let written = usage::bytes_written()?;
     let cpu = usage::process_cpu();
     let mut reading_cpu = Duration::ZERO;
     let mut acknowledged = Vec::new();
+    let mut working = Duration::ZERO;
     let mut store = S::create(folder, stream)?;
     let mut batches = stream.batches()?;
     loop {
@@ -76,6 +90,8 @@ fn ingest<S: Subject>(stream: &Stream, folder: &Path, figures: &mut Figures) -> 
         let started = Instant::now();
         store.append(&batch)?;
         acknowledged.push(started.elapsed());
+        store.between()?;
+        working += started.elapsed();
     }
     let started = Instant::now();
     store.close()?;
@@ -84,14 +100,19 @@ fn ingest<S: Subject>(stream: &Stream, folder: &Path, figures: &mut Figures) -> 
         .saturating_sub(cpu)
         .saturating_sub(reading_cpu);
     let written = usage::bytes_written()?.saturating_sub(written);
-    let seconds = acknowledged.iter().sum::<Duration>().as_secs_f64();
     let raw = stream.digest.body_bytes as f64;
     acknowledged.sort();
     let mut push = |metric, unit, value| figures.push("stores-ingest", metric, unit, value);
     push(
         "changes_per_second",
         "changes/s",
-        stream.changes as f64 / seconds,
+        stream.changes as f64 / working.as_secs_f64(),
+    );
+    // What is left for later, and done before a store is closed.
+    push(
+        "until_closed_changes_per_second",
+        "changes/s",
+        stream.changes as f64 / (working + closing).as_secs_f64(),
     );
     push("ack_p50_ms", "ms", quantile_ms(&acknowledged, 50));
     push("ack_p99_ms", "ms", quantile_ms(&acknowledged, 99));
@@ -153,8 +174,12 @@ mod tests {
             folder: &Path,
             stream: &Stream,
             each: &mut dyn FnMut(Row<'_>) -> Result<()>,
-        ) -> Result<Option<u64>> {
+        ) -> Result<()> {
             AppendOnlyFile::visit(folder, stream, each)
+        }
+
+        fn names(folder: &Path, stream: &Stream) -> Result<Option<u64>> {
+            AppendOnlyFile::names(folder, stream)
         }
     }
 

@@ -32,14 +32,22 @@ pub struct Times {
     pub idle: u32,
 }
 
+impl Times {
+    /// Fails where so many changes are not enough for the busy rate, and some before.
+    pub fn ensure_enough(self, changes: u64) -> Result<()> {
+        let offered = u64::from(BUSY_RATE) * u64::from(self.offered);
+        ensure!(
+            changes > offered,
+            "{changes} changes are too few: {offered} of them are offered in {} s",
+            self.offered
+        );
+        Ok(())
+    }
+}
+
 /// Offers the last changes of a workload at the rates; those before them are in the store by then.
 pub fn measure(wanted: Wanted, times: Times, runs: usize, folder: &Path) -> Result<Vec<Line>> {
-    let offered = u64::from(BUSY_RATE) * u64::from(times.offered);
-    ensure!(
-        wanted.changes > offered,
-        "{} changes are too few: {offered} of them are offered",
-        wanted.changes
-    );
+    times.ensure_enough(wanted.changes)?;
     let folder = tempfile::tempdir_in(folder)?;
     eprintln!("{}: making {} changes", wanted.mix, wanted.changes);
     let stream = generate(wanted, &folder.path().join("stream"))?;

@@ -82,8 +82,19 @@ fn all_stores_take_the_same_changes_and_give_them_back() {
             } else {
                 assert_eq!(rows, [2_000.0, 2_000.0], "{subject}");
             }
+            let rate = |metric| runs(&lines, "stores-ingest", subject, metric)[0];
+            let until_closed = rate("until_closed_changes_per_second");
+            assert!(0.0 < until_closed && until_closed < rate("changes_per_second"));
             assert!(runs(&lines, "stores-disk", subject, "bytes")[0] > 0.0);
         }
+        // An export leaves out what has owners; the histories hold all that the others scan.
+        let rows = runs(
+            &lines,
+            "stores-scan",
+            "sk-tracedb, object by object",
+            "rows",
+        );
+        assert_eq!(rows, [2_000.0, 2_000.0]);
         let size = |subject| runs(&lines, "stores-disk", subject, "bytes")[0];
         assert!(size("messagepack") > size("messagepack-gzip-6"));
         assert!(size("trace-file") > size("trace-file-gzip-6"));
@@ -91,6 +102,81 @@ fn all_stores_take_the_same_changes_and_give_them_back() {
     }
     let left = std::fs::read_dir(folder.path()).unwrap().count();
     assert_eq!(left, 0, "temporary files are left");
+}
+
+#[test]
+fn the_codec_is_measured_alone_beside_zstd_and_copying() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = peers(&[
+        "codec",
+        "--changes",
+        "3000",
+        "--objects",
+        "100",
+        "--runs",
+        "2",
+        "--json",
+        "--folder",
+        folder.path().to_str().unwrap(),
+    ]);
+    let lines = lines(&output);
+    for subject in ["sk-tracedb", "zstd-3-each-body", "memcpy"] {
+        for metric in ["encode_mb_per_second", "decode_mb_per_second"] {
+            let rates = runs(&lines, "codec", subject, metric);
+            assert_eq!(rates.len(), 2, "{subject}");
+            assert!(rates.iter().all(|rate| *rate > 0.0), "{subject}: {rates:?}");
+        }
+    }
+    let ratio = |subject| runs(&lines, "codec", subject, "messagepack_ratio")[0];
+    assert!(ratio("sk-tracedb") > ratio("zstd-3-each-body"));
+    assert!(ratio("zstd-3-each-body") > 1.0);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+/// A whole run takes hours: it must not end with an error that could have been told at once.
+#[test]
+fn what_cannot_be_measured_is_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (out, missing, lines) = (place("out.md"), place("no/out.md"), place("out.jsonl"));
+    let no_file = place("none");
+    let all = |rest: &[&str]| {
+        let mut arguments = vec!["all", "--sk-tracedb", "/bin/false"];
+        arguments.extend(rest);
+        peers(&arguments)
+    };
+    for (output, names_it) in [
+        (peers(&["stores", "--runs", "0"]), "--runs"),
+        (peers(&["stores", "--batch", "0"]), "--batch"),
+        (peers(&["stores", "--objects", "0"]), "--objects"),
+        (peers(&["codec", "--changes", "0"]), "--changes"),
+        (peers(&["rates", "--seconds", "0"]), "--seconds"),
+        (peers(&["rates", "--changes", "40000"]), "too few"),
+        (all(&["--out", &missing]), "no/out.md"),
+        (all(&["--out", &lines]), "result lines"),
+        (all(&["--out", &out, "--runs", "0"]), "--runs"),
+        (all(&["--out", &out, "--mix", "mixed,mixed"]), "twice"),
+        (all(&["--out", &out, "--bench-changes", "5,6,5"]), "5 twice"),
+        (
+            all(&["--out", &out, "--bench-phases", "open,sleep"]),
+            "sleep",
+        ),
+        (all(&["--out", &out, "--rate-changes", "10"]), "too few"),
+        (all(&["--out", &out, "--sk-tracer", &no_file]), "none"),
+        (all(&["--out", &out, "--folder", &no_file]), "none"),
+    ] {
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            !output.status.success() && said.contains(names_it),
+            "{names_it}: {said}"
+        );
+        assert!(!said.contains("---"), "something was begun: {said}");
+        assert_eq!(
+            std::fs::read_dir(folder.path()).unwrap().count(),
+            0,
+            "{said}"
+        );
+    }
 }
 
 #[test]
@@ -163,6 +249,19 @@ fn lines_become_a_report() {
     std::fs::write(&lines, "nonsense").unwrap();
     assert!(!peers(&arguments).status.success());
     assert_eq!(std::fs::read_to_string(&report).unwrap(), text, "untouched");
+}
+
+#[test]
+fn the_committed_document_is_what_its_lines_make() {
+    let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    let lines = docs.join("benchmarks.jsonl");
+    let output = peers(&["report", lines.to_str().unwrap()]);
+    assert!(output.status.success());
+    let document = std::fs::read_to_string(docs.join("benchmarks.md")).unwrap();
+    assert!(
+        String::from_utf8(output.stdout).unwrap() == document,
+        "docs/benchmarks.md was edited, or the report has changed: make it anew, as it says itself"
+    );
 }
 
 #[test]

@@ -31,6 +31,9 @@ enum Command {
         /// Small sizes and one round: whether it works, not how fast.
         #[arg(long)]
         quick: bool,
+        /// Above so many pods sk-tracer is left out of the initial sync: it buffers all of them (7.7 GB at 150,000).
+        #[arg(long, default_value_t = 30_000)]
+        sk_tracer_pods_max: usize,
     },
     /// Record changes as fast as they come, then export them.
     Export {
@@ -91,7 +94,7 @@ struct Common {
     #[arg(long)]
     sk_tracer: Option<PathBuf>,
     /// Rounds; the medians count.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = at_least_one)]
     rounds: usize,
     /// JSON lines on stdout in place of a table.
     #[arg(long)]
@@ -101,16 +104,35 @@ struct Common {
 #[derive(Args, Clone, Copy)]
 struct LoadArgs {
     /// Changes a second.
-    #[arg(long, default_value_t = 100.0)]
+    #[arg(long, default_value_t = 100.0, value_parser = a_rate)]
     rate: f64,
     /// For how long, seconds.
-    #[arg(long, default_value_t = 30)]
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
     /// How long it is left alone before, seconds.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     idle_seconds: u64,
     #[arg(long, default_value_t = 2_000)]
     objects: usize,
+}
+
+/// A number of which none is no use.
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("must be at least 1".to_owned()),
+        Ok(number) => Ok(number),
+        Err(error) => Err(format!("{error}")),
+    }
+}
+
+/// Changes a second: what a script can hold.
+fn a_rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    if (0.1..=100_000.0).contains(&rate) {
+        Ok(rate)
+    } else {
+        Err("must be between 0.1 and 100000".to_owned())
+    }
 }
 
 impl Common {
@@ -168,8 +190,12 @@ fn main() -> anyhow::Result<ExitCode> {
 async fn run(command: Command) -> anyhow::Result<()> {
     let mut results = Results::default();
     let common = match command {
-        Command::All { common, quick } => {
-            let outcome = all(&common, quick, &mut results).await;
+        Command::All {
+            common,
+            quick,
+            sk_tracer_pods_max,
+        } => {
+            let outcome = all(&common, quick, sk_tracer_pods_max, &mut results).await;
             // What was measured before something failed is shown all the same.
             common.print(&results);
             return outcome;
@@ -224,7 +250,12 @@ async fn run(command: Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn all(common: &Common, quick: bool, results: &mut Results) -> anyhow::Result<()> {
+async fn all(
+    common: &Common,
+    quick: bool,
+    sk_tracer_pods_max: usize,
+    results: &mut Results,
+) -> anyhow::Result<()> {
     let common = Common {
         rounds: if quick { 1 } else { common.rounds },
         ..common.clone()
@@ -239,7 +270,7 @@ async fn all(common: &Common, quick: bool, results: &mut Results) -> anyhow::Res
             objects: 200,
         };
         steady(&common, load, results).await?;
-        return sync(&common, 500, 3_000, 3_000, results).await;
+        return sync(&common, 500, 3_000, sk_tracer_pods_max, results).await;
     }
     for changes in [21_200, 100_000] {
         export(&common, changes, 20, results).await?;
@@ -251,8 +282,8 @@ async fn all(common: &Common, quick: bool, results: &mut Results) -> anyhow::Res
         objects: 2_000,
     };
     steady(&common, load, results).await?;
-    sync(&common, 20_000, 30_000, 30_000, results).await?;
-    sync(&common, 20_000, 150_000, 30_000, results).await
+    sync(&common, 20_000, 30_000, sk_tracer_pods_max, results).await?;
+    sync(&common, 20_000, 150_000, sk_tracer_pods_max, results).await
 }
 
 async fn export(

@@ -47,6 +47,37 @@ fn a_sync_beside_the_lean_reader_says_json_lines() {
 }
 
 #[test]
+fn numbers_that_measure_nothing_are_refused() {
+    for (arguments, names_it) in [
+        (["start", "--rounds", "0"], "--rounds"),
+        (["load", "--rate", "0"], "--rate"),
+        (["load", "--rate", "NaN"], "--rate"),
+        (["load", "--rate", "1e12"], "--rate"),
+        (["load", "--seconds", "0"], "--seconds"),
+        (["load", "--idle-seconds", "0"], "--idle-seconds"),
+    ] {
+        let output = tracers().args(arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(names_it), "{said}");
+    }
+}
+
+#[test]
+fn a_fleet_has_as_many_objects_as_it_is_asked_for() {
+    let fleet = sk_tracedb_tracers::content::fleet(500, 700);
+    let all = |plural: &str| {
+        let mut all = fleet.collections.iter();
+        let found = all.find(|found| found.served.plural == plural);
+        found.unwrap().items.len()
+    };
+    assert_eq!(all("deployments"), 500);
+    assert_eq!(all("replicasets"), 500);
+    assert_eq!(all("pods"), 700);
+    assert_eq!(fleet.expected.objects, 500);
+}
+
+#[test]
 fn without_a_subject_there_is_nothing_to_measure() {
     let output = tracers().args(["start", "--json"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));

@@ -23,6 +23,9 @@ pub struct About {
     pub memory_bytes: u64,
     /// Release of the kernel.
     pub kernel: String,
+    /// Whom it was compared with: names and versions.
+    #[serde(default)]
+    pub peers: Vec<String>,
     /// What could not be measured, and why.
     #[serde(default)]
     pub left_out: Vec<String>,
@@ -30,7 +33,7 @@ pub struct About {
 
 impl About {
     /// This machine, now.
-    pub fn now(command: String, left_out: Vec<String>) -> Self {
+    pub fn now(command: String, peers: Vec<String>, left_out: Vec<String>) -> Self {
         let field = |path: &str, name: &str| -> Option<String> {
             let text = fs::read_to_string(path).ok()?;
             let line = text.lines().find(|line| line.starts_with(name))?;
@@ -48,6 +51,7 @@ impl About {
             cores: std::thread::available_parallelism().map_or(0, |cores| cores.get() as u64),
             memory_bytes: memory_kib.unwrap_or(0) << 10,
             kernel: kernel.map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned()),
+            peers,
             left_out,
         }
     }
@@ -98,21 +102,32 @@ pub fn render(about: &[About]) -> String {
             run.memory_bytes as f64 / f64::from(1 << 30),
             run.kernel,
         );
+        if !run.peers.is_empty() {
+            let _ = writeln!(text, "Peers: {}.\n", run.peers.join(", "));
+        }
         for part in &run.left_out {
             let _ = writeln!(text, "Left out: {part}\n");
         }
     }
     text.push_str(
         "The machine is a shared virtual one, and noisy: figures of one table were taken in turns, minutes apart at most, and \
-         only their ratios mean anything. In `writer-at-...` changes come one by one at a steady rate; the writer of sk-tracedb waits up to 60 ms for more to share a commit, and so does the append-only file beside it: what that takes beyond 60 ms is the storage. A delay counts from the moment at which a change was due. Each figure is the median of its runs, with the smallest and the largest in \
-         brackets where there were several; `= 2x` means twice the figure of sk-tracedb.\n\n\
+         only their ratios mean anything. In `writer-at-...` changes come one by one at a steady rate; the writer of \
+         sk-tracedb waits up to 60 ms for more to share a commit, and so does the append-only file beside it: what that \
+         takes beyond 60 ms is the storage. A delay counts from the moment at which a change was due. Each figure is the \
+         median of its runs, with the smallest and the largest in brackets where there were several (`ingest` is one \
+         run); `= 2x` means twice the figure of sk-tracedb.\n\n\
          In `stores-...` all subjects get the same changes in batches of the same size, each acknowledged when it is \
-         durable (but for `sqlite-wal-normal`, which syncs at checkpoints only). What is timed are the calls that write \
-         a batch. The peers keep the changes in time order with their bodies, and an index by name with each object's last \
+         durable (but for `sqlite-wal-normal`, which syncs at checkpoints only). What is timed are the calls that \
+         write a batch, and what the store's program does on the same thread between two of them: sk-tracedb packs what will \
+         not change any more (fjall's own threads work besides). `until closed` adds what is left for the end. All sync \
+         with `fdatasync`, SQLite where it is said above. The peers keep the changes in time order with their bodies, and an index by name with each object's last \
          hash; the append-only file has no index. sk-tracedb does more: it looks up the last hash and compares it, and keeps pod \
          lifecycles, owners and resource versions. Everything is read back and compared afterwards. A scan reads all \
          rows in time order, from a warm page cache; that of sk-tracedb is an export of everything, which also decides what is part of \
-         the trace and leaves out objects with owners that are part of it: its rate counts only what it wrote.\n",
+         the trace and leaves out objects with owners that are part of it: its rate counts only what it wrote. \
+         `object by object` reads the history of every object, and so the same rows as the others. For the same reason the \
+         trace file in `stores-disk` holds less than the store where objects have owners, as pods have.\n",
+
     );
     text
 }
@@ -123,7 +138,8 @@ mod tests {
 
     #[test]
     fn this_machine_has_cores_and_memory() {
-        let about = About::now("x".to_owned(), vec![]);
+        let about = About::now("x".to_owned(), vec!["y 3".to_owned()], vec![]);
+        assert!(render(std::slice::from_ref(&about)).contains("\nPeers: y 3.\n"));
         assert!(about.cores > 0 && about.memory_bytes > 1 << 26, "{about:?}");
         assert!(about.date.starts_with("20") && about.date.len() == 10);
         let line = about.to_line().unwrap();

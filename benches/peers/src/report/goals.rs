@@ -41,20 +41,23 @@ enum Measure {
     Figure(Source),
     /// The first, as a multiple of the second.
     Ratio(Source, Source),
-    /// The figure of the largest record, as a multiple of that of the smallest.
-    Growth(Source),
+    /// The figure of a record, as a multiple of that of the largest record that has at most so many changes.
+    Growth(Source, u64),
 }
 
 enum Bound {
     AtLeast(f64),
     AtMost(f64),
     Below(f64),
+    /// No number is asked for, only that it is compared.
+    Any,
 }
 
 /// How large a record is; 0: it does not matter.
 #[derive(Clone, Copy)]
 struct Size {
     changes: u64,
+    objects: u64,
     pods: u64,
     /// Bytes of the file.
     file: f64,
@@ -69,6 +72,7 @@ impl Bound {
             Self::AtLeast(bound) => value >= *bound,
             Self::AtMost(bound) => value <= *bound,
             Self::Below(bound) => value < *bound,
+            Self::Any => true,
         }
     }
 
@@ -77,6 +81,7 @@ impl Bound {
             Self::AtLeast(bound) => ("at least", bound),
             Self::AtMost(bound) => ("at most", bound),
             Self::Below(bound) => ("below", bound),
+            Self::Any => return "to be compared".to_owned(),
         };
         let bound = match unit {
             "bytes" => number::figure(*bound, unit),
@@ -95,6 +100,8 @@ struct Finding {
     scope: Scope,
     /// Bytes of the file, where they are told.
     file: Option<f64>,
+    /// Changes of the record that it is compared with, where that is another one.
+    base_changes: Option<u64>,
 }
 
 /// The table of goals.
@@ -131,9 +138,14 @@ pub fn render(lines: &[Line]) -> String {
 impl Size {
     fn say(self) -> String {
         let mut text = String::new();
-        for (count, name) in [(self.changes, "changes"), (self.pods, "pods")] {
+        for (count, name) in [
+            (self.changes, "changes"),
+            (self.objects, "objects"),
+            (self.pods, "pods"),
+        ] {
             if count > 0 {
-                let _ = write!(text, " at {} {name}", number::whole(count));
+                let joint = if text.is_empty() { " at" } else { " and" };
+                let _ = write!(text, "{joint} {} {name}", number::whole(count));
             }
         }
         if self.file > 0.0 {
@@ -141,14 +153,27 @@ impl Size {
         }
         text
     }
+
+    /// Whether a record is as large; files aside.
+    fn is_reached_by(self, scope: &Scope) -> bool {
+        scope.changes >= self.changes && scope.objects >= self.objects && scope.pods >= self.pods
+    }
+
+    /// Whether it asks for nothing that a [`Scope`] tells.
+    fn is_any(self) -> bool {
+        (self.changes, self.objects, self.pods) == (0, 0, 0)
+    }
 }
 
 impl Finding {
     /// The record that it is about.
     fn on(&self, size: Size) -> String {
-        let mut text = format!("{}: {}", self.scope.workload, self.scope.sizes());
+        let mut text = self.scope.heading();
         if let Some(file) = self.file.filter(|_| size.file > 0.0) {
             let _ = write!(text, ", {}", number::figure(file, "bytes"));
+        }
+        if let Some(changes) = self.base_changes {
+            let _ = write!(text, ", against {} changes", number::whole(changes));
         }
         text
     }
@@ -178,13 +203,14 @@ fn with_unit(value: f64, unit: &str) -> String {
 
 impl Goal {
     fn verdict(&self, finding: &Finding) -> String {
-        let reached = if self.bound.holds(finding.median) {
+        let reached = if matches!(self.bound, Bound::Any) {
+            "compared"
+        } else if self.bound.holds(finding.median) {
             "reached"
         } else {
             "**not reached**"
         };
-        let smaller = finding.scope.changes < self.size.changes
-            || finding.scope.pods < self.size.pods
+        let smaller = !self.size.is_reached_by(&finding.scope)
             || finding.file.unwrap_or(0.0) < self.size.file;
         if smaller {
             format!("{reached}, on a smaller record")
@@ -193,7 +219,8 @@ impl Goal {
         }
     }
 
-    /// The figure of each workload, on the largest record that there is of it.
+    /// The figure of each workload: on the smallest record that is as large as is asked for; else, and where no size is asked for,
+    /// on the largest one that there is.
     fn find(&self, lines: &[Line]) -> Vec<Finding> {
         let mut found: Vec<Finding> = Vec::new();
         let mut scopes: Vec<_> = scopes(lines)
@@ -202,7 +229,10 @@ impl Goal {
             .collect();
         // Equally large ones stay in their order.
         scopes.sort_by_key(|scope| std::cmp::Reverse((scope.changes, scope.pods)));
-        for scope in &scopes {
+        let enough = |scope: &&Scope| !self.size.is_any() && self.size.is_reached_by(scope);
+        let mut preferred: Vec<_> = scopes.iter().filter(enough).collect();
+        preferred.sort_by_key(|scope| (scope.changes, scope.pods));
+        for scope in preferred.into_iter().chain(&scopes) {
             if found
                 .iter()
                 .any(|finding| finding.scope.workload == scope.workload)
@@ -229,6 +259,7 @@ impl Source {
 impl Measure {
     /// The figure of a scope; `scopes` are all, the largest first.
     fn find(&self, lines: &[Line], scope: &Scope, scopes: &[Scope]) -> Option<Finding> {
+        let mut base_changes = None;
         let (median, spread) = match self {
             Self::Figure(source) => {
                 let line = source.find(lines, scope)?;
@@ -241,14 +272,17 @@ impl Measure {
                 };
                 ratio(one.find(lines, scope)?, other.find(lines, &other_scope)?)?
             }
-            Self::Growth(source) => {
-                let smallest = scopes.iter().rev().find(|other| {
-                    other.workload == scope.workload && source.find(lines, other).is_some()
+            Self::Growth(source, most) => {
+                let base = scopes.iter().find(|other| {
+                    other.workload == scope.workload
+                        && other.changes <= *most
+                        && source.find(lines, other).is_some()
                 })?;
-                if smallest == scope {
+                if base.changes >= scope.changes {
                     return None;
                 }
-                ratio(source.find(lines, scope)?, source.find(lines, smallest)?)?
+                base_changes = Some(base.changes);
+                ratio(source.find(lines, scope)?, source.find(lines, base)?)?
             }
         };
         Some(Finding {
@@ -256,12 +290,13 @@ impl Measure {
             spread,
             scope: scope.clone(),
             file: self.subject_file(lines, scope),
+            base_changes,
         })
     }
 
     /// Bytes of the subject's file in that benchmark, where they are told.
     fn subject_file(&self, lines: &[Line], scope: &Scope) -> Option<f64> {
-        let (Self::Figure(source) | Self::Ratio(source, _) | Self::Growth(source)) = self;
+        let (Self::Figure(source) | Self::Ratio(source, _) | Self::Growth(source, _)) = self;
         let file = Source {
             metric: FILE_BYTES,
             ..*source

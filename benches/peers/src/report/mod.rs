@@ -5,6 +5,7 @@ mod about;
 mod goals;
 mod number;
 mod table;
+pub mod versions;
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -127,6 +128,15 @@ impl Scope {
         }
     }
 
+    /// The workload and its sizes, where it has any.
+    fn heading(&self) -> String {
+        [self.workload.clone(), self.sizes()]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join(": ")
+    }
+
     /// The sizes, in words.
     fn sizes(&self) -> String {
         let mut parts = Vec::new();
@@ -172,6 +182,9 @@ mod tests {
             Scope::of(&results.lines[1]).sizes(),
             "1 changes, 2 objects, 3 pods"
         );
+        let nothing = LINE.replace("1,", "0,").replace("2,", "0,");
+        results.read_lines(nothing.as_bytes(), "x").unwrap();
+        assert_eq!(Scope::of(&results.lines[2]).heading(), "w");
         let error = results.read_lines(&b"{}\n"[..], "x").unwrap_err();
         assert!(error.to_string().contains("x, line 1"), "{error}");
     }

@@ -18,7 +18,7 @@ pub fn tables(lines: &[Line]) -> String {
     for benchmark in benchmarks {
         let _ = writeln!(text, "## {benchmark}\n");
         for scope in scopes.iter().filter(|scope| scope.benchmark == benchmark) {
-            let _ = writeln!(text, "{}: {}\n", scope.workload, scope.sizes());
+            let _ = writeln!(text, "{}\n", scope.heading());
             text.push_str(&table(lines, scope));
             text.push('\n');
         }

@@ -56,13 +56,13 @@ impl Subject for AppendOnlyFile {
         folder: &Path,
         _stream: &Stream,
         each: &mut dyn FnMut(Row<'_>) -> Result<()>,
-    ) -> Result<Option<u64>> {
+    ) -> Result<()> {
         let mut file = BufReader::with_capacity(1 << 20, File::open(name(folder))?);
         let mut header = [0; HEADER_BYTES];
         let mut rest = Vec::new();
         loop {
             match file.read_exact(&mut header) {
-                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(None),
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(()),
                 other => other?,
             }
             let field = |from: usize| {
@@ -85,6 +85,10 @@ impl Subject for AppendOnlyFile {
                 body: &rest[identity..],
             })?;
         }
+    }
+
+    fn names(_folder: &Path, _stream: &Stream) -> Result<Option<u64>> {
+        Ok(None)
     }
 }
 

@@ -12,6 +12,7 @@ mod sqlite;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
+use std::time::Duration;
 
 use anyhow::Result;
 
@@ -40,6 +41,12 @@ pub trait Subject: Sized {
     /// Writes a batch as one transaction; when this returns, it is acknowledged.
     fn append(&mut self, batch: &Self::Batch) -> Result<()>;
 
+    /// What the store's program does on the same thread between two batches. It takes from the rate, and not from the
+    /// acknowledgement.
+    fn between(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// Closes the store in good order.
     fn close(self) -> Result<()>;
 
@@ -54,12 +61,23 @@ pub trait Subject: Sized {
         Ok(scanned)
     }
 
-    /// Shows every row, and returns how many rows the index by name has, where there is one. Not timed.
+    /// Reads every row in another way, if there is one: a name of it, what was read, and how long that took.
+    fn other_scan(
+        _folder: &Path,
+        _stream: &Stream,
+    ) -> Result<Option<(&'static str, Scanned, Duration)>> {
+        Ok(None)
+    }
+
+    /// Shows every row.
     fn visit(
         folder: &Path,
         stream: &Stream,
         each: &mut dyn FnMut(Row<'_>) -> Result<()>,
-    ) -> Result<Option<u64>>;
+    ) -> Result<()>;
+
+    /// How many rows the index by name has, where there is one.
+    fn names(folder: &Path, stream: &Stream) -> Result<Option<u64>>;
 }
 
 /// What a scan has read.

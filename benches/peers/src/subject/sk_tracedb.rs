@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use sk_tracedb::config::TracerConfig;
 use sk_tracedb::export::{ExportFilters, ExportRequest, ExportSummary, export};
-use sk_tracedb::ingest::Writer;
+use sk_tracedb::ingest::{PackingSchedule, Writer};
 use sk_tracedb::model::{
     Action, Gvk, Item, ObjectKey, Observation, ObservedObject, ObservedPod, OwnerFacts, OwnerRef,
     PodTimes, TimeRange, Timestamp, Uid,
@@ -24,6 +24,7 @@ use crate::stream::Stream;
 /// See the module.
 pub struct SkTracedb {
     writer: Writer,
+    packing: PackingSchedule,
     last: Timestamp,
 }
 
@@ -102,7 +103,11 @@ impl Subject for SkTracedb {
             ];
             writer.append(lists.map(|list| (at, list)))?;
         }
-        Ok(Self { writer, last: at })
+        Ok(Self {
+            writer,
+            packing: PackingSchedule::default(),
+            last: at,
+        })
     }
 
     fn prepare(changes: Vec<Change>) -> Observations {
@@ -126,6 +131,12 @@ impl Subject for SkTracedb {
         Ok(())
     }
 
+    /// Packs a piece, when it is due: as the writer's thread does.
+    fn between(&mut self) -> Result<()> {
+        self.packing.step(&mut self.writer)?;
+        Ok(())
+    }
+
     fn close(mut self) -> Result<()> {
         self.writer.end_run(self.last)?;
         Self::close_writer(self.writer)
@@ -141,36 +152,74 @@ impl Subject for SkTracedb {
         })
     }
 
+    /// The history of every object: all rows, those included that no trace holds.
+    fn other_scan(
+        folder: &Path,
+        stream: &Stream,
+    ) -> Result<Option<(&'static str, Scanned, Duration)>> {
+        let names = names(stream)?;
+        let mut scanned = Scanned::default();
+        let started = Instant::now();
+        histories(folder, &names, &mut |row| {
+            scanned.rows += 1;
+            scanned.bytes += std::hint::black_box(row.body).len() as u64;
+            Ok(())
+        })?;
+        Ok(Some(("object by object", scanned, started.elapsed())))
+    }
+
     /// Object by object: the only way to everything, whoever owns it.
     fn visit(
         folder: &Path,
         stream: &Stream,
         each: &mut dyn FnMut(Row<'_>) -> Result<()>,
-    ) -> Result<Option<u64>> {
-        let mut names = BTreeSet::new();
-        for batch in stream.batches()? {
-            let keys = batch?
-                .into_iter()
-                .map(|c| ObjectKey::new(c.group, c.kind, c.namespace, c.name));
-            names.extend(keys);
-        }
+    ) -> Result<()> {
+        histories(folder, &names(stream)?, each)
+    }
+
+    /// Those that have a history.
+    fn names(folder: &Path, stream: &Stream) -> Result<Option<u64>> {
         let snapshot = Reader::open(database(folder))?.snapshot()?;
         let mut found = 0;
-        for name in &names {
-            let mut entries = snapshot.history(name, TimeRange::ALL)?.peekable();
-            found += u64::from(entries.peek().is_some());
-            for entry in entries {
-                let entry = entry?;
-                each(Row {
-                    at_us: entry.event.at.as_micros(),
-                    seq: entry.event.seq,
-                    deleted: entry.action == Action::Delete,
-                    body: entry.body.as_deref().unwrap_or_default(),
-                })?;
-            }
+        for name in names(stream)? {
+            let first = snapshot.history(&name, TimeRange::ALL)?.next();
+            found += u64::from(first.transpose()?.is_some());
         }
         Ok(Some(found))
     }
+}
+
+/// The names of all objects that ever existed, in their order.
+fn names(stream: &Stream) -> Result<BTreeSet<ObjectKey>> {
+    let mut names = BTreeSet::new();
+    for batch in stream.batches()? {
+        let keys = batch?
+            .into_iter()
+            .map(|c| ObjectKey::new(c.group, c.kind, c.namespace, c.name));
+        names.extend(keys);
+    }
+    Ok(names)
+}
+
+/// Shows the changes of every object.
+fn histories(
+    folder: &Path,
+    names: &BTreeSet<ObjectKey>,
+    each: &mut dyn FnMut(Row<'_>) -> Result<()>,
+) -> Result<()> {
+    let snapshot = Reader::open(database(folder))?.snapshot()?;
+    for name in names {
+        for entry in snapshot.history(name, TimeRange::ALL)? {
+            let entry = entry?;
+            each(Row {
+                at_us: entry.event.at.as_micros(),
+                seq: entry.event.seq,
+                deleted: entry.action == Action::Delete,
+                body: entry.body.as_deref().unwrap_or_default(),
+            })?;
+        }
+    }
+    Ok(())
 }
 
 /// What a recorder's watches and look-ups say of a change.

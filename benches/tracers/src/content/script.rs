@@ -1,6 +1,6 @@
 //! Scripts from the seeded workload: what is there, and what will happen.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -94,14 +94,20 @@ pub fn deployments(objects: usize, changes: usize) -> Content {
     content
 }
 
-/// About `objects` Deployments with a ReplicaSet each, and `pods` running pods of theirs. Nothing happens.
+/// `objects` Deployments with a ReplicaSet each, and `pods` running pods of theirs. Nothing happens.
 pub fn fleet(objects: usize, pods: usize) -> Content {
-    let workload = workload(objects);
-    let deployments: Vec<_> = workload.live_of(&kind("apps/v1.Deployment")).collect();
+    // The workload keeps to its number about.
+    let workload = workload(objects + objects / 20 + 10);
+    let mut deployments: Vec<_> = workload.live_of(&kind("apps/v1.Deployment")).collect();
+    deployments.truncate(objects);
+    let kept: HashSet<_> = deployments.iter().map(uid).collect();
     let mut newest: HashMap<String, Value> = HashMap::new();
     for set in workload.live_of(&kind("apps/v1.ReplicaSet")) {
         let owner = set["metadata"]["ownerReferences"][0]["uid"].as_str();
-        newest.insert(owner.unwrap_or_default().to_owned(), set);
+        let owner = owner.unwrap_or_default();
+        if kept.contains(owner) {
+            newest.insert(owner.to_owned(), set);
+        }
     }
     let mut sets: Vec<_> = newest.into_values().collect();
     let name = |set: &Value| {

@@ -21,6 +21,7 @@ pub async fn export(
     rounds: usize,
     results: &mut Results,
 ) -> anyhow::Result<()> {
+    let mut first: Option<(Kind, u64)> = None;
     for round in 0..rounds {
         for program in in_order(programs, round) {
             eprintln!(
@@ -29,7 +30,14 @@ pub async fn export(
                 round + 1,
                 program.kind.name()
             );
-            one(program, &content, results).await?;
+            let objects = one(program, &content, results).await?;
+            let (other, expected) = *first.get_or_insert((program.kind, objects));
+            ensure!(
+                objects == expected,
+                "the traces of {} and {} hold different objects",
+                other.name(),
+                program.kind.name()
+            );
         }
     }
     Ok(())
@@ -39,7 +47,7 @@ async fn one(
     program: &Program,
     content: &Arc<Content>,
     results: &mut Results,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<u64> {
     let expected = content.expected;
     let setting = Setting {
         benchmark: "tracer-export",
@@ -99,7 +107,8 @@ async fn one(
         "the trace of {} holds {found:?}, and not {wanted:?} (applied, deleted)",
         program.kind.name()
     );
-    subject.stop().await
+    subject.stop().await?;
+    Ok(found.objects)
 }
 
 /// Waits until all is recorded that was offered; when that was. sk-tracedb says so. sk-tracer does not: it is done when all

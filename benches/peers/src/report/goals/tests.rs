@@ -103,14 +103,66 @@ fn a_smaller_file_is_marked() {
 }
 
 #[test]
-fn growth_needs_two_sizes() {
-    let mut lines = vec![line("a", "sk-tracedb", "rate", 2_000, &[11.0])];
-    let goal = goal(Measure::Growth(RATE), Bound::AtMost(1.1));
-    assert!(goal.find(&lines).is_empty());
-    lines.push(line("a", "sk-tracedb", "rate", 10, &[10.0]));
+fn growth_needs_two_sizes_and_starts_where_the_goal_says() {
+    let mut lines = vec![
+        line("a", "sk-tracedb", "rate", 2_000, &[11.0]),
+        line("a", "sk-tracedb", "rate", 101, &[1.0]),
+    ];
+    let goal = goal(Measure::Growth(RATE, 100), Bound::AtMost(1.1));
+    assert!(goal.find(&lines).is_empty(), "no record is small enough");
+    lines.push(line("a", "sk-tracedb", "rate", 10, &[2.0]));
+    lines.push(line("a", "sk-tracedb", "rate", 100, &[10.0]));
     let found = goal.find(&lines);
     assert_eq!(found[0].figure("x"), "1.10x");
+    assert!(found[0].on(goal.size).ends_with(", against 100 changes"));
     assert_eq!(goal.verdict(&found[0]), "reached");
+}
+
+#[test]
+fn the_record_is_the_smallest_that_is_large_enough() {
+    let mut lines = vec![line("a", "sk-tracedb", "rate", 999, &[1.0])];
+    let at = |size| Goal {
+        size,
+        ..goal(Measure::Figure(RATE), Bound::AtLeast(5.0))
+    };
+    let sized = at(Size {
+        changes: 1_000,
+        ..definitions::ANY
+    });
+    let changes = |goal: &Goal, lines: &[Line]| goal.find(lines)[0].scope.changes;
+    assert_eq!(changes(&sized, &lines), 999);
+    lines.push(line("a", "sk-tracedb", "rate", 10_000, &[3.0]));
+    lines.push(line("a", "sk-tracedb", "rate", 1_000, &[5.0]));
+    assert_eq!(changes(&sized, &lines), 1_000);
+    assert_eq!(sized.verdict(&sized.find(&lines)[0]), "reached");
+    assert_eq!(
+        changes(&at(definitions::ANY), &lines),
+        10_000,
+        "no size is asked for"
+    );
+}
+
+#[test]
+fn too_few_objects_are_marked() {
+    let lines = [line("a", "sk-tracedb", "rate", 10, &[3.0])];
+    let at = |objects| Goal {
+        size: Size {
+            objects,
+            ..definitions::ANY
+        },
+        ..goal(Measure::Figure(RATE), Bound::AtLeast(3.0))
+    };
+    let verdict = |goal: Goal| goal.verdict(&goal.find(&lines)[0]);
+    assert_eq!(verdict(at(50)), "reached");
+    assert_eq!(verdict(at(51)), "reached, on a smaller record");
+}
+
+#[test]
+fn what_has_no_number_is_compared() {
+    let lines = [line("a", "sk-tracedb", "rate", 1_000, &[3.0])];
+    let goal = goal(Measure::Figure(RATE), Bound::Any);
+    assert_eq!(goal.bound.say("x"), "to be compared");
+    assert_eq!(goal.verdict(&goal.find(&lines)[0]), "compared");
 }
 
 #[test]
