@@ -109,13 +109,16 @@ impl Snapshot {
     /// # Errors
     /// As [`Snapshot::info`].
     pub fn runs(&self) -> Result<Vec<Run>, StoreError> {
+        let writer = self.writer();
         let mut runs = Vec::new();
         for entry in self.tables().runs.iter()? {
             let (number, value) = entry?;
             let run: RunRow = row::<u64, _>(number.value(), value.value())?;
+            let goes_on = number.value() == writer.run && !run.closed;
+            let last_us = if goes_on { writer.last_us } else { run.last_us };
             runs.push(Run {
                 start: Timestamp::from_micros(run.start_us),
-                end: Timestamp::from_micros(run.last_us),
+                end: Timestamp::from_micros(last_us),
                 closed: run.closed,
                 source: run.source,
                 program: run.program,

@@ -290,7 +290,7 @@ pub(crate) struct PodTimes {
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct RunRow {
     pub start_us: i64,
-    /// Time of the run's last commit.
+    /// Time of the run's last commit; of the last run, unless it is closed, [`WriterRow::last_us`] tells it.
     pub last_us: i64,
     /// Whether it ended in good order.
     pub closed: bool,

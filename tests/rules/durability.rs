@@ -133,6 +133,26 @@ fn the_writer_thread_commits_what_is_queued_then_ends_the_run() {
     );
 }
 
+#[test]
+fn a_run_that_was_killed_ends_with_its_last_commit() {
+    let mut recorder = Recorder::listed(config(&["v1.ConfigMap: {}"]));
+    recorder.see(s(110), map(1).applied());
+    recorder.see(s(120), map(2).applied());
+    let runs = |recorder: &Recorder| -> Vec<_> {
+        let runs = recorder.snapshot().runs().unwrap();
+        runs.iter().map(|run| (run.end, run.closed)).collect()
+    };
+    assert_eq!(runs(&recorder), [(s(120), false)]);
+    recorder.crash();
+    recorder.run_from(s(200));
+    assert_eq!(runs(&recorder), [(s(120), false), (s(200), false)]);
+    recorder.see(s(210), map(3).applied());
+    assert_eq!(runs(&recorder), [(s(120), false), (s(210), false)]);
+    recorder.restart(s(220), s(230));
+    let all = [(s(120), false), (s(220), true), (s(230), false)];
+    assert_eq!(runs(&recorder), all);
+}
+
 /// Flips a bit in every row of a table.
 fn damage(path: &std::path::Path, table: &str) {
     let database = redb::Builder::new()

@@ -33,6 +33,8 @@ impl Apply<'_, '_> {
             self.state.row.last_us = run.at.as_micros();
             self.state.row.first_us = run.at.as_micros();
         }
+        // The run before may have ended without a word.
+        self.note_run(false)?;
         let at = self.state.advance(run.at);
         let before = self.last_config()?;
         self.state.row.run += 1;
@@ -71,12 +73,15 @@ impl Apply<'_, '_> {
                 watch.dirty = true;
             }
         }
-        self.touch_run(true)
+        self.note_run(true)
     }
 
-    /// Notes in the run's row how far it has come.
-    pub(in super::super) fn touch_run(&mut self, closed: bool) -> Result<(), StoreError> {
-        if let Some(mut row) = get::<_, RunRow>(&self.tables.runs, self.state.row.run)? {
+    /// Notes in the last run's row how far it has come, unless it has ended in good order. While it goes on, the writer's
+    /// row tells that: one row less to write with every commit.
+    fn note_run(&mut self, closed: bool) -> Result<(), StoreError> {
+        if let Some(mut row) = get::<_, RunRow>(&self.tables.runs, self.state.row.run)?
+            && !row.closed
+        {
             row.last_us = self.state.row.last_us;
             row.closed = closed;
             put(&mut self.tables.runs, self.state.row.run, &row)?;

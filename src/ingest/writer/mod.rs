@@ -141,7 +141,6 @@ impl Writer {
                 apply.observation(at, observation.borrow())?;
             }
             apply.turn_epoch()?;
-            apply.touch_run(false)?;
             if let Some(piece) = piece {
                 let started = Instant::now();
                 let retained = apply.retain(piece.target, piece.effort)?;
@@ -168,8 +167,7 @@ impl Writer {
             for (at, fact) in batch {
                 apply.imported(at, &fact)?;
             }
-            apply.turn_epoch()?;
-            apply.touch_run(false)
+            apply.turn_epoch()
         })
     }
 
