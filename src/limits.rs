@@ -17,6 +17,10 @@ pub const BATCH_OBSERVATIONS_MAX: usize = 4_096;
 pub const BATCH_BYTES_MAX: usize = 16 << 20;
 /// Longest time that an observation waits for others to share its commit, milliseconds.
 pub const BATCH_AGE_MS_MAX: u64 = 60;
+/// The same while few come, milliseconds: a commit costs twenty pages however few are in it.
+pub const BATCH_AGE_MS_QUIET: u64 = 200;
+/// Observations from which on a batch is no longer few.
+pub const BATCH_OBSERVATIONS_QUIET: usize = 32;
 
 /// How long the check of a copy may take before people are told of it, milliseconds.
 pub const CHECK_UNTOLD_MS_MAX: u64 = 1_000;

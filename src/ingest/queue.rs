@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 
 use crate::clock::Clock;
-use crate::limits::{BATCH_BYTES_MAX, QUEUE_BYTES_MAX, QUEUE_OBSERVATIONS_MAX};
+use crate::limits::{
+    BATCH_AGE_MS_MAX, BATCH_AGE_MS_QUIET, BATCH_BYTES_MAX, BATCH_OBSERVATIONS_QUIET,
+    QUEUE_BYTES_MAX, QUEUE_OBSERVATIONS_MAX,
+};
 use crate::model::{Observation, Timestamp};
 
 /// The sending end. Cheap to clone.
@@ -135,9 +139,32 @@ impl Receiver {
         self.receiver.is_closed()
     }
 
+    /// The batch that begins with `first`: what comes within [`BATCH_AGE_MS_MAX`] of now, up to `observations_max`
+    /// observations or [`BATCH_BYTES_MAX`] bytes. While few come, and no list is among them, for which readiness waits, it
+    /// is [`BATCH_AGE_MS_QUIET`]: what few changes cost is mostly their commits.
+    pub(super) async fn batch(&mut self, first: Queued, observations_max: usize) -> Vec<Queued> {
+        let began = Instant::now();
+        let until = |ms| began + Duration::from_millis(ms);
+        let mut batch = vec![first];
+        self.gather(&mut batch, observations_max, until(BATCH_AGE_MS_MAX))
+            .await;
+        let is_list = |queued: &Queued| {
+            matches!(
+                queued.observation,
+                Observation::ListStarted { .. } | Observation::ListFinished { .. }
+            )
+        };
+        if !batch.iter().any(is_list) {
+            let few = observations_max.min(BATCH_OBSERVATIONS_QUIET);
+            self.gather(&mut batch, few, until(BATCH_AGE_MS_QUIET))
+                .await;
+        }
+        batch
+    }
+
     /// Adds to a batch what comes until `deadline`, or until it has `observations_max` observations or
     /// [`BATCH_BYTES_MAX`] bytes. Sleeps meanwhile, also when the queue is closed meanwhile.
-    pub(super) async fn gather(
+    async fn gather(
         &mut self,
         batch: &mut Vec<Queued>,
         observations_max: usize,

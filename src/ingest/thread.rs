@@ -10,9 +10,7 @@ use super::pause::{Patience, Pausing};
 use super::stats::WriterStats;
 use super::{Committed, Queued, Receiver, Retention, Writer};
 use crate::clock::Clock;
-use crate::limits::{
-    BATCH_AGE_MS_MAX, PACKING_AT_CLOSE_SECONDS_MAX, RETENTION_IDLE_MS, RETENTION_SILENCE_MS_MIN,
-};
+use crate::limits::{PACKING_AT_CLOSE_SECONDS_MAX, RETENTION_IDLE_MS, RETENTION_SILENCE_MS_MIN};
 use crate::store::StoreError;
 
 /// The running thread.
@@ -290,10 +288,7 @@ impl Work {
             Ok(None) => return Next::Closed,
             Err(_) => return Next::Nothing,
         };
-        let mut batch = vec![first];
-        let deadline = tokio::time::Instant::now() + Duration::from_millis(BATCH_AGE_MS_MAX);
-        let gathering = receiver.gather(&mut batch, observations_max, deadline);
-        self.timer.block_on(gathering);
+        let batch = self.timer.block_on(receiver.batch(first, observations_max));
         Next::Batch(batch)
     }
 

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use sk_tracedb::clock::ManualClock;
 use sk_tracedb::ingest::{Queue, WriterStats, queue, spawn};
-use sk_tracedb::limits::BATCH_AGE_MS_MAX;
+use sk_tracedb::limits::{BATCH_AGE_MS_MAX, BATCH_AGE_MS_QUIET, BATCH_OBSERVATIONS_QUIET};
 use sk_tracedb::model::{Observation, Timestamp};
 
 use crate::digest::Digest;
@@ -84,12 +84,15 @@ fn run_file(task: &Task) -> Result<Figures> {
         started + Duration::from_secs(1) * number / task.rate
     };
     let age = Duration::from_millis(BATCH_AGE_MS_MAX);
+    let quiet_age = Duration::from_millis(BATCH_AGE_MS_QUIET);
     let mut delays = Vec::with_capacity(offered.len());
     let mut commits = 0;
     while delays.len() < offered.len() {
         let first = delays.len();
-        // The oldest one has waited for so long, or longer, where the file has been slow.
-        let full = due(first) + age;
+        // The oldest one has waited for so long, or longer, where the file has been slow; while few come, until they are no
+        // longer few, or have waited for the longer time.
+        let no_longer_few = due(first + BATCH_OBSERVATIONS_QUIET - 1);
+        let full = no_longer_few.clamp(due(first) + age, due(first) + quiet_age);
         std::thread::sleep(full.saturating_duration_since(Instant::now()));
         let now = Instant::now();
         let end = (first..offered.len())

@@ -1,7 +1,5 @@
 //! Guards against a writer that sleeps while a whole batch waits, and against one that is woken by each observation.
 
-use std::time::Duration;
-
 use super::*;
 use crate::clock::ManualClock;
 use crate::limits::OBJECT_BYTES_MAX;
@@ -105,4 +103,50 @@ async fn large_observations_that_wait_for_room_are_a_batch_too() {
     assert!(came >= 1);
     assert_eq!(took, Duration::ZERO);
     sender.abort();
+}
+
+/// Sends some at once, and one more every 10 ms for a second; returns how many the first batch has, and its age in
+/// milliseconds.
+async fn first_batch(at_once: Vec<Observation>) -> (usize, u128) {
+    let (queue, mut receiver) = new_queue();
+    for observation in at_once {
+        queue.send(observation).await.unwrap();
+    }
+    let sender = tokio::spawn(async move {
+        for n in 0..100 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            queue.send(bookmark(n)).await.unwrap();
+        }
+    });
+    let began = Instant::now();
+    let first = receiver.recv().await.unwrap();
+    let batch = receiver.batch(first, 1_000).await;
+    let age = began.elapsed().as_millis();
+    sender.abort();
+    (batch.len(), age)
+}
+
+#[tokio::test(start_paused = true)]
+async fn few_observations_wait_longer_unless_a_list_is_among_them() {
+    let few = vec![bookmark(0); 3];
+    let (came, age) = first_batch(few.clone()).await;
+    assert!((22..=23).contains(&came), "{came}");
+    assert_eq!(u64::try_from(age), Ok(BATCH_AGE_MS_QUIET));
+
+    // Until they are no longer few.
+    let (came, age) = first_batch(vec![bookmark(0); 20]).await;
+    assert_eq!(came, BATCH_OBSERVATIONS_QUIET);
+    assert!((110..=120).contains(&age), "{age}");
+
+    let (came, age) = first_batch(vec![bookmark(0); 50]).await;
+    assert!((55..=56).contains(&came), "{came}");
+    assert_eq!(u64::try_from(age), Ok(BATCH_AGE_MS_MAX));
+
+    let mut list = few;
+    list.push(Observation::ListFinished {
+        watch: Gvk::pod(),
+        resource_version: "7".to_owned(),
+    });
+    let (_, age) = first_batch(list).await;
+    assert_eq!(u64::try_from(age), Ok(BATCH_AGE_MS_MAX));
 }

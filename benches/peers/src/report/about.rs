@@ -112,8 +112,8 @@ pub fn render(about: &[About]) -> String {
     text.push_str(
         "The machine is a shared virtual one, and noisy: figures of one table were taken in turns, minutes apart at most, and \
          only their ratios mean anything. In `writer-at-...` changes come one by one at a steady rate; the writer of \
-         sk-tracedb waits up to 60 ms for more to share a commit, and so does the append-only file beside it: what that \
-         takes beyond 60 ms is the storage. A delay counts from the moment at which a change was due. Each figure is the \
+         sk-tracedb waits up to 60 ms for more to share a commit (200 ms while fewer than 32 have come), and so does the \
+         append-only file beside it: what that takes longer is the storage. A delay counts from the moment at which a change was due. Each figure is the \
          median of its runs, with the smallest and the largest in brackets where there were several (`ingest` is one \
          run); `= 2x` means twice the figure of sk-tracedb.\n\n\
          In `stores-...` all subjects get the same changes in batches of the same size, each acknowledged when it is \
