@@ -128,7 +128,7 @@ impl Apply<'_, '_> {
             if strides < RETENTION_STRIDES_MIN {
                 return Ok((changes, false));
             }
-            stride = (stride as f64 * strides.min(2.0)) as usize;
+            stride = ((stride as f64 * strides.min(2.0)) as usize).max(1);
         }
     }
 
