@@ -166,6 +166,7 @@ fn the_oldest_changes_make_room_on_a_full_volume() {
 #[test]
 fn a_store_without_a_limit_drops_nothing_on_a_full_volume() {
     let recording = Recording::start(Faulty::new_store(), None);
+    recording.reserve_bytes.set(None);
     assert!(recording.record(0..BEFORE, DEADLINE));
     recording.storage.leave_bytes(Some(LEFT_BYTES));
     assert!(!recording.record(BEFORE..BEFORE + AFTER, Duration::from_secs(1)));
