@@ -10,12 +10,17 @@
     reason = "a test that meets what it did not expect fails by a panic"
 )]
 
+#[path = "support/folder.rs"]
+mod folder;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+use folder::names;
 
 /// `sk-tracedb bench` with its temporary files in `folder`.
 fn command(folder: &Path, args: &[&str]) -> std::process::Command {
@@ -36,15 +41,6 @@ fn bench(folder: &Path, args: &[&str]) -> Output {
 
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
 }
 
 /// The runs of each quantity, by benchmark, subject and metric.

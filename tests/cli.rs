@@ -9,11 +9,16 @@
     reason = "a test that meets what it did not expect fails by a panic"
 )]
 
+#[path = "support/folder.rs"]
+mod folder;
+
 use std::path::Path;
 use std::process::Output;
 
 use assert_cmd::Command;
 use tempfile::TempDir;
+
+use folder::names;
 
 fn sk_tracedb(folder: &Path, args: &[&str]) -> Output {
     Command::cargo_bin("sk-tracedb")
@@ -35,15 +40,6 @@ fn stdout(output: &Output) -> String {
 
 fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
 }
 
 /// A folder with a small store, `demo.redb`, and its trace.

@@ -8,7 +8,7 @@ use sk_tracedb::store::{Backup, verify};
 use sk_tracedb::{Reader, Store, StoreError};
 
 use crate::load::{Load, closed, commits_of, trace};
-use crate::program::names;
+use crate::support::folder::names;
 
 #[test]
 fn a_backup_made_while_the_recorder_writes_is_one_moment_of_it() {

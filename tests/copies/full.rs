@@ -8,7 +8,7 @@ use sk_tracedb::Reader;
 use sk_tracedb::store::verify;
 
 use crate::load::closed;
-use crate::program::names;
+use crate::support::folder::names;
 use crate::support::recorder::export_of;
 use crate::support::*;
 

@@ -15,16 +15,6 @@ pub fn run(folder: &Path, args: &[&str]) -> Output {
         .unwrap()
 }
 
-/// What is in a folder, sorted.
-pub fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
-}
-
 /// Has a demo record in a folder and kills it once more than so many changes can be read. Returns its store.
 pub fn killed_demo(folder: &Path, changes: u64) -> PathBuf {
     let mut demo = Command::new(env!("CARGO_BIN_EXE_sk-tracedb"))

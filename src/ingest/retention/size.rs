@@ -227,6 +227,14 @@ mod tests {
         Timestamp::from_seconds(second)
     }
 
+    fn measured(used_mib: u64, weight: u64, passes: u64) -> Measured {
+        Measured {
+            used_bytes: used_mib * MIB,
+            weight,
+            passes,
+        }
+    }
+
     fn look(allocated_bytes: u64, passes: u64, at: Timestamp) -> Look {
         Look {
             allocated_bytes,
@@ -285,12 +293,7 @@ mod tests {
     /// A governor whose ceiling is what the store weighs: 60 MiB are in use, and 100 may be.
     fn measured_at_its_ceiling() -> (SizeGovernor, u64) {
         let mut governor = SizeGovernor::new(100 * MIB);
-        let measured = Measured {
-            used_bytes: 60 * MIB,
-            weight: 600,
-            passes: 0,
-        };
-        governor.set_measured(measured, at(0));
+        governor.set_measured(measured(60, 600, 0), at(0));
         (governor, 600.min(875 * u64::from(SIZE_USED_PERCENT) / 100))
     }
 
@@ -348,12 +351,7 @@ mod tests {
         let mut governor = SizeGovernor::new(100 * MIB);
         assert_eq!(governor.weigh(look(95 * MIB, 0, at(0)), 1_000), None);
         assert!(governor.is_measure_due(look(95 * MIB, 0, at(0))));
-        let measured = Measured {
-            used_bytes: 30 * MIB,
-            weight: 1_000,
-            passes: 7,
-        };
-        governor.set_measured(measured, at(1));
+        governor.set_measured(measured(30, 1_000, 7), at(1));
         assert_eq!(
             governor.weigh(look(95 * MIB, 0, at(2)), 2_000),
             None,
@@ -366,12 +364,7 @@ mod tests {
     fn a_walk_is_made_when_it_can_tell_something_new() {
         let mut governor = SizeGovernor::new(100 * MIB);
         assert!(!governor.is_measure_due(look(50 * MIB, 0, at(0))));
-        let measured = Measured {
-            used_bytes: 60 * MIB,
-            weight: 1_000,
-            passes: 7,
-        };
-        governor.set_measured(measured, at(0));
+        governor.set_measured(measured(60, 1_000, 7), at(0));
         let later = at(SIZE_MEASURE_SECONDS_MIN);
         assert!(!governor.is_measure_due(look(90 * MIB, 7, later)));
         assert!(governor.is_measure_due(look(90 * MIB, 8, later)));
@@ -392,12 +385,7 @@ mod tests {
     #[test]
     fn a_file_that_is_opened_beyond_its_limit_loses_what_does_not_fit() {
         let mut governor = SizeGovernor::new(80 * MIB);
-        let measured = Measured {
-            used_bytes: 140 * MIB,
-            weight: 1_400,
-            passes: 0,
-        };
-        governor.set_measured(measured, at(0));
+        governor.set_measured(measured(140, 1_400, 0), at(0));
         let target = governor.weigh(look(200 * MIB, 0, at(0)), 1_400).unwrap();
         assert!(target < 600 && target > 450, "{target}");
         assert_eq!(governor.weigh(look(200 * MIB, 0, at(1)), target), None);

@@ -1,0 +1,70 @@
+//! Readers: exports, states, histories.
+
+/// How often a file is opened for reading again because a recorder has turned up on it meanwhile.
+pub const READ_OPEN_TRIES_MAX: u32 = 10;
+/// Page cache of a database opened for reading, bytes. One-pass scans are fastest with a small cache.
+pub const READER_CACHE_BYTES: usize = 8 << 20;
+/// Objects in one event of a trace, the first (the start state) excepted.
+pub const TRACE_EVENT_OBJECTS_MAX: usize = 1_024;
+/// Bytes of objects in one event of a trace, the first excepted.
+pub const TRACE_EVENT_BYTES_MAX: usize = 4 << 20;
+/// Greatest object id whose place in an export is kept in an array: 16 MiB of memory when it is reached.
+pub const DENSE_DECISIONS_MAX: u64 = (64 << 20) - 1;
+/// Memory of one ordered scratch set before it goes to a temporary file, bytes.
+pub const SCRATCH_BYTES_MAX: usize = 6 << 20;
+/// Longest life of one read transaction of an export's stream pass, milliseconds.
+pub const READ_TXN_MS_MAX: u64 = 2_000;
+/// How long an export of a file that another process writes keeps its first snapshot, seconds. It keeps the rows that the
+/// other's retention drops meanwhile; the file may grow by as much as is written in that time.
+pub const EXPORT_SNAPSHOT_SECONDS_MAX: u64 = 60;
+/// Gaps listed in the summary of an export.
+pub const GAPS_REPORTED_MAX: usize = 1_000;
+/// Bytes of a trace that are encoded before they are written, to a file: what is decoded at once by several threads.
+pub const EXPORT_FILE_SHEET_BYTES: usize = 4 << 20;
+/// The same to any other receiver: a recorder may serve several at once.
+pub const EXPORT_STREAM_SHEET_BYTES: usize = 1 << 20;
+/// Sheets of an export: one that is being filled, one that is being written, one between them.
+pub const EXPORT_SHEETS: usize = 3;
+/// Bytes that are written to an exported file at once. A multiple of every disk's block.
+pub const FILE_SINK_BLOCK_BYTES: usize = 4 << 20;
+/// Threads that plan one export, and then decode its bodies; and that read the state at a time.
+pub const READ_THREADS: usize = 2;
+/// Objects of one sheet up to which a second thread is not worth its start.
+pub const EXPORT_HOLES_ALONE_MAX: usize = 64;
+/// Memory of an export to a file for places in groups of versions, bytes, of all decoders together: about a kilobyte for
+/// each object that changes.
+pub const EXPORT_FILE_CURSORS_BYTES_MAX: usize = 40 << 20;
+/// The same of an export to any other receiver.
+pub const EXPORT_STREAM_CURSORS_BYTES_MAX: usize = 8 << 20;
+/// Memory of the history of one object for its place in a group of versions, bytes. Larger groups are read anew for each
+/// version.
+pub const HISTORY_CURSORS_BYTES_MAX: usize = 1 << 20;
+/// Objects up to which a second thread that reads them is not worth its start.
+pub const READ_ALONE_MAX: usize = 32;
+/// Versions of the state at a time that are read ahead, packed, bytes of memory; names come on top. Objects whose versions
+/// take more than was expected are read one by one.
+pub const STATE_VERSIONS_BYTES_MAX: usize = 10 << 20;
+/// Objects of each kind that are read ahead at first: what comes before the first object of a state takes a few
+/// milliseconds.
+pub const STATE_OBJECTS_AHEAD_MIN: usize = 256;
+/// Objects that are read ahead at most, about 300 bytes each for their names.
+pub const STATE_OBJECTS_AHEAD_MAX: usize = 16_384;
+/// Each time, so many times more objects of a kind are read ahead than before, until a bound is reached.
+pub const STATE_AHEAD_GROWTH: usize = 4;
+/// Bodies that are made at once of what was read ahead, bytes; a larger one is made alone.
+pub const STATE_BODIES_BYTES_MAX: usize = 4 << 20;
+/// Objects that are made at once of what was read ahead, at most.
+pub const STATE_OBJECTS_MADE_MAX: usize = 4_096;
+/// Names that are written to a temporary file at once when there are more of a kind than fit into memory, bytes.
+pub const STATE_NAMES_SPILL_BYTES: usize = 1 << 20;
+/// Objects whose names are looked up at once, 8 bytes each.
+pub const STATE_NAMES_AT_ONCE_MAX: usize = 32_768;
+/// Decoded bases that one decoder keeps, bytes.
+pub const CURSOR_BASES_BYTES_MAX: usize = 4 << 20;
+/// Pods whose lifecycles an export looks up at once, in the order in which they are packed: half a megabyte of numbers.
+pub const EXPORT_PODS_AT_ONCE_MAX: usize = 65_536;
+/// Lifecycles of which one thread of an export looks up the owners at once: half a kilobyte for each.
+pub const EXPORT_LIFECYCLES_AT_ONCE_MAX: usize = 2_048;
+/// Objects that one thread of an export decides on at once, with owners in the order in which they are packed: about
+/// half a kilobyte for each.
+pub const EXPORT_OBJECTS_AT_ONCE_MAX: usize = 4_096;
