@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use super::identity::{self, Identity};
 use super::known_specs::{KnownSpec, KnownSpecs, SpecDigest};
 use super::scan::Scanner;
-use super::{NormalizeError, Problem, Redaction};
+use super::{NormalizeError, Problem, Redaction, metadata};
 use crate::model::pod_spec::pod_spec_hash;
 use crate::model::{Gvk, Item, ObservedPod, OwnerRef, PodTimes, Uid};
 
@@ -239,6 +239,7 @@ pub(crate) fn normalize_lean(
     let spec = known.of(spec, pod.digest, || {
         let mut spec = serde_json::from_str(spec).map_err(failed)?;
         redaction.env(&mut spec);
+        metadata::strip_inner(&mut spec);
         let containers = spec.get("containers").and_then(Value::as_array);
         Ok(KnownSpec {
             hash: pod_spec_hash(&spec),

@@ -50,8 +50,8 @@ pub(super) fn stored(mut metadata: Map<String, Value>) -> Result<Map<String, Val
     Ok(stored)
 }
 
-/// Removes last-applied configurations from the objects and templates inside a part of an object. What is in the volumes of
-/// a pod stays: its hash is made of them.
+/// Removes last-applied configurations from the objects and templates inside a part of an object: pod templates, volume
+/// claims. The hashes of pods are taken after this, so they are those of the pods that a simulation makes of the templates.
 ///
 /// The depth of `part` is the caller's to bound.
 pub(super) fn strip_inner(part: &mut Value) {
@@ -59,12 +59,10 @@ pub(super) fn strip_inner(part: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(strip_inner),
         Value::Object(entries) => {
             for (field, value) in entries {
-                match (field.as_str(), &mut *value) {
-                    ("annotations", Value::Object(annotations)) => {
-                        annotations.remove(LAST_APPLIED);
-                    }
-                    ("volumes", _) => continue,
-                    _ => {}
+                if field == "annotations"
+                    && let Value::Object(annotations) = value
+                {
+                    annotations.remove(LAST_APPLIED);
                 }
                 strip_inner(value);
             }

@@ -157,8 +157,10 @@ fn normalize_without(
         return Err(failed(Problem::TooDeep));
     }
 
+    // Before any hash: what is not stored is in none.
     for part in object.values_mut() {
         redaction.env(part);
+        metadata::strip_inner(part);
     }
     let mut item = Item::default();
     if watch.is_pod() {
@@ -195,7 +197,6 @@ fn normalize_without(
         return Ok(item);
     }
 
-    object.values_mut().for_each(metadata::strip_inner);
     let metadata = metadata::stored(metadata).map_err(failed)?;
     object.insert("metadata".into(), Value::Object(metadata));
     object.insert("apiVersion".into(), Value::String(watch.api_version()));

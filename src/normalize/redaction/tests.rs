@@ -150,6 +150,8 @@ fn last_applied_configurations_are_stored_of_no_kind_not_even_opted_in() {
             let annotations = object["metadata"]["annotations"].clone();
             object["spec"]["template"] = json!({"metadata": {"annotations": annotations}});
             object["items"] = json!([{"metadata": {"annotations": annotations}}]);
+            let claim = json!({"metadata": {"annotations": annotations}});
+            object["spec"]["volumes"] = json!([{"ephemeral": {"volumeClaimTemplate": claim}}]);
             let stored = stored(&redaction, kind, object);
             assert!(!stored.to_string().contains("hunter2"), "{kind}: {stored}");
         }
@@ -157,9 +159,9 @@ fn last_applied_configurations_are_stored_of_no_kind_not_even_opted_in() {
 }
 
 #[test]
-fn other_annotations_of_a_template_and_the_volumes_of_a_pod_stay() {
-    let last_applied = json!({"kubectl.kubernetes.io/last-applied-configuration": "{}"});
-    let volumes = json!([{"ephemeral": {"volumeClaimTemplate": {"metadata": {"annotations": last_applied}}}}]);
+fn other_annotations_of_templates_and_volume_claims_stay() {
+    let claim = json!({"metadata": {"annotations": {"team": "b"}}});
+    let volumes = json!([{"ephemeral": {"volumeClaimTemplate": claim}}]);
     let template =
         json!({"metadata": {"annotations": {"team": "a"}}, "spec": {"volumes": volumes}});
     let mut object = secret("a", json!({"spec": {"template": template}}));

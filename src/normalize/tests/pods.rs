@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::pod_spec::pod_spec_hash;
 
 #[test]
 fn json_gives_what_the_value_gives() {
@@ -14,6 +15,33 @@ fn json_gives_what_the_value_gives() {
     );
     let from_value = normalize(&gvk("apps/v1.Deployment"), Some(&tracked), deployment());
     assert_eq!(from_json.unwrap(), from_value.unwrap());
+}
+
+/// What a simulation makes of a template that was stored without it must have the hash of the pod.
+#[test]
+fn a_last_applied_configuration_in_a_pods_volume_is_neither_stored_nor_hashed() {
+    let pod = |annotations: Value| {
+        let claim = json!({"metadata": {"annotations": annotations}, "spec": {"accessModes": ["ReadWriteOnce"]}});
+        json!({
+            "metadata": {"name": "p", "namespace": "n", "uid": "u"},
+            "spec": {
+                "containers": [{"name": "c", "image": "i"}],
+                "volumes": [{"name": "v", "ephemeral": {"volumeClaimTemplate": claim}}],
+            },
+        })
+    };
+    let applied = pod(
+        json!({"kubectl.kubernetes.io/last-applied-configuration": "PLAIN", "kept": "as it is"}),
+    );
+    let hash = pod_spec_hash(&pod(json!({"kept": "as it is"}))["spec"]);
+    let tracked = TrackedKind::default();
+    let whole = normalize(&Gvk::pod(), Some(&tracked), applied.clone()).unwrap();
+    let body = whole.object.unwrap().body;
+    assert!(!body.windows(5).any(|bytes| bytes == b"PLAIN"));
+    assert!(body.windows(8).any(|bytes| bytes == b"as it is"));
+    assert_eq!(whole.pod.unwrap().spec_hash, hash);
+    let lean = normalize_pod_lean(applied.to_string().as_bytes()).unwrap();
+    assert_eq!(lean.pod.unwrap().spec_hash, hash);
 }
 
 /// Pods whose parts come and go, also with wrong types in the status and names that need escapes.
