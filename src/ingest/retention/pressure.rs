@@ -38,13 +38,15 @@ pub(super) struct Allowance {
 impl Pressure {
     /// Takes note of how large the file is.
     pub(super) fn see(&mut self, size: Option<&mut SizeGovernor>, look: Look) {
-        let (mut grows, mut is_near) = (false, false);
+        let (mut grows, mut is_pressing, mut is_near) = (false, false, false);
         if let Some(size) = size {
             size.see(look);
-            grows = size.is_pressing(look);
+            grows = size.is_growing(look);
+            is_pressing = size.is_pressing(look);
             is_near = look.allocated_bytes >= size.pressing_bytes();
         }
-        self.is_high = grows || is_near && self.overweight;
+        self.is_high = is_pressing || is_near && self.overweight;
+        // Growth that comes after a rest is waited for anew: there may be new pins.
         self.grows_since = grows.then(|| self.grows_since.unwrap_or(look.moment.at));
     }
 
@@ -162,5 +164,12 @@ mod tests {
         assert!(!pressure.holds_packing(Timestamp::from_seconds(1 + PACKING_HELD_SECONDS)));
         copies.pins.store(0, Ordering::Relaxed);
         assert!(!pressure.holds_packing(now));
+
+        // No pass of packing has ended since, but pages are kept again, and it grows again.
+        copies.pins.store(1, Ordering::Relaxed);
+        pressure.see(Some(&mut size), look(75, 100));
+        assert!(!pressure.holds_packing(Timestamp::from_seconds(100)));
+        pressure.see(Some(&mut size), look(76, 101));
+        assert!(pressure.holds_packing(Timestamp::from_seconds(102)));
     }
 }

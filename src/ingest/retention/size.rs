@@ -158,13 +158,22 @@ impl SizeGovernor {
         allocated_bytes >= self.limit_bytes
     }
 
-    /// Whether so much of the headroom is gone, and the file grows or did a moment ago, that dropping has to be faster than recording.
+    /// Whether so much of the headroom is gone, and the file grows, or what made it grow may not be over, that dropping has to
+    /// be faster than recording.
     pub(super) fn is_pressing(&self, look: Look) -> bool {
+        self.is_growing(look)
+            || look.allocated_bytes >= self.pressing_bytes()
+                && self.grown.is_some_and(|grown| {
+                    look.moment.passes < grown.passes.saturating_add(PASSES_TO_SETTLE)
+                })
+    }
+
+    /// Whether so much of the headroom is gone, and the file has grown a moment ago.
+    pub(super) fn is_growing(&self, look: Look) -> bool {
         look.allocated_bytes >= self.pressing_bytes()
-            && self.grown.is_some_and(|grown| {
-                !has_passed(SIZE_GROWING_SECONDS, grown.at, look.moment.at)
-                    || look.moment.passes < grown.passes.saturating_add(PASSES_TO_SETTLE)
-            })
+            && self
+                .grown
+                .is_some_and(|grown| !has_passed(SIZE_GROWING_SECONDS, grown.at, look.moment.at))
     }
 
     /// Allocated bytes from which on growth is pressing.
