@@ -70,7 +70,8 @@ pub struct Change {
     pub object: Value,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// In the order in which they come in a life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum What {
     Created,
     /// Changed, which includes being marked for deletion: the object is there until [`What::Deleted`].
@@ -481,19 +482,20 @@ struct Identity {
 }
 
 /// The changes of one object in the order in which they happened: lines are written when answers are complete, so two of them
-/// may be the wrong way round, and resource versions say which.
+/// may be the wrong way round, and resource versions say which. A binding has none: even one whose line came before that of the
+/// creation is later than it.
 fn in_order(entries: Vec<Entry>) -> Vec<Change> {
     let mut version = 0;
-    let mut keyed: Vec<(bool, u64, Entry)> = entries
+    let mut keyed: Vec<(What, u64, Entry)> = entries
         .into_iter()
         .map(|entry| {
             if entry.change.version > 0 {
                 version = entry.change.version;
             }
-            (entry.change.what == What::Deleted, version, entry)
+            (entry.change.what, version, entry)
         })
         .collect();
-    keyed.sort_by_key(|(deleted, version, _)| (*deleted, *version));
+    keyed.sort_by_key(|(what, version, _)| (*what, *version));
     let mut changes: Vec<Change> = Vec::new();
     for (_, _, Entry { mut change, patch }) in keyed {
         let last = changes.last();

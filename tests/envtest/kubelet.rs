@@ -4,6 +4,7 @@
 //! [`Kubelet::drive`] does the steps by itself for tests that only need a cluster in which things work.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Container, Node, Pod};
@@ -11,6 +12,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
@@ -29,6 +31,9 @@ const PODS_DEADLINE: Duration = Duration::from_secs(120);
 pub struct Kubelet {
     client: Client,
     node: String,
+    /// Held while a pod is reaped. Where one reaper writes a status between the other's grace 0 and the removal, kube-apiserver
+    /// removes by name what it found marked, and that may be the next pod of the name, without a line in the audit log.
+    reaping: Arc<Mutex<()>>,
 }
 
 /// A kubelet that works by itself until this is dropped.
@@ -80,6 +85,7 @@ impl Kubelet {
         Self {
             client,
             node: node.to_owned(),
+            reaping: Arc::default(),
         }
     }
 
@@ -302,6 +308,7 @@ impl Kubelet {
     }
 
     async fn try_reap(&self, pod: &Pod) -> kube::Result<()> {
+        let _alone = self.reaping.lock().await;
         let (namespace, name) = (pod.namespace().unwrap(), pod.name_any());
         if phase(pod) == "Running" {
             match self.try_finish(pod, 0).await {

@@ -420,7 +420,15 @@ fn the_truth_orders_by_version_and_tells_pending_deletions_from_real_ones() {
     let released =
         json!({"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": 0});
     let none = json!({});
+    let binding = json!({
+        "stage": "ResponseComplete", "verb": "create", "user": {"username": "somebody"}, "requestURI": "/",
+        "objectRef": {"resource": "pods", "subresource": "binding", "namespace": "default", "name": "p", "apiVersion": "v1"},
+        "requestObject": {"metadata": {"uid": "u"}, "target": {"name": "node-1"}}, "responseStatus": {"code": 201},
+        "requestReceivedTimestamp": "2026-01-01T00:00:00.000001Z", "stageTimestamp": "2026-01-01T00:00:00.000002Z",
+    });
     let log = [
+        // A binding has no version; its line came before that of the creation.
+        format!("{binding}\n"),
         audit_line("create", 201, &pod_answer(10, &none)),
         // Answered in the wrong order, one of them changed nothing, one was refused.
         audit_line("patch", 200, &pod_answer(12, &none)),
@@ -450,6 +458,7 @@ fn the_truth_orders_by_version_and_tells_pending_deletions_from_real_ones() {
         .collect();
     let expected = [
         (What::Created, 10),
+        (What::Updated, 0),
         (What::Updated, 11),
         (What::Updated, 12),
         (What::Updated, 13),
