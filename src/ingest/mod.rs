@@ -8,8 +8,8 @@
 mod apply;
 mod durations;
 mod folding;
-mod known_objects;
 mod known_owners;
+mod known_rows;
 mod list_marks;
 mod packing;
 mod pause;

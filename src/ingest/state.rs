@@ -4,14 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::apply::{Packing, Sweep};
-use super::known_objects::KnownObjects;
 use super::known_owners::KnownOwners;
+use super::known_rows::KnownRows;
 use super::list_marks::ListMarks;
 use crate::config::TracerConfig;
+use crate::limits::{KNOWN_OBJECTS_MAX, KNOWN_PODS_MAX};
 use crate::model::{EventKey, Gvk, Horizon, RedactionKey, Timestamp, Uid, WatchId};
 use crate::store::headers::HeaderLog;
 use crate::store::lookup::Lookup;
-use crate::store::rows::{KindRow, WatchRow, WriterRow, identity_kind};
+use crate::store::rows::{KindRow, ObjectRow, PodRow, WatchRow, WriterRow, identity_kind};
 use crate::store::versions::BodyWriter;
 use crate::store::{StoreError, Tables, read_kinds, read_watches, redaction_key};
 
@@ -28,7 +29,11 @@ pub(super) struct WriterState {
     /// A search for lifecycles and owners that are not needed any more.
     pub(super) sweep: Option<Sweep>,
     pub(super) packing: Packing,
-    pub(super) objects: KnownObjects,
+    /// The newest incarnations of names that live, with their ids, and with the hash of the last version, wherever that is
+    /// stored.
+    pub(super) objects: KnownRows<(u64, ObjectRow)>,
+    /// Pods that are not gone, by UID, with their numbers.
+    pub(super) pods: KnownRows<(u64, PodRow)>,
     pub(super) owners: KnownOwners,
     /// The store's; there is one from the first run on.
     pub(super) redaction_key: Option<RedactionKey>,
@@ -84,7 +89,8 @@ impl WriterState {
             config: TracerConfig::default(),
             sweep: None,
             packing: Packing::default(),
-            objects: KnownObjects::default(),
+            objects: KnownRows::new(KNOWN_OBJECTS_MAX),
+            pods: KnownRows::new(KNOWN_PODS_MAX),
             owners: KnownOwners::default(),
             redaction_key: redaction_key(tables.meta())?,
             headers: HeaderLog::load(tables)?,

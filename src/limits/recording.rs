@@ -40,5 +40,7 @@ pub const HEADS_MAX: usize = 32_768;
 pub const HEAD_BODIES_BYTES_MAX: usize = 8 << 20;
 /// Objects whose rows the writer remembers, 150 bytes each.
 pub const KNOWN_OBJECTS_MAX: usize = 32_768;
+/// Pods whose lifecycles the writer remembers, 400 bytes each.
+pub const KNOWN_PODS_MAX: usize = 8_192;
 /// Owners whose rows the writer remembers, 16 bytes each and as much again.
 pub const KNOWN_OWNERS_MAX: usize = 65_536;

@@ -55,6 +55,18 @@ fn the_final_object_of_a_delete_event_knows_the_end_best() {
 }
 
 #[test]
+fn a_pod_that_is_there_after_all_ended_when_a_list_lacked_it() {
+    let lifecycles = play(|recorder, web| {
+        let pod = pod("ns/p", "p").owned_by(web).started(103);
+        recorder.see(s(103), pod.clone().applied());
+        recorder.list(s(110), &gvk("v1.Pod"), []);
+        recorder.see(s(120), pod.clone().applied());
+        recorder.see(s(150), pod.deleted());
+    });
+    assert_eq!(lifecycles, [Lifecycle::Finished(103, 110)]);
+}
+
+#[test]
 fn the_end_of_an_evicted_pod_is_that_of_its_containers_once_they_tell() {
     let lifecycles = play(|recorder, web| {
         let pod = pod("ns/p", "p").owned_by(web).started(103);

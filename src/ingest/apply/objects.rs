@@ -214,7 +214,7 @@ impl Apply<'_, '_> {
             // There is much of it, and most of it does not change soon.
             self.state.objects.forget(&object.key);
         } else {
-            self.state.objects.remember(&object.key, id, &row);
+            self.state.objects.remember(&object.key, (id, row.clone()));
         }
         let was_live = before.filter(|row| row.live);
         if let Some(row) = was_live {

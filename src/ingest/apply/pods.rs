@@ -5,7 +5,7 @@ use super::{Apply, Certainty};
 use crate::ingest::list_marks::Listed;
 use crate::model::{ObservedPod, Timestamp, Uid};
 use crate::store::lookup::{Lookup, as_slice};
-use crate::store::rows::{IncarnationRow, OwnerRefRow, PodRow, PodTimes};
+use crate::store::rows::{IncarnationRow, OwnerRefRow, PodRow, PodTimes, UidBytes};
 use crate::store::tables::{Rows, put};
 use crate::store::{StoreError, keys};
 
@@ -23,7 +23,7 @@ impl Apply<'_, '_> {
         let known = if listed.is_new {
             None
         } else {
-            self.tables.pod(&pod.uid)?
+            self.known_pod(&pod.uid)?
         };
         if known.is_none() && !listed.has_new_name {
             self.end_predecessors(at, pod, certainty)?;
@@ -48,7 +48,7 @@ impl Apply<'_, '_> {
         pod: &ObservedPod,
         certainty: Certainty,
     ) -> Result<(), StoreError> {
-        let known = self.tables.pod(&pod.uid)?;
+        let known = self.known_pod(&pod.uid)?;
         let mut row = known
             .as_ref()
             .map_or_else(|| new_pod(pod), |(_, row)| row.clone());
@@ -56,6 +56,14 @@ impl Apply<'_, '_> {
         row.gone = true;
         end(&mut row.times, at, certainty.since);
         self.store_pod(at, pod, known.as_ref(), &row, certainty)
+    }
+
+    /// A pod's lifecycle, with its number.
+    fn known_pod(&self, uid: &Uid) -> Result<Option<(u64, PodRow)>, StoreError> {
+        match self.state.pods.get(&UidBytes::from(uid)) {
+            Some(known) => Ok(Some(known)),
+            None => self.tables.pod(uid),
+        }
     }
 
     /// Another pod has taken the name: the deletions of those before were missed (R1, R9).
@@ -94,6 +102,7 @@ impl Apply<'_, '_> {
         end(&mut row.times, at, certainty.since);
         let name = keys::pod_name(&row.namespace, &row.name, number);
         self.tables.pod_names.remove(name.as_slice())?;
+        self.state.pods.forget(&row.uid);
         put(&mut self.tables.pods, number, &row)
     }
 
@@ -115,6 +124,12 @@ impl Apply<'_, '_> {
             None => self.new_pod_number(&pod.uid)?,
         };
         put(&mut self.tables.pods, number, row)?;
+        if row.gone || certainty.initial {
+            // It does not change soon.
+            self.state.pods.forget(&row.uid);
+        } else {
+            self.state.pods.remember(&row.uid, (number, row.clone()));
+        }
         self.note_name(number, before, row)?;
         if let Some(id) = row.object
             && before.and_then(|before| before.object) != Some(id)

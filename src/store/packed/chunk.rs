@@ -17,6 +17,10 @@ use crate::store::{StoreError, codec};
 /// Stronger than for bodies: what is packed is written once, and by the way.
 const LEVEL: i32 = 5;
 
+/// What a chunk holds, about: rows, and bytes of their keys.
+const ROWS_ABOUT: usize = 512;
+const KEYS_BYTES_ABOUT: usize = 8 << 10;
+
 /// A row as it is packed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PackedRow {
@@ -159,7 +163,11 @@ fn parse_rows(rows: Vec<u8>, len: usize) -> Option<Chunk> {
     if rows.len() != len {
         return None;
     }
-    let mut chunk = Chunk::default();
+    let mut chunk = Chunk {
+        keys: Vec::with_capacity(len.min(KEYS_BYTES_ABOUT)),
+        entries: Vec::with_capacity(ROWS_ABOUT),
+        ..Chunk::default()
+    };
     let mut rest = rows.as_slice();
     let mut before = 0..0;
     while !rest.is_empty() {
