@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::apply::{Packing, Sweep};
+use super::apply::{Packing, Sweep, Turning};
 use super::known_objects::KnownObjects;
 use super::known_owners::KnownOwners;
 use super::list_marks::ListMarks;
@@ -28,6 +28,7 @@ pub(super) struct WriterState {
     /// A search for lifecycles and owners that are not needed any more.
     pub(super) sweep: Option<Sweep>,
     pub(super) packing: Packing,
+    pub(super) turning: Turning,
     pub(super) objects: KnownObjects,
     pub(super) owners: KnownOwners,
     /// The store's; there is one from the first run on.
@@ -84,6 +85,7 @@ impl WriterState {
             config: TracerConfig::default(),
             sweep: None,
             packing: Packing::default(),
+            turning: Turning::default(),
             objects: KnownObjects::default(),
             owners: KnownOwners::default(),
             redaction_key: redaction_key(tables.meta())?,
@@ -109,6 +111,7 @@ impl WriterState {
             }
         }
         stored.config = std::mem::take(&mut self.config);
+        stored.turning.pace = self.turning.pace;
         *self = stored;
     }
 
