@@ -4,13 +4,22 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::EpochPace;
 use crate::config::TracerConfig;
 use crate::ingest::{Effort, Imported, Writer};
 use crate::model::{Gvk, Item, Observation, ObservedPod, PodTimes, Timestamp, Uid};
+use crate::normalize::{Redaction, normalize};
 use crate::store::lookup::as_slice;
 use crate::store::tables::Rows;
 use crate::store::{Store, keys, verify};
+
+fn config() -> TracerConfig {
+    TracerConfig::parse("trackedObjects: {v1.ConfigMap: {}}")
+        .unwrap()
+        .0
+}
 
 fn pod(name: &str) -> Item {
     Item {
@@ -42,19 +51,23 @@ fn gone(name: &str) -> Observation {
     }
 }
 
-fn list_started() -> Observation {
-    let watch = Gvk::pod();
+fn list_started(watch: Gvk) -> Observation {
     Observation::ListStarted { watch }
 }
 
-fn list_finished() -> Observation {
+fn list_finished(watch: Gvk) -> Observation {
+    let resource_version = "1".to_owned();
     Observation::ListFinished {
-        watch: Gvk::pod(),
-        resource_version: "1".to_owned(),
+        watch,
+        resource_version,
     }
 }
 
-/// A record whose pods have been listed; its pods get their numbers in the order in which they appear, from 1 on.
+fn maps() -> Gvk {
+    Gvk::new("", "v1", "ConfigMap")
+}
+
+/// A record whose pods and ConfigMaps have been listed; its pods get their numbers in the order in which they appear, from 1 on.
 struct Told {
     folder: tempfile::TempDir,
     writer: Writer,
@@ -73,14 +86,16 @@ impl Told {
             seconds: 100,
         };
         told.begin_run();
-        told.see([list_started(), list_finished()]);
+        for watch in [Gvk::pod(), maps()] {
+            told.see([list_started(watch.clone()), list_finished(watch)]);
+        }
         told
     }
 
     fn begin_run(&mut self) {
         self.writer.set_epoch_pace(self.pace);
-        let (config, _) = TracerConfig::parse("trackedObjects: {v1.ConfigMap: {}}").unwrap();
         let at = Timestamp::from_seconds(self.seconds);
+        let config = config();
         self.writer.begin_run(at, &config, "record", None).unwrap();
     }
 
@@ -109,6 +124,47 @@ impl Told {
 
     fn epoch(&self) -> u64 {
         self.writer.state.row.epoch
+    }
+
+    /// A ConfigMap.
+    fn map(&self, name: &str) -> Item {
+        let kind = maps();
+        let config = config();
+        let redaction = Redaction::new(self.writer.redaction_key().unwrap(), &config);
+        let json = json!({"metadata": {"name": name, "namespace": "ns", "uid": name}});
+        normalize(&kind, config.tracked.get(&kind), &redaction, json).unwrap()
+    }
+
+    fn map_shown(&self, name: &str) -> Observation {
+        Observation::Applied {
+            watch: maps(),
+            item: self.map(name),
+            resource_version: None,
+        }
+    }
+
+    fn map_gone(&self, name: &str) -> Observation {
+        Observation::Deleted {
+            watch: maps(),
+            item: self.map(name),
+            resource_version: None,
+        }
+    }
+
+    /// The objects that an epoch lists.
+    fn objects(&self, epoch: u64) -> Vec<u64> {
+        let tables = self.writer.store.read_tables().unwrap();
+        let (from, to) = keys::prefix_range(&epoch.to_be_bytes());
+        let mut ids = Vec::new();
+        for entry in tables
+            .alive
+            .range((as_slice(&from), as_slice(&to)))
+            .unwrap()
+        {
+            let key = entry.unwrap().0;
+            ids.push(keys::epoch_object_of("", key.value()).unwrap());
+        }
+        ids
     }
 
     /// The pods that an epoch lists.
@@ -159,10 +215,9 @@ fn all_shown(numbers: std::ops::Range<u64>) -> Vec<Observation> {
 fn what_a_first_list_shows_is_what_an_epoch_begins_with() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path().join("trace.redb")).unwrap();
-    let (config, _) = TracerConfig::parse("trackedObjects: {v1.ConfigMap: {}}").unwrap();
     let mut writer = Writer::new(store).unwrap();
     let at = Timestamp::from_seconds(100);
-    writer.begin_run(at, &config, "record", None).unwrap();
+    writer.begin_run(at, &config(), "record", None).unwrap();
     // Rows of the epoch, and how many of them it began with.
     let mut rows = |observations: Vec<Observation>| {
         let seen = observations.into_iter().map(|seen| (at, seen));
@@ -170,7 +225,7 @@ fn what_a_first_list_shows_is_what_an_epoch_begins_with() {
         let row = &writer.state.row;
         (row.epoch_rows, row.epoch_carried)
     };
-    let (started, finished) = (list_started(), list_finished());
+    let (started, finished) = (list_started(Gvk::pod()), list_finished(Gvk::pod()));
     assert_eq!(rows(vec![started.clone(), shown("a"), shown("b")]), (2, 2));
     assert_eq!(rows(vec![shown("b"), shown("c")]), (3, 3));
     assert_eq!(rows(vec![finished.clone(), shown("d")]), (4, 3));
@@ -296,4 +351,98 @@ fn the_next_epoch_lists_what_is_imported_while_it_is_made() {
     told.see([]);
     assert_eq!(told.epoch(), 1);
     assert_eq!(told.listed(1), [1, 2, 3, 4, 5, 6, 8, 9]);
+}
+
+/// Behind the place that is looked at nothing is looked at again, so what comes to life there must be listed as it does.
+#[test]
+fn the_next_epoch_lists_what_comes_back_to_life() {
+    let mut told = Told::new(EpochPace {
+        rows_min: 10,
+        ..by_two()
+    });
+    let maps = names(1..7);
+    let mut begin: Vec<_> = maps.iter().map(|name| told.map_shown(name)).collect();
+    begin.extend([told.map_gone("pod-3"), told.map_gone("pod-6")]);
+    begin.extend(all_shown(1..5));
+    told.see(begin);
+    told.see([]);
+    // The third has been passed, and was dead.
+    assert_eq!((told.epoch(), told.objects(1)), (0, vec![1, 2, 4]));
+    told.see([told.map_shown("pod-3")]);
+    assert_eq!(told.objects(1), [1, 2, 3, 4, 5]);
+    // It is counted once, however often it comes back.
+    told.see([told.map_gone("pod-3"), told.map_shown("pod-3")]);
+    assert_eq!((told.epoch(), told.listed(1)), (0, vec![1, 2]));
+    // Pods are gone over: all objects have been passed.
+    told.see([told.map_shown("pod-6")]);
+    told.see([]);
+    assert_eq!(told.epoch(), 1);
+    assert_eq!(told.objects(1), [1, 2, 3, 4, 5, 6]);
+    assert_eq!(told.listed(1), [1, 2, 3, 4]);
+    let row = told.writer.state.row;
+    assert_eq!((row.epoch_rows, row.epoch_carried), (10, 8));
+    told.verified();
+}
+
+/// Its end is told late, and by a clock that is ahead: it lies in the next epoch.
+#[test]
+fn the_next_epoch_lists_a_pod_whose_end_is_told_late() {
+    let mut told = Told::new(by_two());
+    let ended = |containers_end: Option<i64>| {
+        let mut item = pod("pod-1");
+        let times = PodTimes {
+            containers_end: containers_end.map(Timestamp::from_seconds),
+            terminal: true,
+            ..PodTimes::default()
+        };
+        item.pod = item.pod.map(|pod| ObservedPod { times, ..pod });
+        Observation::Applied {
+            watch: Gvk::pod(),
+            item,
+            resource_version: None,
+        }
+    };
+    told.see([shown("pod-1"), shown("pod-2"), ended(None)]);
+    told.see(all_shown(3..7));
+    assert_eq!((told.epoch(), told.listed(1)), (0, vec![2]));
+    told.see([ended(Some(10_000))]);
+    assert_eq!((told.epoch(), told.listed(1)), (0, vec![1, 2, 3, 4]));
+    told.see([]);
+    told.see([]);
+    assert_eq!((told.epoch(), told.listed(1)), (1, vec![1, 2, 3, 4, 5, 6]));
+}
+
+/// Numbers rise kind by kind: behind a new object of one kind there are old ones of the next.
+#[test]
+fn new_objects_of_one_kind_do_not_hide_another_kind() {
+    let mut told = Told::new(by_two());
+    let begin: Vec<_> = names(1..7)
+        .iter()
+        .map(|name| told.map_shown(name))
+        .collect();
+    let account = |name: &str| {
+        let kind: Gvk = "v1.ServiceAccount".parse().unwrap();
+        let config = config();
+        let redaction = Redaction::new(told.writer.redaction_key().unwrap(), &config);
+        let json = json!({"metadata": {"name": name, "namespace": "ns", "uid": name}});
+        let tracked = TracerConfig::parse("trackedObjects: {v1.ServiceAccount: {}}").unwrap();
+        let item = normalize(&kind, tracked.0.tracked.get(&kind), &redaction, json).unwrap();
+        Observation::Applied {
+            watch: kind,
+            item,
+            resource_version: None,
+        }
+    };
+    let accounts = names(7..9);
+    let accounts = accounts.iter().map(|name| account(name));
+    told.see(begin.into_iter().chain(accounts).collect::<Vec<_>>());
+    assert_eq!((told.epoch(), told.objects(1)), (0, vec![1, 2]));
+    told.see([told.map_shown("pod-9"), told.map_shown("pod-10")]);
+    told.see([]);
+    told.see([]);
+    told.see([]);
+    told.see([]);
+    assert_eq!(told.epoch(), 1);
+    assert_eq!(told.objects(1), [1, 2, 3, 4, 5, 6, 9, 10, 7, 8]);
+    told.verified();
 }
