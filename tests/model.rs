@@ -15,7 +15,7 @@ mod support;
 
 use proptest::prelude::*;
 
-use crate::model_parts::{Op, Play, op};
+use crate::model_parts::{Op, Play, op, pace};
 
 /// Fewer than proptest's 256: each case commits to a real file.
 const CASES: u32 = 64;
@@ -39,5 +39,23 @@ proptest! {
         play.carry_out(&Op::Look(0));
         play.carry_out(&Op::Restart { clean: true, config: 0 });
         play.carry_out(&Op::Look(1));
+    }
+
+    /// The rules do not know of epochs, so they must not show: however small they are, in however many pieces each is made,
+    /// and wherever one was when the recorder crashed.
+    #[test]
+    fn epochs_that_follow_each_other_quickly_change_nothing(
+        pace in pace(),
+        ops in proptest::collection::vec(op(), 20..140),
+    ) {
+        let mut play = Play::begin_at_pace(pace);
+        for op in &ops {
+            play.carry_out(op);
+        }
+        play.carry_out(&Op::Look(0));
+        play.carry_out(&Op::Restart { clean: false, config: 0 });
+        play.carry_out(&Op::CatchUp);
+        play.carry_out(&Op::Look(1));
+        play.verify();
     }
 }

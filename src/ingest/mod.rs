@@ -20,7 +20,7 @@ mod stats;
 mod thread;
 mod writer;
 
-pub use apply::{Effort, Imported, Packed, Retained};
+pub use apply::{Effort, EpochPace, Imported, Packed, Retained};
 pub use durations::Durations;
 pub use packing::PackingSchedule;
 pub use pause::Patience;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::apply::{Packing, Sweep};
+use super::apply::{Packing, Sweep, Turning};
 use super::known_owners::KnownOwners;
 use super::known_rows::KnownRows;
 use super::list_marks::ListMarks;
@@ -29,6 +29,7 @@ pub(super) struct WriterState {
     /// A search for lifecycles and owners that are not needed any more.
     pub(super) sweep: Option<Sweep>,
     pub(super) packing: Packing,
+    pub(super) turning: Turning,
     /// The newest incarnations of names that live, with their ids, and with the hash of the last version, wherever that is
     /// stored.
     pub(super) objects: KnownRows<(u64, ObjectRow)>,
@@ -89,6 +90,7 @@ impl WriterState {
             config: TracerConfig::default(),
             sweep: None,
             packing: Packing::default(),
+            turning: Turning::default(),
             objects: KnownRows::new(KNOWN_OBJECTS_MAX),
             pods: KnownRows::new(KNOWN_PODS_MAX),
             owners: KnownOwners::default(),
@@ -115,6 +117,7 @@ impl WriterState {
             }
         }
         stored.config = std::mem::take(&mut self.config);
+        stored.turning.pace = self.turning.pace;
         *self = stored;
     }
 

@@ -34,6 +34,12 @@ pub const POD_SPECS_KNOWN_MAX: usize = 4_096;
 pub const EPOCH_ROWS_MIN: u64 = 16_384;
 /// How many times the rows that an epoch began with it has to hold before a new one begins.
 pub const EPOCH_GROWTH: u64 = 3;
+/// Rows of the current epoch that one transaction looks at for the next one, if there is time for them,
+pub const EPOCH_PIECE_ROWS_MAX: usize = 4_096;
+/// and at least so many for each row that it adds to the current one.
+pub const EPOCH_LOOKS_PER_ROW: usize = 4;
+/// Rows that are looked at for the next epoch between two looks at the time.
+pub const EPOCH_STRIDE_ROWS: usize = 64;
 /// Objects of which the writer remembers where their last version stands: 200 bytes each.
 pub const HEADS_MAX: usize = 32_768;
 /// Last versions of objects that the writer remembers whole, bytes.

@@ -17,7 +17,7 @@ pub(crate) struct WriterRow {
     pub epoch: u64,
     /// Rows of the current epoch in `alive` and `alive_pods`.
     pub epoch_rows: u64,
-    /// How many of them it began with.
+    /// How many of them it began with; less those that came while it was made.
     pub epoch_carried: u64,
     /// Pods recorded.
     pub pods: u64,

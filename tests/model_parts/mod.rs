@@ -6,4 +6,4 @@ mod play;
 pub mod rules;
 
 #[allow(unused_imports)] // every test takes its part
-pub use play::{Act, Op, Play, op};
+pub use play::{Act, Op, Play, op, pace};

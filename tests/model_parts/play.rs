@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::json;
-use sk_tracedb::ingest::Effort;
+use sk_tracedb::ingest::{Effort, EpochPace};
 use sk_tracedb::model::{Gvk, Item, Observation, Timestamp, Uid, WatchId};
 
 use super::compare;
@@ -189,7 +189,12 @@ fn config_of(number: usize) -> sk_tracedb::config::TracerConfig {
 
 impl Play {
     pub fn begin() -> Self {
-        let recorder = Recorder::start(config_of(0));
+        Self::begin_at_pace(EpochPace::default())
+    }
+
+    /// With epochs that follow each other at this pace.
+    pub fn begin_at_pace(pace: EpochPace) -> Self {
+        let recorder = Recorder::start_at_pace(config_of(0), pace);
         let mut record = Record::default();
         record.begin_run(s(100), &recorder.config);
         Self {
@@ -268,6 +273,15 @@ impl Play {
                 compare::everything(&self.recorder, &self.record, *seed);
             }
         }
+    }
+
+    /// Ends it, and has the store verified.
+    #[allow(dead_code)] // not every test ends here
+    pub fn verify(mut self) {
+        self.commit();
+        self.recorder.stop(self.now());
+        let verified = sk_tracedb::store::verify(&self.recorder.path(), &mut |_| true).unwrap();
+        assert!(verified.intact, "{:?}", verified.findings);
     }
 
     /// What the recorder did behind its start, and what is known of every owner.
@@ -522,6 +536,20 @@ impl Play {
         self.record.begin_run(self.now(), &self.recorder.config);
         self.contact.clear();
     }
+}
+
+/// Small epochs, each made in many pieces.
+#[allow(dead_code)] // not every test makes them small
+pub fn pace() -> impl Strategy<Value = EpochPace> {
+    (1u64..5, 0u64..3, 1usize..4, 0usize..3).prop_map(|(rows_min, growth, rows, looks_per_row)| {
+        let time = Duration::from_secs(60);
+        EpochPace {
+            rows_min,
+            growth,
+            piece: Effort { rows, time },
+            looks_per_row,
+        }
+    })
 }
 
 pub fn watch_of(kind: usize) -> WatchId {

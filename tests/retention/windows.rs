@@ -7,7 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use sk_tracedb::config::TracerConfig;
 use sk_tracedb::export::{ExportFilters, ExportRequest, PreparedExport};
-use sk_tracedb::ingest::{Effort, Writer};
+use sk_tracedb::ingest::{Effort, EpochPace, Writer};
 use sk_tracedb::model::{
     Horizon, LabelSelector, Observation, OwnerFacts, TimeRange, Timestamp, Uid,
 };
@@ -44,6 +44,22 @@ enum Drop {
     Whole {
         per_mille: i64,
     },
+}
+
+/// The common pace, or small epochs that are made in many pieces.
+fn pace(n: usize) -> EpochPace {
+    match n % 4 {
+        0 => EpochPace::default(),
+        n => EpochPace {
+            rows_min: n as u64 * 2,
+            growth: n as u64 - 1,
+            piece: Effort {
+                rows: n,
+                time: Duration::from_secs(10),
+            },
+            looks_per_row: n - 1,
+        },
+    }
 }
 
 fn drops() -> impl Strategy<Value = Drop> {
@@ -308,7 +324,8 @@ proptest! {
         let verified = |store: &Recorder| sk_tracedb::store::verify(&store.path(), &mut |_| true).unwrap();
         let (script, owners) = play.into_script();
         let mut kept = Recorder::start(config.clone());
-        let mut cut = Recorder::start(config);
+        // Epochs that turn where the other store has but one.
+        let mut cut = Recorder::start_at_pace(config, pace(ops.len()));
         let mut memory = Memory::default();
         let mut drops = drops.iter().cycle();
         for next in &script {

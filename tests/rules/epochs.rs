@@ -13,7 +13,7 @@ const WEB: &str = "apps/v1.Deployment";
 /// Objects and pods that come and go in one round.
 const MAPS: i64 = 1_300;
 const PODS: i64 = 4_800;
-const ROUNDS: i64 = 9;
+const ROUNDS: i64 = 12;
 /// One in so many of them stays for three rounds, one in so many for ever.
 const STAYS_LONG: i64 = 500;
 const STAYS: i64 = 1_250;
@@ -64,7 +64,7 @@ fn life_of(life: &Life) -> Pod {
     pod.started(life.start)
 }
 
-/// All of it as observations in the order of time, in batches of a few thousand.
+/// All of it as observations in the order of time, in batches of two thousand.
 fn record(recorder: &mut Recorder, maps: &[Life], pods: &[Life]) {
     let mut script: Vec<(i64, Observation)> = Vec::new();
     for life in maps {
@@ -80,7 +80,7 @@ fn record(recorder: &mut Recorder, maps: &[Life], pods: &[Life]) {
     }
     script.sort_by_key(|(at, _)| *at);
     while !script.is_empty() {
-        let batch: Vec<_> = script.drain(..script.len().min(5_000)).collect();
+        let batch: Vec<_> = script.drain(..script.len().min(2_000)).collect();
         recorder.batch(batch.into_iter().map(|(at, seen)| (s(at), seen)));
     }
 }

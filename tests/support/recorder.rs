@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sk_tracedb::config::TracerConfig;
 use sk_tracedb::export::{ExportFilters, ExportRequest, ExportSummary, export};
-use sk_tracedb::ingest::{Committed, Writer};
+use sk_tracedb::ingest::{Committed, EpochPace, Writer};
 use sk_tracedb::model::{Gvk, Item, ObjectKey, Observation, TimeRange, Timestamp};
 use sk_tracedb::normalize::Redaction;
 use sk_tracedb::query::{Gap, HistoryEntry, Info};
@@ -19,6 +19,8 @@ pub struct Recorder {
     folder: tempfile::TempDir,
     writer: Option<Writer>,
     pub config: TracerConfig,
+    /// How quickly the epochs of its stores follow each other.
+    pace: EpochPace,
 }
 
 /// The window [start, end) in seconds.
@@ -68,11 +70,17 @@ pub fn export_of(reader: &Reader, window: TimeRange, filters: ExportFilters) -> 
 impl Recorder {
     /// A new store and its first run, from second 100 on.
     pub fn start(config: TracerConfig) -> Self {
+        Self::start_at_pace(config, EpochPace::default())
+    }
+
+    /// The same with epochs that follow each other at this pace.
+    pub fn start_at_pace(config: TracerConfig, pace: EpochPace) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut recorder = Self {
             folder,
             writer: None,
             config,
+            pace,
         };
         recorder.run_from(Timestamp::from_seconds(100));
         recorder
@@ -132,6 +140,7 @@ impl Recorder {
     /// Starts on the store as it is, with the config as it is.
     pub fn run_from(&mut self, at: Timestamp) {
         let mut writer = Writer::new(Store::open(self.path()).unwrap()).unwrap();
+        writer.set_epoch_pace(self.pace);
         writer
             .begin_run(at, &self.config, "record", Some("cluster"))
             .unwrap();

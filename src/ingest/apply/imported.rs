@@ -1,5 +1,6 @@
 //! Facts that come from a trace file instead of a watch (S9): they have no UIDs, and lifecycles name their owners.
 
+use super::epochs::Appears;
 use super::{Apply, Certainty};
 use crate::model::{Gvk, ObjectKey, ObservedObject, Timestamp, Uid};
 use crate::store::lookup::Lookup;
@@ -139,6 +140,10 @@ impl Apply<'_, '_> {
                 self.state.row.epoch_rows += 1;
             }
         }
-        Ok(())
+        let appears = Appears {
+            is_new: true,
+            is_initial: false,
+        };
+        self.list_pod_ahead(number, &row, appears)
     }
 }

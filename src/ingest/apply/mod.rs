@@ -18,6 +18,8 @@ use crate::model::{Observation, Timestamp};
 use crate::store::tables::put;
 use crate::store::{StoreError, WRITER, WriteTables};
 
+pub use epochs::EpochPace;
+pub(super) use epochs::Turning;
 pub use imported::Imported;
 pub use packing::Packed;
 pub(super) use packing::{Packing, Which};

@@ -158,7 +158,7 @@ impl Apply<'_, '_> {
                 is_new: before.is_none(),
                 is_initial: certainty.initial,
             };
-            self.pod_alive(number, appears)?;
+            self.pod_alive(number, row, appears)?;
         }
         // The kubelet may tell of a start that lies in an epoch before the one in which the pod was first seen.
         let started = before.is_none_or(|before| before.times.start_us.is_none());

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::apply::{Imported, RunStart};
+use super::apply::{EpochPace, Imported, RunStart};
 use super::state::WriterState;
 use crate::config::TracerConfig;
 use crate::model::{EventKey, Horizon, Observation, RedactionKey, Timestamp, WatchId};
@@ -179,6 +179,12 @@ impl Writer {
         self.require_run()?;
         self.transaction(false, |apply| apply.run_ended(at))?;
         Ok(())
+    }
+
+    /// Has epochs follow each other at another pace: for tests, which have no room for large ones.
+    #[doc(hidden)]
+    pub fn set_epoch_pace(&mut self, pace: EpochPace) {
+        self.state.turning.pace = pace;
     }
 
     /// How far retention may drop.

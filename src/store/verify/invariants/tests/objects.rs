@@ -98,6 +98,30 @@ fn lists_that_name_what_is_not_there() {
     );
 }
 
+/// How it is when a recorder stops while it makes the next epoch.
+#[test]
+fn lists_of_an_epoch_that_has_not_begun() {
+    for (epoch, is_wrong) in [(1, false), (2, true), (u64::MAX, true)] {
+        let mut entries = Vec::new();
+        let found = Record::new().spoiled(|tables| {
+            let object = keys::epoch_object(epoch, list_kind(tables), CHANGED);
+            tables.alive.insert(&object, &[]).unwrap();
+            let pod = keys::epoch_pod(epoch, 1);
+            tables.alive_pods.insert(&pod, &[]).unwrap();
+            entries = vec![
+                ("epoch_and_object_to_unit", object),
+                ("epoch_and_pod_to_unit", pod),
+            ];
+        });
+        for (table, entry) in entries {
+            let what = "of an epoch behind the next one";
+            let is_found = names(&found, table, &hex(&entry), what);
+            assert_eq!(is_found, is_wrong, "{epoch} {table}: {found:?}");
+        }
+        assert_eq!(found.len(), if is_wrong { 2 } else { 0 }, "{found:?}");
+    }
+}
+
 #[test]
 fn a_pod_that_its_epoch_does_not_list() {
     let found = Record::new().spoiled(|tables| {
