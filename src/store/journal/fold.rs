@@ -2,9 +2,9 @@
 
 use std::ops::Bound;
 
-use redb::{ReadTransaction, TableError};
+use redb::{ReadTransaction, ReadableTable, TableError};
 
-use super::record::RecordReader;
+use super::record::{RecordReader, rows_behind};
 use super::{Journal, Pending};
 use crate::store::packed::KeyBytes;
 use crate::store::tables::{META, WriteTables};
@@ -22,6 +22,9 @@ pub(crate) struct Folding {
     after: Bound<KeyBytes>,
     /// Edits folded so far.
     edits: usize,
+    /// Rows of the records before `end`, and how many of them are still in the table.
+    rows: u64,
+    rows_left: u64,
     /// What the records take that lie before `end`, bytes.
     stored_bytes: usize,
 }
@@ -37,9 +40,14 @@ impl Folding {
         self.stored_bytes
     }
 
-    /// Edits folded so far.
-    pub(super) fn edits(&self) -> usize {
-        self.edits
+    /// What has been done so far: edits folded, and rows of records removed.
+    pub(super) fn done(&self) -> u64 {
+        self.edits as u64 + (self.rows - self.rows_left)
+    }
+
+    /// What there is to do, done or not, where so many edits are folded.
+    pub(super) fn work(&self, edits: usize) -> u64 {
+        edits as u64 + self.rows
     }
 }
 
@@ -68,13 +76,16 @@ impl Journal {
             if state.layers.is_empty() {
                 return Ok(None);
             }
-            let end = state.span.map_or(state.next, |(_, next)| next);
+            let (first, end) = state.span.unwrap_or((state.next, state.next));
+            let rows = end.saturating_sub(first);
             let folding = state.folding.clone().unwrap_or(Folding {
                 layers: state.layers.len(),
                 end,
                 table: 0,
                 after: Bound::Unbounded,
                 edits: 0,
+                rows,
+                rows_left: rows,
                 stored_bytes: state.stored_bytes,
             });
             let layers = state.layers.get(..folding.layers).unwrap_or_default();
@@ -109,12 +120,21 @@ impl Journal {
                 }));
             }
         }
-        tables.journal.retain_in(..folding.end, |_, _| false)?;
+        // Every row has seen all edits: the records go, the oldest first, as many as there is time for. Those that are left
+        // may be read and done again.
+        let mut done = false;
+        while !done {
+            let removed = remove_oldest(tables, folding.end)?;
+            // The edits go with the last of their records: a snapshot without any has none.
+            done = removed.is_none_or(|removed| removed.next >= folding.end);
+            folding.rows_left =
+                removed.map_or(0, |removed| folding.end.saturating_sub(removed.next));
+            if !done && !go_on(removed.map_or(0, |removed| removed.rows)) {
+                break;
+            }
+        }
         write_next(tables, next)?;
-        Ok(Some(Folded {
-            folding,
-            done: true,
-        }))
+        Ok(Some(Folded { folding, done }))
     }
 
     /// Folds the rows of the oldest record and removes it: that gives its room back at once, and needs little where most of
@@ -158,6 +178,10 @@ impl Journal {
     pub(crate) fn folded(&self, folded: Folded) {
         let mut state = self.lock();
         if !folded.done {
+            let first_left = folded.folding.end - folded.folding.rows_left;
+            state.span = state
+                .span
+                .map(|(first, next)| (first.max(first_left), next));
             state.folding = Some(folded.folding);
             return;
         }
@@ -172,6 +196,39 @@ impl Journal {
             .span
             .map(|(first, next)| (first.max(end), next))
             .filter(|(first, next)| first < next);
+    }
+}
+
+/// The oldest record has been removed.
+#[derive(Clone, Copy)]
+struct Removed {
+    rows: usize,
+    /// The number behind its last row.
+    next: u64,
+}
+
+/// Removes the oldest record, all of its rows: what is left has to begin with a whole one. `None`: there is none before `end`.
+fn remove_oldest(tables: &mut WriteTables<'_>, end: u64) -> Result<Option<Removed>, StoreError> {
+    let mut removed = None;
+    let mut rows = 0;
+    loop {
+        let first = tables.journal.first()?.map(|(number, _)| number.value());
+        if first.is_none_or(|first| first >= end) {
+            return Ok(removed);
+        }
+        let Some((number, stored)) = tables.journal.pop_first()? else {
+            return Ok(removed);
+        };
+        let (number, behind) = (number.value(), rows_behind(number.value(), stored.value()));
+        rows += 1;
+        removed = Some(Removed {
+            rows,
+            next: number + 1,
+        });
+        // One that cannot be read was not needed, or its edits would not be in memory.
+        if behind == Some(0) {
+            return Ok(removed);
+        }
     }
 }
 

@@ -243,7 +243,8 @@ impl Journal {
                 let (frozen, behind) = state.layers.split_at(layers);
                 let edits: usize = frozen.iter().map(|layer| layer.len()).sum();
                 let stored = state.stored_bytes.saturating_sub(folding.stored_bytes());
-                folding.edits() as u128 * 1_000 < edits as u128 * gathered(behind, stored)
+                u128::from(folding.done()) * 1_000
+                    < u128::from(folding.work(edits)) * gathered(behind, stored)
             }
             None => gathered(&state.layers, state.stored_bytes) >= 1_000,
         }

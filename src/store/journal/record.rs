@@ -133,6 +133,13 @@ pub(crate) struct RecordReader {
     next: Option<(u64, u64, u64)>,
 }
 
+/// How many rows of its record follow a row. `None`: it cannot be read.
+pub(super) fn rows_behind(number: u64, stored: &[u8]) -> Option<u64> {
+    let mut payload = codec::unseal(TABLE, &number.to_be_bytes(), stored).ok()?;
+    read_varint(&mut payload)?;
+    read_varint(&mut payload)
+}
+
 /// An edit: the number of the table, the key, and what is done to the row.
 pub(crate) type TableEdit = (usize, KeyBytes, Edit);
 

@@ -273,6 +273,53 @@ fn a_large_transaction_takes_several_records_and_comes_back() {
     );
 }
 
+/// What is left while records are removed a piece at a time begins with a whole one, and is done again without harm.
+#[test]
+fn records_are_removed_in_pieces_and_each_as_a_whole() {
+    let database = in_memory();
+    let journal = Journal::default();
+    // Nothing compresses it: the larger ones take several rows.
+    let payload = |n: u32| {
+        let mut bytes = vec![0; n as usize * 500];
+        let seed = n.to_be_bytes();
+        blake3::Hasher::new()
+            .update(&seed)
+            .finalize_xof()
+            .fill(&mut bytes);
+        bytes
+    };
+    for n in 0..40 {
+        commit(&database, &journal, |tables| {
+            insert(tables, n % 10, &payload(n))
+        });
+    }
+    let mut spans = Vec::new();
+    while !journal.is_empty() {
+        let txn = database.begin_write().unwrap();
+        let mut tables = WriteTables::open(&txn).unwrap();
+        let folded = journal.fold(&mut tables, |_| false).unwrap().unwrap();
+        drop(tables);
+        txn.commit().unwrap();
+        journal.folded(folded);
+        let txn = database.begin_read().unwrap();
+        let stored = span(&txn).unwrap();
+        assert_eq!(journal.lock().span, stored);
+        spans.push(stored);
+        for pending in [Pending::read(&txn).unwrap(), journal.pending()] {
+            let tables = ReadTables::open_with(&txn, &pending).unwrap();
+            for n in 30..40 {
+                let key = (n % 10u32).to_be_bytes();
+                let row = tables.objects.get(key.as_slice()).unwrap().unwrap();
+                assert_eq!(row.value(), codec::seal(objects().hot, &key, &payload(n)));
+            }
+        }
+    }
+    spans.dedup();
+    // One in which only rows were folded, and one after each record.
+    assert_eq!(spans.len(), 41, "{spans:?}");
+    assert_eq!(spans.last(), Some(&None));
+}
+
 /// Numbers of records order what salvage finds, so they are never used again.
 #[test]
 fn numbers_go_on_after_everything_was_folded() {
