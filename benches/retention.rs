@@ -83,14 +83,15 @@ fn measure(
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bench.redb");
         let started = Instant::now();
-        let stats = record(&path, options, policy);
+        let (stats, peak) = record(&path, options, policy);
         let seconds = started.elapsed().as_secs_f64();
         let recorded = stats.changes.load(Ordering::Relaxed);
         let dropped = stats.retention.changes.load(Ordering::Relaxed);
         let rows = stats.retention.rows.load(Ordering::Relaxed);
         println!(
-            "  {name}: {recorded} changes in {seconds:.1} s, dropped {dropped} and {rows} other rows; the file takes {:.1} MiB{}",
+            "  {name}: {recorded} changes in {seconds:.1} s, dropped {dropped} and {rows} other rows; the file takes {:.1} MiB, {:.1} at most{}",
             mib(allocated_bytes(&path).unwrap()),
+            mib(peak),
             size_bytes.map_or(String::new(), |size| format!(" of {:.0}", mib(size))),
         );
         tell("batch", &stats.batches);
@@ -107,16 +108,17 @@ fn measure(
         }
         tell("fsync of 64 KiB", &fsyncs(folder.path()));
         if let Some(size_bytes) = size_bytes {
-            assert!(
-                allocated_bytes(&path).unwrap() <= size_bytes,
-                "the file has outgrown its limit"
-            );
+            assert!(peak <= size_bytes, "the file has outgrown its limit");
         }
     }
 }
 
-/// Records the whole workload and closes the store.
-fn record(path: &Path, options: &WorkloadOptions, policy: RetentionPolicy) -> Arc<WriterStats> {
+/// Records the whole workload and closes the store. Returns also the most bytes that the file took.
+fn record(
+    path: &Path,
+    options: &WorkloadOptions,
+    policy: RetentionPolicy,
+) -> (Arc<WriterStats>, u64) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
@@ -126,13 +128,15 @@ fn record(path: &Path, options: &WorkloadOptions, policy: RetentionPolicy) -> Ar
         let recorder = SimulatedRecorder::start_retaining(store, &workload, "bench", policy)
             .await
             .unwrap();
+        let mut peak = 0;
         while let Some(step) = workload.next() {
             recorder.step(step, &workload).await.unwrap();
+            peak = peak.max(allocated_bytes(path).unwrap());
         }
         let stats = Arc::clone(recorder.stats());
         // Not closed: that would compact it.
         drop(recorder.stop().unwrap());
-        stats
+        (stats, peak.max(allocated_bytes(path).unwrap()))
     })
 }
 

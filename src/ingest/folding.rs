@@ -91,7 +91,7 @@ impl Writer {
         Ok(())
     }
 
-    fn fold_piece(&mut self) -> Result<(), StoreError> {
+    pub(super) fn fold_piece(&mut self) -> Result<(), StoreError> {
         let journal = Arc::clone(self.store.journal());
         let mut remaining = Remaining::new(if self.state.is_listing() {
             LISTING_PIECE

@@ -9,12 +9,18 @@ use crate::limits::{
     PACKING_RETRY_SECONDS, PACKING_ROWS_MAX, PACKING_SHARE_PERCENT, RETENTION_IDLE_MS,
     RETENTION_WORK_MS_MAX,
 };
-use crate::store::StoreError;
+use crate::store::{StoreError, allocated_bytes};
 
 /// One piece.
 const PIECE: Effort = Effort {
     rows: PACKING_ROWS_MAX,
     time: Duration::from_millis(RETENTION_WORK_MS_MAX),
+};
+
+/// One piece where nobody waits for the next batch.
+const PIECE_AT_CLOSE: Effort = Effort {
+    rows: PACKING_ROWS_MAX * 16,
+    time: Duration::from_millis(RETENTION_WORK_MS_MAX * 16),
 };
 
 /// Has a writer pack what will not change any more, in the share of its time that packing may take.
@@ -108,16 +114,47 @@ impl Writer {
     /// # Errors
     /// What the store says.
     pub fn pack_all(&mut self, time_max: Duration) -> Result<(), StoreError> {
-        self.fold_all(time_max)?;
-        let began = Instant::now();
-        let effort = Effort {
-            rows: PACKING_ROWS_MAX * 16,
-            time: Duration::from_millis(RETENTION_WORK_MS_MAX * 16),
+        self.pack_within(time_max, None)
+    }
+
+    /// The same, as long as the file takes no more than some bytes of its volume, or than it takes now. What a piece
+    /// frees can only be used by the next: so pieces are small then, and the file may be beyond by what one of them writes.
+    /// What is left is packed by the next run.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn pack_within(
+        &mut self,
+        time_max: Duration,
+        allocated_bytes_max: Option<u64>,
+    ) -> Result<(), StoreError> {
+        let deadline = Instant::now().checked_add(time_max);
+        let room = allocated_bytes_max.map(|max| {
+            let now = allocated_bytes(self.path()).unwrap_or(max);
+            max.max(now)
+        });
+        let goes_on = |writer: &Self| -> Result<bool, StoreError> {
+            let fits = match room {
+                Some(room) => allocated_bytes(writer.path())? <= room,
+                None => true,
+            };
+            Ok(fits && deadline.is_none_or(|deadline| Instant::now() < deadline))
+        };
+        while !self.store.journal().is_empty() {
+            if !goes_on(self)? {
+                return Ok(());
+            }
+            self.fold_piece()?;
+        }
+        let effort = if room.is_some() {
+            PIECE
+        } else {
+            PIECE_AT_CLOSE
         };
         // A pass that is under way has passed some rows already.
         for _ in 0..2 {
             while !self.pack_which(effort, Which::All)?.done {
-                if began.elapsed() >= time_max {
+                if !goes_on(self)? {
                     return Ok(());
                 }
             }

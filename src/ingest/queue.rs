@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::limits::{
-    BATCH_AGE_MS_MAX, BATCH_AGE_MS_QUIET, BATCH_BYTES_MAX, BATCH_OBSERVATIONS_QUIET,
-    QUEUE_BYTES_MAX, QUEUE_OBSERVATIONS_MAX,
+    BATCH_AGE_MS_MAX, BATCH_AGE_MS_QUIET, BATCH_OBSERVATIONS_QUIET, QUEUE_BYTES_MAX,
+    QUEUE_OBSERVATIONS_MAX,
 };
 use crate::model::{Observation, Timestamp};
 
@@ -49,6 +49,13 @@ pub struct Queued {
     pub observation: Observation,
     /// Its share of the queue's bytes, given back when the writer has committed or dropped it.
     pub share: OwnedSemaphorePermit,
+}
+
+/// How much one batch may have: it ends with the observation that reaches either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BatchMax {
+    pub(super) observations: usize,
+    pub(super) bytes: usize,
 }
 
 /// The writer has stopped: nothing more will be recorded by this process.
@@ -139,15 +146,13 @@ impl Receiver {
         self.receiver.is_closed()
     }
 
-    /// The batch that begins with `first`: what comes within [`BATCH_AGE_MS_MAX`] of now, up to `observations_max`
-    /// observations or [`BATCH_BYTES_MAX`] bytes. While few come, and no list is among them, for which readiness waits, it
+    /// The batch that begins with `first`: what comes within [`BATCH_AGE_MS_MAX`] of now, up to `max`. While few come, and no list is among them, for which readiness waits, it
     /// is [`BATCH_AGE_MS_QUIET`]: what few changes cost is mostly their commits.
-    pub(super) async fn batch(&mut self, first: Queued, observations_max: usize) -> Vec<Queued> {
+    pub(super) async fn batch(&mut self, first: Queued, max: BatchMax) -> Vec<Queued> {
         let began = Instant::now();
         let until = |ms| began + Duration::from_millis(ms);
         let mut batch = vec![first];
-        self.gather(&mut batch, observations_max, until(BATCH_AGE_MS_MAX))
-            .await;
+        self.gather(&mut batch, max, until(BATCH_AGE_MS_MAX)).await;
         let is_list = |queued: &Queued| {
             matches!(
                 queued.observation,
@@ -155,25 +160,22 @@ impl Receiver {
             )
         };
         if !batch.iter().any(is_list) {
-            let few = observations_max.min(BATCH_OBSERVATIONS_QUIET);
+            let few = BatchMax {
+                observations: max.observations.min(BATCH_OBSERVATIONS_QUIET),
+                ..max
+            };
             self.gather(&mut batch, few, until(BATCH_AGE_MS_QUIET))
                 .await;
         }
         batch
     }
 
-    /// Adds to a batch what comes until `deadline`, or until it has `observations_max` observations or
-    /// [`BATCH_BYTES_MAX`] bytes. Sleeps meanwhile, also when the queue is closed meanwhile.
-    async fn gather(
-        &mut self,
-        batch: &mut Vec<Queued>,
-        observations_max: usize,
-        deadline: Instant,
-    ) {
+    /// Adds to a batch what comes until `deadline`, or until it has `max`. Sleeps meanwhile, also when the queue is closed meanwhile.
+    async fn gather(&mut self, batch: &mut Vec<Queued>, max: BatchMax, deadline: Instant) {
         let mut bytes = batch.iter().map(Queued::weight_bytes).sum();
         let mut late = false;
-        while self.take(batch, &mut bytes, observations_max) && !late {
-            let wanted = observations_max.saturating_sub(batch.len());
+        while self.take(batch, &mut bytes, max) && !late {
+            let wanted = max.observations.saturating_sub(batch.len());
             self.gate.wanted.store(wanted, Ordering::SeqCst);
             // What came before the gate was set did not open it.
             if self.receiver.len() < wanted {
@@ -185,13 +187,8 @@ impl Receiver {
     }
 
     /// Adds to a batch what waits. Returns whether there may be more to come for it.
-    fn take(
-        &mut self,
-        batch: &mut Vec<Queued>,
-        bytes: &mut usize,
-        observations_max: usize,
-    ) -> bool {
-        while batch.len() < observations_max && *bytes < BATCH_BYTES_MAX {
+    fn take(&mut self, batch: &mut Vec<Queued>, bytes: &mut usize, max: BatchMax) -> bool {
+        while batch.len() < max.observations && *bytes < max.bytes {
             match self.receiver.try_recv() {
                 Ok(queued) => {
                     *bytes += queued.weight_bytes();

@@ -150,7 +150,8 @@ impl Work {
         self.write(|writer| writer.end_run(now).map(|()| None))?;
         let time_max = Duration::from_secs(PACKING_AT_CLOSE_SECONDS_MAX);
         // Everything is durable: what cannot be packed for want of room stays as it is.
-        match self.writer.pack_all(time_max) {
+        let room = self.retention.room_bytes();
+        match self.writer.pack_within(time_max, room) {
             Err(error) if error.storage_failure().is_some() => {
                 tracing::warn!(%error, "the store is not packed before it is closed");
                 self.writer.recover()?;
@@ -278,7 +279,7 @@ impl Work {
 
     /// Waits for the first observation for so long, then for more of them until the batch is full or old enough.
     fn next_batch(&mut self, wait: Duration) -> Next {
-        let observations_max = self.retention.batch_observations_max();
+        let max = self.retention.batch_max();
         let receiver = &mut self.receiver;
         let first = self
             .timer
@@ -288,7 +289,7 @@ impl Work {
             Ok(None) => return Next::Closed,
             Err(_) => return Next::Nothing,
         };
-        let batch = self.timer.block_on(receiver.batch(first, observations_max));
+        let batch = self.timer.block_on(receiver.batch(first, max));
         Next::Batch(batch)
     }
 

@@ -13,13 +13,13 @@ use crate::support::*;
 
 const LIMIT_BYTES: u64 = 24 << 20;
 const TURNS: i64 = 280;
-const MAPS: i64 = 64;
+pub const MAPS: i64 = 64;
 const MAP_BYTES: usize = 12_000;
 const PODS: i64 = 60;
 /// Of dropping, and of packing.
 const PIECES_A_TURN: u32 = 40;
 /// Turns for which a map exists.
-const LIFE: i64 = 2;
+pub const LIFE: i64 = 2;
 
 /// Text that does not compress below three quarters.
 pub(crate) struct Noise(pub(crate) u64);
@@ -41,7 +41,7 @@ impl Noise {
     }
 }
 
-fn at(turn: i64) -> Timestamp {
+pub fn at(turn: i64) -> Timestamp {
     s(1_000 + 10 * turn)
 }
 
@@ -62,7 +62,7 @@ fn job(turn: i64) -> Obj {
 }
 
 /// One turn: maps come, the oldest go, pods of a job that nobody will speak of again run and end.
-fn turn(turn: i64, noise: &mut Noise) -> Vec<Observation> {
+pub fn turn(turn: i64, noise: &mut Noise) -> Vec<Observation> {
     let mut seen = Vec::new();
     for n in 0..MAPS {
         let data = json!({"text": noise.text(MAP_BYTES)});

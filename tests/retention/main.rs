@@ -15,6 +15,7 @@ mod support;
 
 mod beside;
 mod clock;
+mod closing;
 mod epochs;
 mod flat;
 mod owners;

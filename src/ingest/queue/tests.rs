@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::limits::OBJECT_BYTES_MAX;
+use crate::limits::{BATCH_BYTES_MAX, OBJECT_BYTES_MAX};
 use crate::model::{Gvk, Item, ObjectKey, ObservedObject, Uid};
 
 fn bookmark(n: usize) -> Observation {
@@ -41,15 +41,21 @@ fn new_queue() -> (Queue, Receiver) {
     queue(Arc::new(ManualClock::new(Timestamp::from_seconds(1))))
 }
 
+fn most(observations: usize) -> BatchMax {
+    BatchMax {
+        observations,
+        bytes: BATCH_BYTES_MAX,
+    }
+}
+
 const AGE: Duration = Duration::from_secs(60);
 
 /// Gathers up to `observations_max`; returns how many came, and the virtual time that it took.
 async fn gathered(receiver: &mut Receiver, observations_max: usize) -> (usize, Duration) {
     let began = Instant::now();
     let mut batch = Vec::new();
-    receiver
-        .gather(&mut batch, observations_max, began + AGE)
-        .await;
+    let max = most(observations_max);
+    receiver.gather(&mut batch, max, began + AGE).await;
     (batch.len(), began.elapsed())
 }
 
@@ -105,6 +111,21 @@ async fn large_observations_that_wait_for_room_are_a_batch_too() {
     sender.abort();
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_batch_ends_with_the_observation_that_reaches_its_bytes() {
+    let (queue, mut receiver) = new_queue();
+    for n in 0..4 {
+        queue.send(bookmark(n)).await.unwrap();
+    }
+    let max = BatchMax {
+        bytes: bookmark(0).weight_bytes() + 1,
+        ..most(1_000)
+    };
+    let mut batch = Vec::new();
+    receiver.gather(&mut batch, max, Instant::now() + AGE).await;
+    assert_eq!(batch.len(), 2);
+}
+
 /// Sends some at once, and one more every 10 ms for a second; returns how many the first batch has, and its age in
 /// milliseconds.
 async fn first_batch(at_once: Vec<Observation>) -> (usize, u128) {
@@ -120,7 +141,7 @@ async fn first_batch(at_once: Vec<Observation>) -> (usize, u128) {
     });
     let began = Instant::now();
     let first = receiver.recv().await.unwrap();
-    let batch = receiver.batch(first, 1_000).await;
+    let batch = receiver.batch(first, most(1_000)).await;
     let age = began.elapsed().as_millis();
     sender.abort();
     (batch.len(), age)

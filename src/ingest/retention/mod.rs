@@ -19,12 +19,14 @@ use self::measuring::Measuring;
 use self::pressure::{Allowance, Pressure};
 pub(super) use self::share::Share;
 use self::size::{Look, Measured, Moment, SizeGovernor};
+use super::queue::BatchMax;
 use super::writer::{Piece, Worked};
 use super::{Durations, Effort, Retained, Writer};
 use crate::limits::{
-    JOURNAL_LIMIT_PARTS, RETENTION_IDLE_MS, RETENTION_PIECE_MS_MAX, RETENTION_ROWS_MAX,
-    RETENTION_ROWS_MIN, RETENTION_SHARE_PERCENT, RETENTION_WORK_MS_MAX, ROOM_PIECES_MAX,
-    SIZE_KEEPS_SECONDS_MIN, SIZE_STRIDES, SWEEP_CHANGES_MIN, SWEEP_PARTS, SWEEP_SECONDS_MIN,
+    BATCH_BYTES_MAX, JOURNAL_LIMIT_PARTS, RETENTION_IDLE_MS, RETENTION_PIECE_MS_MAX,
+    RETENTION_ROWS_MAX, RETENTION_ROWS_MIN, RETENTION_SHARE_PERCENT, RETENTION_WORK_MS_MAX,
+    ROOM_PIECES_MAX, SIZE_KEEPS_SECONDS_MIN, SIZE_STRIDES, SWEEP_CHANGES_MIN, SWEEP_PARTS,
+    SWEEP_SECONDS_MIN,
 };
 use crate::model::{ByteSize, Horizon, MICROS_PER_SECOND, Timestamp};
 use crate::store::{CopyGraceStats, StoreError, allocated_bytes};
@@ -252,9 +254,18 @@ impl Retention {
         self.pressure.holds_packing(now)
     }
 
-    /// Observations that one batch may have now.
-    pub(super) fn batch_observations_max(&self) -> usize {
-        self.pressure.batch_observations_max()
+    /// Allocated bytes up to which the file may grow for the sake of packing alone; none where no size is given.
+    pub(super) fn room_bytes(&self) -> Option<u64> {
+        self.size.as_ref().map(SizeGovernor::pressing_bytes)
+    }
+
+    /// What one batch may have now.
+    pub(super) fn batch_max(&self) -> BatchMax {
+        let room = self.size.map_or(u64::MAX, |size| size.batch_bytes_max());
+        BatchMax {
+            observations: self.pressure.batch_observations_max(),
+            bytes: usize::try_from(room).map_or(BATCH_BYTES_MAX, |room| room.min(BATCH_BYTES_MAX)),
+        }
     }
 
     /// Takes note of a piece that was committed with a batch. The batch waited for its work only.

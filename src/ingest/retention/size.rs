@@ -66,6 +66,9 @@ pub(super) struct Measured {
 /// The part of the headroom after which dropping has to be faster than recording.
 const PRESSED_PART: u64 = 4;
 
+/// The part of the headroom that the objects of one batch may have.
+const BATCH_PART: u64 = 8;
+
 /// Passes of packing that begin and end after the file has grown, before that counts as over: the one under way is none.
 const PASSES_TO_SETTLE: u64 = 2;
 
@@ -174,6 +177,12 @@ impl SizeGovernor {
             && self
                 .grown
                 .is_some_and(|grown| !has_passed(SIZE_GROWING_SECONDS, grown.at, look.moment.at))
+    }
+
+    /// Bytes of objects in one batch: what several of them write, packed not at all and twice for the journal, must fit into the
+    /// headroom.
+    pub(super) fn batch_bytes_max(&self) -> u64 {
+        self.limit_bytes.saturating_sub(self.full_bytes) / BATCH_PART
     }
 
     /// Allocated bytes from which on growth is pressing.

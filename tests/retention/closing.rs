@@ -1,0 +1,61 @@
+//! A store with a limit that is told as much as its writer can take, and then closed: what is packed last must not make its
+//! file grow beyond the limit.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use sk_tracedb::allocated_bytes;
+use sk_tracedb::clock::ManualClock;
+use sk_tracedb::ingest::{WriterStats, queue, spawn_retaining};
+
+use crate::flat::{self, Noise};
+
+const LIMIT_BYTES: u64 = 16 << 20;
+const TURNS: i64 = 150;
+
+#[test]
+fn a_store_with_a_limit_is_closed_below_it() {
+    let (mut recorder, _, retention) = flat::limited(LIMIT_BYTES);
+    let path = recorder.path();
+    let clock = Arc::new(ManualClock::new(flat::at(0)));
+    let (queue, receiver) = queue(clock.clone());
+    let stats = Arc::new(WriterStats::default());
+    let thread = spawn_retaining(
+        recorder.take_writer(),
+        retention,
+        receiver,
+        clock.clone(),
+        Arc::clone(&stats),
+    )
+    .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let mut noise = Noise(0x2545_f491_4f6c_dd1d);
+    let mut peak = 0;
+    for turn in 0..TURNS {
+        clock.set(flat::at(turn));
+        for seen in flat::turn(turn, &mut noise) {
+            runtime.block_on(queue.send(seen)).unwrap();
+            peak = peak.max(allocated_bytes(&path).unwrap());
+        }
+    }
+    drop(queue);
+    let writer = thread.join().unwrap();
+    let end = allocated_bytes(&path).unwrap();
+    println!("peak {peak}, after it was closed {end}");
+    assert!(stats.retention.changes.load(Ordering::SeqCst) > 1_000);
+    assert!(
+        peak >= LIMIT_BYTES / 2,
+        "only {peak} bytes were taken: this tells nothing"
+    );
+    assert!(
+        peak.max(end) <= LIMIT_BYTES,
+        "{peak}, and {end} after it was closed"
+    );
+    recorder.put_writer(writer);
+    assert_eq!(
+        recorder.state(flat::at(TURNS)).len() as i64,
+        flat::LIFE * flat::MAPS
+    );
+}
