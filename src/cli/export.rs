@@ -63,7 +63,7 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<()> {
     };
     let summary = if to_stdout {
         let mut out = interrupt.guard(BufWriter::with_capacity(1 << 20, std::io::stdout().lock()));
-        let summary = prepared.write(&mut out)?;
+        let summary = prepared.alone().write(&mut out)?;
         out.flush()?;
         summary
     } else {
@@ -99,7 +99,7 @@ pub(super) fn to_file(
     let may_wait = sink.may_wait();
     let mut out = interrupt.guard(sink);
     let written = if may_wait {
-        prepared.write(&mut out)
+        prepared.alone().write(&mut out)
     } else {
         prepared.write_file(&mut out)
     };

@@ -177,7 +177,7 @@ impl<'s> Selection<'s> {
         if owners.iter().any(|owner| owner.kind == "DaemonSet") {
             return Ok(false);
         }
-        if owners.is_empty() && key.group.is_empty() && key.kind == "Pod" && self.had_ended(row)? {
+        if owners.is_empty() && key.is_pod() && self.had_ended(row)? {
             return Ok(false);
         }
         if self.filters.need_labels() {

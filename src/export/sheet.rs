@@ -8,16 +8,18 @@
 //! can see are not reused, and the file grows (X2). Sheets are memory: they are written while no snapshot is needed.
 
 use std::cell::RefCell;
+use std::cmp::Reverse;
 use std::io::{self, Write};
 use std::rc::Rc;
+use std::sync::{Mutex, PoisonError};
 
 use super::encode::sktrace::check_object;
 use super::error::ExportError;
-use crate::limits::{EXPORT_HOLES_ALONE_MAX, READ_THREADS};
+use crate::limits::{EXPORT_HOLES_ALONE_MAX, EXPORT_PARTS, EXPORT_ROOTS_BYTES_MAX, READ_THREADS};
 use crate::model::EventKey;
-use crate::query::shares::{for_each_share, share_of};
+use crate::query::shares::for_each_share;
 use crate::store::Snapshot;
-use crate::store::versions::Cursors;
+use crate::store::versions::{Places, Tools};
 
 /// An object as it was after a change.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +71,7 @@ impl Sheet {
         snapshot: &Snapshot,
         decoders: &mut Decoders,
     ) -> Result<(), ExportError> {
-        let mut shares: [Vec<(Wanted, &mut [u8])>; READ_THREADS] = Default::default();
+        let mut parts: [Part<'_>; EXPORT_PARTS] = Default::default();
         let alone = self.holes.len() <= EXPORT_HOLES_ALONE_MAX;
         let mut rest = self.bytes.as_mut_slice();
         let mut at = 0;
@@ -78,43 +80,69 @@ impl Sheet {
             let (hole, behind) = behind.split_at_mut(wanted.body_len as usize);
             at = from + hole.len();
             rest = behind;
-            if let Some(share) = shares.get_mut(share_of(wanted.object)) {
-                share.push((wanted, hole));
+            if let Some(part) = parts.get_mut(part_of(wanted.object)) {
+                part.push((wanted, hole));
             }
         }
-        let mut shares = shares.into_iter().zip(&mut decoders.0);
-        let work = |(share, cursors)| fill_share(snapshot, cursors, share);
-        if alone {
-            shares.try_for_each(work)
-        } else {
-            for_each_share(shares, work).map(drop)
-        }
+        let mut parts: Vec<_> = parts.into_iter().zip(&mut decoders.places).collect();
+        // Those with most to do first: what is left at the end is little.
+        parts.sort_by_key(|(part, _)| Reverse(part.len()));
+        let parts = Mutex::new(parts.into_iter());
+        let work = |tools: &mut Tools| {
+            loop {
+                let next = parts.lock().unwrap_or_else(PoisonError::into_inner).next();
+                let Some((part, places)) = next else {
+                    return Ok(());
+                };
+                fill_part(snapshot, places, tools, part)?;
+            }
+        };
+        let threads = if alone { 1 } else { READ_THREADS };
+        for_each_share(decoders.tools.iter_mut().take(threads), work).map(drop)
     }
 }
 
-fn fill_share(
+/// Holes for objects of one part.
+type Part<'a> = Vec<(Wanted, &'a mut [u8])>;
+
+/// Ids that are in one part: neighbours are packed together.
+const RUN: u64 = 32;
+
+fn part_of(object: u64) -> usize {
+    (object / RUN % EXPORT_PARTS as u64) as usize
+}
+
+fn fill_part(
     snapshot: &Snapshot,
-    cursors: &mut Cursors,
-    mut share: Vec<(Wanted, &mut [u8])>,
+    places: &mut Places,
+    tools: &mut Tools,
+    mut part: Part<'_>,
 ) -> Result<(), ExportError> {
     // As the store has them: what is packed together is unpacked once.
-    share.sort_unstable_by_key(|(wanted, _)| (wanted.object, wanted.event));
-    for (wanted, hole) in share {
-        cursors.body(snapshot.tables(), wanted.object, wanted.event, hole)?;
+    part.sort_unstable_by_key(|(wanted, _)| (wanted.object, wanted.event));
+    for (wanted, hole) in part {
+        places.body(snapshot.tables(), wanted.object, wanted.event, hole, tools)?;
         check_object(hole)?;
     }
     Ok(())
 }
 
-/// What each decoding thread remembers from sheet to sheet.
-pub(super) struct Decoders([Cursors; READ_THREADS]);
+/// What is remembered of each part of the objects from sheet to sheet, and the tools of each decoding thread.
+pub(super) struct Decoders {
+    places: [Places; EXPORT_PARTS],
+    tools: [Tools; READ_THREADS],
+}
 
 impl Decoders {
-    /// Decoders that remember so many bytes all together.
+    /// Decoders that remember so many bytes of places all together.
     pub(super) fn new(cursors_bytes: usize) -> Self {
-        Self(std::array::from_fn(|_| {
-            Cursors::new(cursors_bytes / READ_THREADS)
-        }))
+        let part = |bytes: usize| bytes / EXPORT_PARTS;
+        Self {
+            places: std::array::from_fn(|_| {
+                Places::new(part(cursors_bytes), part(EXPORT_ROOTS_BYTES_MAX))
+            }),
+            tools: Default::default(),
+        }
     }
 }
 

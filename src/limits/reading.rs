@@ -20,7 +20,7 @@ pub const EXPORT_SNAPSHOT_SECONDS_MAX: u64 = 60;
 /// Gaps listed in the summary of an export.
 pub const GAPS_REPORTED_MAX: usize = 1_000;
 /// Bytes of a trace that are encoded before they are written, to a file: what is decoded at once by several threads.
-pub const EXPORT_FILE_SHEET_BYTES: usize = 4 << 20;
+pub const EXPORT_FILE_SHEET_BYTES: usize = 3 << 20;
 /// The same to any other receiver: a recorder may serve several at once.
 pub const EXPORT_STREAM_SHEET_BYTES: usize = 1 << 20;
 /// Sheets of an export: one that is being filled, one that is being written, one between them.
@@ -33,9 +33,14 @@ pub const READ_THREADS: usize = 2;
 pub const EXPORT_HOLES_ALONE_MAX: usize = 64;
 /// Memory of an export to a file for places in groups of versions, bytes, of all decoders together: about a kilobyte for
 /// each object that changes.
-pub const EXPORT_FILE_CURSORS_BYTES_MAX: usize = 40 << 20;
+pub const EXPORT_FILE_CURSORS_BYTES_MAX: usize = 36 << 20;
 /// The same of an export to any other receiver.
 pub const EXPORT_STREAM_CURSORS_BYTES_MAX: usize = 8 << 20;
+/// Memory of an export for first bodies of such groups, decompressed, bytes, of all decoders together.
+pub const EXPORT_ROOTS_BYTES_MAX: usize = 4 << 20;
+/// Parts of a sheet, by object, of which each decoding thread takes one after the other: several for each, because they
+/// are not equally much work.
+pub const EXPORT_PARTS: usize = 4 * READ_THREADS;
 /// Memory of the history of one object for its place in a group of versions, bytes. Larger groups are read anew for each
 /// version.
 pub const HISTORY_CURSORS_BYTES_MAX: usize = 1 << 20;

@@ -43,6 +43,11 @@ impl ObjectKey {
         }
     }
 
+    /// Whether the object is a pod.
+    pub fn is_pod(&self) -> bool {
+        self.group.is_empty() && self.kind == "Pod"
+    }
+
     /// Whether the object lives in no namespace.
     pub fn is_cluster_scoped(&self) -> bool {
         self.namespace.is_empty()

@@ -104,8 +104,7 @@ impl Apply<'_, '_> {
             change_hash: None,
         };
         self.record(&header, &version)?;
-        if key.group.is_empty()
-            && key.kind == "Pod"
+        if key.is_pod()
             && let Some(IncarnationRow::Pod(_)) = get(&self.tables.incarnations, id)?
         {
             row.uid = None;

@@ -22,8 +22,8 @@ const NEWEST: usize = 4;
 #[derive(Default)]
 struct Cache {
     chunks: Vec<Found>,
-    /// Not there while a thread decompresses with it.
-    context: Option<DCtx<'static>>,
+    /// Those that no thread decompresses with just now.
+    contexts: Vec<DCtx<'static>>,
 }
 
 impl Cache {
@@ -76,12 +76,12 @@ impl<T: ReadableTable<&'static [u8], &'static [u8]>> Part<T> {
         if let Some(found) = cache.get(key) {
             return Ok(found);
         }
-        let context = cache.context.take();
+        let context = cache.contexts.pop();
         drop(cache);
         let mut context = context.unwrap_or_else(DCtx::create);
         let chunk = chunk::read(self.parts, key, stored, &mut context)?;
         let mut cache = self.lock();
-        cache.context = Some(context);
+        cache.contexts.push(context);
         // Another thread may have been here.
         if let Some(found) = cache.get(key) {
             return Ok(found);

@@ -110,29 +110,34 @@ impl Standing {
         Ok(false)
     }
 
-    /// Makes the body of the version at which it stands.
+    /// Makes the body of the version at which it stands. `own_root`: the body of the group's keyframe, where it is known; else
+    /// it is in the tools afterwards.
     pub(super) fn make(
         &self,
         group: &Group<'_>,
         tables: &impl Tables,
         out: &mut [u8],
         tools: &mut Tools,
+        own_root: Option<&[u8]>,
     ) -> Result<(), StoreError> {
         if out.len() != tools.recipe.len() {
             return Err(group.damaged("a body has another length than its change says"));
         }
         let root = match self.root {
             Root::None => &[],
-            Root::Own { from, to, len } => {
-                let bytes = group.payload.get(from as usize..to as usize);
-                let keyframe = bytes
-                    .and_then(Keyframe::read)
-                    .ok_or_else(|| group.damaged("the keyframe's scheme is unknown"))?;
-                let (decompressor, body) = (&tools.decompressor, &mut tools.body);
-                base::decompress_into(tables, decompressor, &keyframe, len as usize, body)?
-                    .map_err(|reason| group.damaged(reason))?;
-                body.as_slice()
-            }
+            Root::Own { from, to, len } => match own_root {
+                Some(body) => body,
+                None => {
+                    let bytes = group.payload.get(from as usize..to as usize);
+                    let keyframe = bytes
+                        .and_then(Keyframe::read)
+                        .ok_or_else(|| group.damaged("the keyframe's scheme is unknown"))?;
+                    let (decompressor, body) = (&tools.decompressor, &mut tools.body);
+                    base::decompress_into(tables, decompressor, &keyframe, len as usize, body)?
+                        .map_err(|reason| group.damaged(reason))?;
+                    body.as_slice()
+                }
+            },
             Root::Base { base, len, exact } => {
                 let body = tools.bases.get(tables, &tools.decompressor, base)?;
                 let len = len as usize;
@@ -174,6 +179,8 @@ pub(super) struct Cursor {
     recipe_at: u32,
     recipe_len: u32,
     standing: Standing,
+    /// The body of the group's keyframe, where it is kept.
+    own_root: Option<Box<[u8]>>,
     /// Used since the search for a cursor to give up came by.
     pub(super) used: bool,
 }
@@ -191,6 +198,7 @@ impl Cursor {
             recipe_at: 0,
             recipe_len: 0,
             standing: *standing,
+            own_root: None,
             used: false,
         };
         tools.write_recipe();
@@ -198,7 +206,23 @@ impl Cursor {
         Some(cursor)
     }
 
-    /// Memory of what is kept, bytes.
+    /// Keeps the body of the group's keyframe, which was made last with these tools, if it has one of its own and there is room
+    /// for so many bytes. Returns how many it takes more than before.
+    pub(super) fn keep_root(&mut self, tools: &Tools, room_bytes: usize) -> usize {
+        let is_own = matches!(self.standing.root, Root::Own { .. });
+        if !is_own || self.own_root.is_some() || tools.body.len() > room_bytes {
+            return 0;
+        }
+        self.own_root = Some(tools.body.as_slice().into());
+        tools.body.len()
+    }
+
+    /// Memory of that body, bytes.
+    pub(super) fn root_bytes(&self) -> usize {
+        self.own_root.as_ref().map_or(0, |body| body.len())
+    }
+
+    /// Memory of what is kept besides, bytes.
     pub(super) fn heap_bytes(&self) -> usize {
         self.bytes.len()
     }
@@ -239,7 +263,7 @@ impl Cursor {
         if !standing.advance(&group, event, tools)? {
             return Ok(false);
         }
-        standing.make(&group, tables, out, tools)?;
+        standing.make(&group, tables, out, tools, self.own_root.as_deref())?;
         tools.write_recipe();
         let room = standing.place.at() - from;
         let unused = room.checked_sub(tools.packed_recipe.len());
@@ -270,7 +294,7 @@ const UNUSED_PARTS: usize = 4;
 
 /// What all cursors of a thread use, one after the other.
 #[derive(Default)]
-pub(super) struct Tools {
+pub(crate) struct Tools {
     decompressor: Decompressor,
     bases: Bases,
     /// A root's body.

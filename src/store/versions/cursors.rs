@@ -2,7 +2,8 @@
 //!
 //! Of every object, the place of the last version read is kept as a [`Cursor`], so that the next one is a difference away,
 //! without a look into the store. There are as many as their memory allows, those used last before others; whatever is read
-//! without one costs one look-up and the differences up to it.
+//! without one costs one look-up and the differences up to it. Of some, as many as their own memory allows, the body that the
+//! others are made from is kept decompressed.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -18,8 +19,8 @@ const CURSOR_OVERHEAD_BYTES: usize = size_of::<Cursor>() + 48;
 /// One object may take this part of the memory: a large one must not push out all others.
 const CURSOR_PARTS: usize = 16;
 
-/// The cursors of one thread.
-pub(crate) struct Cursors {
+/// The cursors of some objects. Whichever thread reads of them brings its [`Tools`].
+pub(crate) struct Places {
     cursors: Vec<Cursor>,
     /// Object id -> its cursor's position.
     index: HashMap<u64, usize, BuildHasherDefault<IdHasher>>,
@@ -27,20 +28,22 @@ pub(crate) struct Cursors {
     hand: usize,
     bytes: usize,
     limit_bytes: usize,
-    tools: Tools,
+    /// Of decompressed roots.
+    root_bytes: usize,
+    roots_limit_bytes: usize,
 }
 
-impl Cursors {
-    /// No cursors yet, and at most so many bytes of them. The memory of a few bodies and of the bases
-    /// ([`crate::limits::CURSOR_BASES_BYTES_MAX`]) comes on top.
-    pub(crate) fn new(limit_bytes: usize) -> Self {
+impl Places {
+    /// No cursors yet, and at most so many bytes of them, and of the bodies that are kept decompressed for them.
+    pub(crate) fn new(limit_bytes: usize, roots_limit_bytes: usize) -> Self {
         Self {
             cursors: Vec::new(),
             index: HashMap::default(),
             hand: 0,
             bytes: 0,
             limit_bytes,
-            tools: Tools::default(),
+            root_bytes: 0,
+            roots_limit_bytes,
         }
     }
 
@@ -55,14 +58,19 @@ impl Cursors {
         object: u64,
         event: EventKey,
         out: &mut [u8],
+        tools: &mut Tools,
     ) -> Result<(), StoreError> {
         if let Some(slot) = self.index.get(&object).copied()
             && let Some(cursor) = self.cursors.get_mut(slot)
         {
             cursor.used = true;
             let before = cursor.heap_bytes();
-            let read = cursor.read(tables, event, out, &mut self.tools);
+            let read = cursor.read(tables, event, out, tools);
             self.bytes = (self.bytes + cursor.heap_bytes()).saturating_sub(before);
+            if matches!(read, Ok(true)) {
+                let room = self.roots_limit_bytes.saturating_sub(self.root_bytes);
+                self.root_bytes += cursor.keep_root(tools, room);
+            }
             if !matches!(read, Ok(true)) || cursor.is_at_end() {
                 self.remove(slot);
             }
@@ -76,20 +84,94 @@ impl Cursors {
             at: event.at,
             seq: event.seq.saturating_add(1),
         };
-        let (tools, keeps) = (&mut self.tools, self.limit_bytes > 0);
+        let keeps = self.limit_bytes > 0;
         let cursor = group_before(tables, object, end, |group| {
             let mut standing = Standing::first(tools);
             if !standing.advance(group, event, tools)? {
                 return Err(missing(object, event));
             }
-            standing.make(group, tables, out, tools)?;
+            standing.make(group, tables, out, tools, None)?;
             Ok(keeps.then(|| Cursor::new(group, &standing, tools)))
         })?;
         let cursor = cursor.ok_or_else(|| missing(object, event))?;
         if let Some(cursor) = cursor.flatten() {
-            self.keep(cursor);
+            self.keep(cursor, tools);
         }
         Ok(())
+    }
+
+    /// Keeps a cursor, whose body was made a moment ago.
+    fn keep(&mut self, mut cursor: Cursor, tools: &Tools) {
+        let bytes = CURSOR_OVERHEAD_BYTES + cursor.heap_bytes();
+        if bytes > self.limit_bytes / CURSOR_PARTS {
+            return;
+        }
+        self.make_room(bytes);
+        self.bytes += bytes;
+        let room = self.roots_limit_bytes.saturating_sub(self.root_bytes);
+        self.root_bytes += cursor.keep_root(tools, room);
+        self.index.insert(cursor.object, self.cursors.len());
+        self.cursors.push(cursor);
+    }
+
+    /// Gives up cursors until there is room for so many bytes.
+    fn make_room(&mut self, bytes: usize) {
+        while self.bytes + bytes > self.limit_bytes {
+            if self.hand >= self.cursors.len() {
+                self.hand = 0;
+            }
+            match self.cursors.get_mut(self.hand) {
+                Some(cursor) if cursor.used => {
+                    cursor.used = false;
+                    self.hand += 1;
+                }
+                Some(_) => self.remove(self.hand),
+                None => break,
+            }
+        }
+    }
+
+    fn remove(&mut self, slot: usize) {
+        let cursor = self.cursors.swap_remove(slot);
+        let bytes = CURSOR_OVERHEAD_BYTES + cursor.heap_bytes();
+        self.bytes = self.bytes.saturating_sub(bytes);
+        self.root_bytes = self.root_bytes.saturating_sub(cursor.root_bytes());
+        self.index.remove(&cursor.object);
+        if let Some(moved) = self.cursors.get(slot) {
+            self.index.insert(moved.object, slot);
+        }
+    }
+}
+
+/// Cursors with the tools of the one thread that reads with them.
+pub(crate) struct Cursors {
+    places: Places,
+    tools: Tools,
+}
+
+impl Cursors {
+    /// No cursors yet, and at most so many bytes of them, and of the bodies that are kept decompressed for them. The memory of
+    /// a few bodies and of the bases ([`crate::limits::CURSOR_BASES_BYTES_MAX`]) comes on top.
+    pub(crate) fn new(limit_bytes: usize) -> Self {
+        Self {
+            places: Places::new(limit_bytes, limit_bytes),
+            tools: Tools::default(),
+        }
+    }
+
+    /// See [`Places::body`].
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn body(
+        &mut self,
+        tables: &impl Tables,
+        object: u64,
+        event: EventKey,
+        out: &mut [u8],
+    ) -> Result<(), StoreError> {
+        self.places
+            .body(tables, object, event, out, &mut self.tools)
     }
 
     /// The last version of an object before `end`, taken out of its group. `None`: there is none, or it is a deletion.
@@ -129,44 +211,6 @@ impl Cursors {
         let mut body = vec![0; kept.version.body_len as usize];
         kept.make(tables, &mut body, &mut self.tools)?;
         Ok(body)
-    }
-
-    fn keep(&mut self, cursor: Cursor) {
-        let bytes = CURSOR_OVERHEAD_BYTES + cursor.heap_bytes();
-        if bytes > self.limit_bytes / CURSOR_PARTS {
-            return;
-        }
-        self.make_room(bytes);
-        self.bytes += bytes;
-        self.index.insert(cursor.object, self.cursors.len());
-        self.cursors.push(cursor);
-    }
-
-    /// Gives up cursors until there is room for so many bytes.
-    fn make_room(&mut self, bytes: usize) {
-        while self.bytes + bytes > self.limit_bytes {
-            if self.hand >= self.cursors.len() {
-                self.hand = 0;
-            }
-            match self.cursors.get_mut(self.hand) {
-                Some(cursor) if cursor.used => {
-                    cursor.used = false;
-                    self.hand += 1;
-                }
-                Some(_) => self.remove(self.hand),
-                None => break,
-            }
-        }
-    }
-
-    fn remove(&mut self, slot: usize) {
-        let cursor = self.cursors.swap_remove(slot);
-        let bytes = CURSOR_OVERHEAD_BYTES + cursor.heap_bytes();
-        self.bytes = self.bytes.saturating_sub(bytes);
-        self.index.remove(&cursor.object);
-        if let Some(moved) = self.cursors.get(slot) {
-            self.index.insert(moved.object, slot);
-        }
     }
 }
 

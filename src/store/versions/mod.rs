@@ -19,8 +19,8 @@ mod read;
 mod siblings;
 mod write;
 
-pub(crate) use cursor::KeptVersion;
-pub(crate) use cursors::Cursors;
+pub(crate) use cursor::{KeptVersion, Tools};
+pub(crate) use cursors::{Cursors, Places};
 pub(crate) use drop::{Remains, drop_superseded};
 pub(crate) use group::{Group, Version};
 pub(crate) use read::{bodies, body, last, range, version_before, version_from};
