@@ -33,7 +33,7 @@ pub(super) fn code(result: anyhow::Result<()>, db: Option<&Path>) -> ExitCode {
         .chain()
         .find_map(|cause| cause.downcast_ref::<Interrupted>())
     {
-        eprintln!("stopped by {}; nothing was left behind", interrupted.name());
+        eprintln!("stopped by {}", interrupted.name());
         return ExitCode::from(interrupted.exit_code());
     }
     if is_broken_pipe(&error) {

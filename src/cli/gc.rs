@@ -14,7 +14,7 @@ use crate::clock::{Clock, WallClock};
 use crate::ingest::{Collected, RetentionPolicy, Writer, collect};
 use crate::model::timestamp::TimeSpec;
 use crate::model::{Age, ByteSize, Horizon, Timestamp};
-use crate::store::{SizeOnDisk, Store, StoreError};
+use crate::store::{Store, StoreError, allocated_bytes};
 
 /// Arguments of `gc`.
 #[derive(Args, Debug)]
@@ -51,7 +51,12 @@ pub(super) fn run(args: &GcArgs) -> anyhow::Result<()> {
     }
     let interrupt = Interrupt::listen()?;
     let store = open_for_writing(&args.db)?;
-    let (collected, horizon, used) = drop_rows(store, policy, before, now, &interrupt)
+    let Dropped {
+        collected,
+        horizon,
+        used_bytes,
+        allocated_bytes,
+    } = drop_rows(store, policy, before, now, &interrupt)
         .map_err(|error| room::told(error, &args.db))?;
     if collected.changes + collected.rows == 0 {
         eprintln!("nothing to drop");
@@ -62,25 +67,44 @@ pub(super) fn run(args: &GcArgs) -> anyhow::Result<()> {
         );
     }
     eprintln!(
-        "{} of tables in a file of {}\nhint: `sk-tracedb compact` gives free room in the file back to the volume",
-        ByteSize(used.used_bytes()),
-        ByteSize(used.allocated_bytes)
+        "{} of tables in a file of {}",
+        ByteSize(used_bytes),
+        ByteSize(allocated_bytes)
     );
+    if allocated_bytes.saturating_sub(used_bytes) > allocated_bytes / FREE_PARTS {
+        eprintln!("hint: `sk-tracedb compact` gives free room in the file back to the volume");
+    }
     if collected.too_large {
         eprintln!("warning: what exists at the end of the record needs more than that size");
+    }
+    if interrupt.check().is_err() {
+        eprintln!(
+            "note: what was dropped until then stays dropped; the same command goes on from there"
+        );
     }
     interrupt.check()?;
     Ok(())
 }
 
-/// Drops rows and closes the store. Returns what was dropped, where the record begins, and what is left.
+/// What was dropped, where the record begins, and what is left.
+struct Dropped {
+    collected: Collected,
+    horizon: Horizon,
+    used_bytes: u64,
+    allocated_bytes: u64,
+}
+
+/// The part of a file that has to be free for `compact` to be worth a hint: one in so many.
+const FREE_PARTS: u64 = 4;
+
+/// Drops rows and closes the store.
 fn drop_rows(
     store: Store,
     policy: RetentionPolicy,
     before: Option<Timestamp>,
     now: Timestamp,
     interrupt: &Interrupt,
-) -> Result<(Collected, Horizon, SizeOnDisk), StoreError> {
+) -> Result<Dropped, StoreError> {
     let mut writer = Writer::new(store)?;
     let end = writer.last_time().min(now);
     let collected = collect(&mut writer, policy, before, end, |_| {
@@ -88,8 +112,18 @@ fn drop_rows(
     })?;
     let horizon = writer.horizon();
     // What was dropped of packed rows gives its room back when its chunks are made anew.
-    writer.pack_all(Duration::MAX)?;
-    let used = writer.reader().snapshot()?.size_on_disk()?;
-    writer.into_store().close()?;
-    Ok((collected, horizon, used))
+    // In small pieces, so that little room is needed for it.
+    writer.pack_within(Duration::MAX, Some(u64::MAX))?;
+    let used_bytes = writer.reader().snapshot()?.size_on_disk()?.used_bytes();
+    let store = writer.into_store();
+    let path = store.path().to_owned();
+    store.close()?;
+    // Closing may have made it smaller.
+    let allocated_bytes = allocated_bytes(&path)?;
+    Ok(Dropped {
+        collected,
+        horizon,
+        used_bytes,
+        allocated_bytes,
+    })
 }

@@ -44,7 +44,8 @@ pub(super) struct RetentionArgs {
     retention_age: Age,
 
     /// Drop the oldest changes before the file takes more than this (10GiB, 500MB, 10Gi), or `none` [default: 80 % of what
-    /// the volume has for it, at least 16MiB]. Changes of the last 60 s are kept whatever they take.
+    /// the volume has for it, at least 16MiB]. Changes of the last 60 s are kept as long as there is room for them, those of
+    /// the last 10 s whatever they take.
     #[arg(long, value_name = "SIZE", env = "SK_TRACEDB_RETENTION_SIZE")]
     retention_size: Option<SizeLimit>,
 }
@@ -97,7 +98,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
-    use crate::limits::SIZE_KEEPS_SECONDS_MIN;
+    use crate::limits::{SIZE_KEEPS_SECONDS_MIN, SIZE_KEEPS_SECONDS_PRESSED};
 
     #[test]
     fn a_volume_of_which_the_share_is_too_little_is_not_said_to_be_shared() {
@@ -124,6 +125,7 @@ mod tests {
             format!("{VOLUME_SHARE_PERCENT_MAX} % of what the volume has for it"),
             format!("at least {least}MiB"),
             format!("Changes of the last {SIZE_KEEPS_SECONDS_MIN} s are kept"),
+            format!("those of the last {SIZE_KEEPS_SECONDS_PRESSED} s whatever they take"),
         ] {
             assert!(help.contains(&bound), "{bound}: {help}");
         }

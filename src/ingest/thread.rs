@@ -227,13 +227,17 @@ impl Work {
             return Ok(Duration::from_millis(RETENTION_IDLE_MS));
         }
         let mut packing = std::mem::take(&mut self.packing);
+        // Where a size is given, what was dropped for it gives its room back by this.
+        let makes_room = self.retention.room_bytes().is_some();
         let mut wait = Duration::ZERO;
         let mut tries = 0;
         let done = self.write(|writer| {
             tries += 1;
             if tries > 1 {
                 // The storage failed. What room there is belongs to what is to be recorded.
-                packing.rest();
+                if !makes_room {
+                    packing.rest();
+                }
             } else {
                 wait = packing.step(writer)?;
             }

@@ -31,8 +31,10 @@ pub const PACK_DROPPED_MIN: u64 = 256;
 pub const SIZE_MEASURE_AT_ONCE_BYTES_MAX: u64 = 64 << 20;
 /// Changes dropped after which chunks are made anew for the room: one in so many of what is kept.
 pub const PACK_DROPPED_PARTS: u64 = 8;
-/// What is kept whatever the size, seconds.
+/// What is kept as long as the file has room, seconds; and
 pub const SIZE_KEEPS_SECONDS_MIN: i64 = 60;
+/// what is kept whatever the size, seconds.
+pub const SIZE_KEEPS_SECONDS_PRESSED: i64 = 10;
 /// By size, the horizon moves at once by at most this part of what is kept, even where nothing changed.
 pub const SIZE_STRIDES: i64 = 16;
 /// Pieces that retention drops at once when the volume is full.

@@ -73,3 +73,5 @@ pub const OWNER_GONE_SECONDS_MIN: u64 = 10;
 pub const OWNER_GONE_SECONDS_MAX: u64 = 600;
 /// Failures in a row after which a kind that was never listed no longer holds back readiness.
 pub const READY_FAILURES_MIN: u32 = 5;
+/// How often a recorder that starts looks whether the first lists are done, milliseconds.
+pub const FIRST_LISTS_LOOK_MS: u64 = 50;

@@ -84,7 +84,7 @@ impl Snapshot {
             cluster_id: cluster_id(&tables.meta)?,
             start: self.extent().map(|(start, _)| start),
             end: self.extent().map(|(_, end)| end),
-            horizon: (!self.horizon().is_none()).then_some(self.horizon().first_start()),
+            horizon: self.reached_horizon(),
             changes: self.writer().changes,
             raw_bytes: kinds.iter().map(|row| row.body_bytes).sum(),
             pods: self.writer().pods,
@@ -125,6 +125,14 @@ impl Snapshot {
             });
         }
         Ok(runs)
+    }
+
+    /// Where retention has ended the record's past. A young record may begin behind the horizon: it has not reached anything
+    /// yet.
+    fn reached_horizon(&self) -> Option<Timestamp> {
+        let first = Timestamp::from_micros(self.writer().first_us);
+        let horizon = self.horizon().first_start();
+        (!self.horizon().is_none() && horizon > first).then_some(horizon)
     }
 
     /// When the record begins (where retention has dropped something: its horizon) and when it ends; `None` while nothing

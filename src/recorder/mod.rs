@@ -167,6 +167,7 @@ impl Recorder {
         } = self;
         let grace = CopyGrace::new(reader.clone(), copy_grace, report.copy_grace_stats());
         let keeping = tokio::spawn(copy_grace::keep(grace));
+        let noting = tokio::spawn(Arc::clone(&report).note_first_lists());
         let wanted = Arc::new(owners::StoredWants::new(reader.clone()));
         let watched = watch::run(client, plan, queue, wanted, report.watch_status(), stop).await;
         // Every sender is gone now, so the writer commits what it has and comes back.
@@ -179,6 +180,7 @@ impl Recorder {
             });
         // Aborted or not, it has let go of the store when it has been waited for.
         keeping.abort();
+        noting.abort();
         let _ = keeping.await;
         drop(reader);
         // The writer's own error is the cause where both failed.

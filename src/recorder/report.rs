@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use crate::ingest::{DepthGauge, WriterStats};
+use crate::limits::FIRST_LISTS_LOOK_MS;
 use crate::model::WatchId;
 use crate::serve::{Readiness, RecorderStatus};
 use crate::store::CopyGraceStats;
@@ -51,6 +53,15 @@ impl Report {
 
     pub(super) fn copy_grace_stats(&self) -> Arc<CopyGraceStats> {
         Arc::clone(&self.copy_grace)
+    }
+
+    /// Waits until the first lists are done, to note what has to be durable then; a probe may come much later.
+    pub(super) async fn note_first_lists(self: Arc<Self>) {
+        let mut timer = tokio::time::interval(Duration::from_millis(FIRST_LISTS_LOOK_MS));
+        while !self.watches.readiness().ready {
+            timer.tick().await;
+        }
+        self.is_durable();
     }
 
     /// Whether what the first lists delivered has been committed.

@@ -11,7 +11,7 @@ use super::StoreError;
 use super::journal::{Journal, Journaled, Pending};
 /// How tables of two parts are read.
 pub(crate) use super::packed::Rows;
-use super::packed::{FoldedRows, KeyBytes, PackedRead, PackedWrite, Packer, Parts};
+use super::packed::{FoldedMost, FoldedRows, KeyBytes, PackedRead, PackedWrite, Packer, Parts};
 pub(crate) use super::sealed_rows::{SealedKey, StoredRows, WriteRows, get, put, row};
 
 macro_rules! tables {
@@ -90,10 +90,10 @@ macro_rules! tables {
                 frozen: &Pending,
                 journal: &Pending,
                 after: &std::ops::Bound<KeyBytes>,
-                rows: usize,
+                most: FoldedMost,
             ) -> Result<Option<FoldedRows>, StoreError> {
                 $(if table == PackedNumber::$pfield as usize {
-                    return self.$pfield.fold(frozen, journal, after, rows).map(Some);
+                    return self.$pfield.fold(frozen, journal, after, most).map(Some);
                 })*
                 Ok(None)
             }
@@ -106,7 +106,7 @@ macro_rules! tables {
                 key: &[u8],
             ) -> Result<(), StoreError> {
                 $(if table == PackedNumber::$pfield as usize {
-                    return self.$pfield.fold_one(journal, key);
+                    return self.$pfield.fold_one(journal, key).map(drop);
                 })*
                 Ok(())
             }

@@ -60,3 +60,17 @@ fn by_hand_it_goes_no_further_either() {
     let verified = sk_tracedb::store::verify(&recorder.path(), &mut |_| true).unwrap();
     assert_eq!(verified.findings, vec![]);
 }
+
+#[test]
+fn a_record_that_begins_behind_the_horizon_has_lost_nothing() {
+    let mut recorder = Recorder::listed(config(&["v1.ConfigMap: {}"]));
+    let began = recorder.info().start.unwrap();
+    recorder.see(s(2_000), map(1).applied());
+    // As an age that is longer than the record has it.
+    drop_before(&mut recorder, began.plus_micros(-1_000_000));
+    assert!(!recorder.writer().horizon().is_none());
+    assert_eq!(recorder.info().horizon, None);
+    drop_before(&mut recorder, s(1_500));
+    assert_eq!(recorder.info().horizon, Some(s(1_500)));
+    assert_eq!(recorder.info().start, Some(s(1_500)));
+}

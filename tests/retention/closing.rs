@@ -1,5 +1,5 @@
-//! A store with a limit that is told as much as its writer can take, and then closed: what is packed last must not make its
-//! file grow beyond the limit.
+//! A store with a limit that is told as much as its writer can take, and then closed: its file must stay below the limit,
+//! however little time fits into it, and what is packed last must not make it grow beyond.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use sk_tracedb::allocated_bytes;
 use sk_tracedb::clock::ManualClock;
 use sk_tracedb::ingest::{WriterStats, queue, spawn_retaining};
+use sk_tracedb::model::MICROS_PER_SECOND;
 
 use crate::flat::{self, Noise};
 
@@ -15,6 +16,17 @@ const TURNS: i64 = 150;
 
 #[test]
 fn a_store_with_a_limit_is_closed_below_it() {
+    tell(10);
+}
+
+/// The last 60 s take more than that; the last 10 s do not.
+#[test]
+fn a_limit_into_which_a_minute_does_not_fit_holds() {
+    tell(2);
+}
+
+fn tell(seconds_a_turn: i64) {
+    let at = |turn: i64| flat::at(0).plus_micros(turn * seconds_a_turn * MICROS_PER_SECOND);
     let (mut recorder, _, retention) = flat::limited(LIMIT_BYTES);
     let path = recorder.path();
     let clock = Arc::new(ManualClock::new(flat::at(0)));
@@ -34,7 +46,7 @@ fn a_store_with_a_limit_is_closed_below_it() {
     let mut noise = Noise(0x2545_f491_4f6c_dd1d);
     let mut peak = 0;
     for turn in 0..TURNS {
-        clock.set(flat::at(turn));
+        clock.set(at(turn));
         for seen in flat::turn(turn, &mut noise) {
             runtime.block_on(queue.send(seen)).unwrap();
             peak = peak.max(allocated_bytes(&path).unwrap());
@@ -55,7 +67,7 @@ fn a_store_with_a_limit_is_closed_below_it() {
     );
     recorder.put_writer(writer);
     assert_eq!(
-        recorder.state(flat::at(TURNS)).len() as i64,
+        recorder.state(at(TURNS)).len() as i64,
         flat::LIFE * flat::MAPS
     );
 }

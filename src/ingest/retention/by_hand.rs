@@ -11,7 +11,7 @@ use crate::store::StoreError;
 /// One piece. Nothing waits for it.
 const PIECE: Effort = Effort {
     rows: RETENTION_ROWS_MAX,
-    time: Duration::from_millis(500),
+    time: Duration::from_millis(100),
 };
 
 /// For a size, the time that is kept is cut by this part at once.
@@ -45,6 +45,8 @@ pub fn collect(
     now: Timestamp,
     mut go_on: impl FnMut(Horizon) -> bool,
 ) -> Result<Collected, StoreError> {
+    // In small pieces: gc is what people try when there is little room left.
+    writer.limit_journal(0);
     // What is in the journal takes a record to be dropped, what is in its table takes none.
     writer.fold_all(Duration::MAX)?;
     let mut work = Work {

@@ -25,8 +25,8 @@ use super::{Durations, Effort, Retained, Writer};
 use crate::limits::{
     BATCH_BYTES_MAX, JOURNAL_LIMIT_PARTS, RETENTION_IDLE_MS, RETENTION_PIECE_MS_MAX,
     RETENTION_ROWS_MAX, RETENTION_ROWS_MIN, RETENTION_SHARE_PERCENT, RETENTION_WORK_MS_MAX,
-    ROOM_PIECES_MAX, SIZE_KEEPS_SECONDS_MIN, SIZE_STRIDES, SWEEP_CHANGES_MIN, SWEEP_PARTS,
-    SWEEP_SECONDS_MIN,
+    ROOM_PIECES_MAX, SIZE_KEEPS_SECONDS_MIN, SIZE_KEEPS_SECONDS_PRESSED, SIZE_STRIDES,
+    SWEEP_CHANGES_MIN, SWEEP_PARTS, SWEEP_SECONDS_MIN,
 };
 use crate::model::{ByteSize, Horizon, MICROS_PER_SECOND, Timestamp};
 use crate::store::{CopyGraceStats, StoreError, allocated_bytes};
@@ -304,7 +304,8 @@ impl Retention {
         for _ in 0..ROOM_PIECES_MAX {
             let started = Instant::now();
             // Time passes while nothing can be recorded.
-            let next = next_by_size(writer, effort.rows, now.max(writer.last_time()))?;
+            let now = now.max(writer.last_time());
+            let next = next_by_size(writer, effort.rows, now, SIZE_KEEPS_SECONDS_PRESSED)?;
             if next <= writer.horizon() {
                 break;
             }
@@ -359,7 +360,12 @@ impl Retention {
             self.pressure.overweight = size.weigh(look, writer.weight()?).is_some();
         }
         if self.pressure.overweight && !sweep_now {
-            let next = next_by_size(writer, self.rows, writer.last_time())?;
+            let keeps = if self.pressure.is_near {
+                SIZE_KEEPS_SECONDS_PRESSED
+            } else {
+                SIZE_KEEPS_SECONDS_MIN
+            };
+            let next = next_by_size(writer, self.rows, writer.last_time(), keeps)?;
             if next > reached {
                 self.warned = false;
                 self.target = self.target.max(next);
@@ -405,9 +411,14 @@ impl Retention {
 }
 
 /// The next horizon for the sake of size: no further than a piece of so many rows goes, because what lies behind can still
-/// be asked for.
-fn next_by_size(writer: &Writer, rows: usize, now: Timestamp) -> Result<Horizon, StoreError> {
-    let keep_us = SIZE_KEEPS_SECONDS_MIN * MICROS_PER_SECOND;
+/// be asked for. So many seconds before `now` are kept.
+fn next_by_size(
+    writer: &Writer,
+    rows: usize,
+    now: Timestamp,
+    keeps_seconds: i64,
+) -> Result<Horizon, StoreError> {
+    let keep_us = keeps_seconds * MICROS_PER_SECOND;
     let latest = now.plus_micros(-keep_us);
     // Where nothing changed for long, the first change is the next that gives room.
     let first = writer.next_change()?.filter(|next| *next < latest);

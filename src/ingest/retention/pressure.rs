@@ -17,6 +17,8 @@ use crate::store::CopyGraceStats;
 pub(super) struct Pressure {
     /// The file is about to reach its limit: dropping has to be faster than recording.
     is_high: bool,
+    /// So much of the headroom is gone that this is so where the file grows or the store weighs too much.
+    pub(super) is_near: bool,
     /// Since when it has been growing there.
     grows_since: Option<Timestamp>,
     /// The store weighs more than fits.
@@ -45,6 +47,7 @@ impl Pressure {
             is_pressing = size.is_pressing(look);
             is_near = look.allocated_bytes >= size.pressing_bytes();
         }
+        self.is_near = is_near;
         self.is_high = is_pressing || is_near && self.overweight;
         // Growth that comes after a rest is waited for anew: there may be new pins.
         self.grows_since = grows.then(|| self.grows_since.unwrap_or(look.moment.at));

@@ -6,7 +6,7 @@ use redb::{ReadTransaction, ReadableTable, TableError};
 
 use super::record::{RecordReader, rows_behind};
 use super::{Journal, Pending};
-use crate::store::packed::KeyBytes;
+use crate::store::packed::{FoldedMost, KeyBytes};
 use crate::store::tables::{META, WriteTables};
 use crate::store::{StoreError, codec, meta};
 
@@ -60,7 +60,9 @@ pub(crate) struct Folded {
 }
 
 impl Journal {
-    /// Folds edits until `go_on` says no: it is told how many were folded since it was asked last. `None`: there are none.
+    /// Folds edits until `go_on` says no: it is told how many were folded since it was asked last; or until the rows have as
+    /// many bytes as the journal may take: a row of many versions is written anew for each that it gets, and what it took before
+    /// gives its room back only to a later transaction. `None`: there are none.
     ///
     /// # Errors
     /// What the store says.
@@ -71,7 +73,7 @@ impl Journal {
     ) -> Result<Option<Folded>, StoreError> {
         // Rows are written as they are now: a record behind the frozen layers may be gone already ([`Journal::fold_oldest`]).
         let all = self.pending();
-        let (mut folding, frozen, next) = {
+        let (mut folding, frozen, next, mut bytes_left) = {
             let state = self.lock();
             if state.layers.is_empty() {
                 return Ok(None);
@@ -92,7 +94,7 @@ impl Journal {
             let frozen = Pending {
                 layers: layers.into(),
             };
-            (folding, frozen, state.next)
+            (folding, frozen, state.next, state.stored_bytes_max())
         };
         loop {
             let piece = tables.fold(
@@ -100,7 +102,10 @@ impl Journal {
                 &frozen,
                 &all,
                 &folding.after,
-                FOLD_STRIDE_ROWS,
+                FoldedMost {
+                    rows: FOLD_STRIDE_ROWS,
+                    bytes: bytes_left,
+                },
             )?;
             let Some(piece) = piece else {
                 break;
@@ -113,7 +118,8 @@ impl Journal {
                     folding.after = Bound::Unbounded;
                 }
             }
-            if !go_on(piece.rows) {
+            bytes_left = bytes_left.saturating_sub(piece.bytes);
+            if !go_on(piece.rows) || bytes_left == 0 {
                 return Ok(Some(Folded {
                     folding,
                     done: false,

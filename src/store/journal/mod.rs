@@ -226,10 +226,7 @@ impl Journal {
     /// fold begins.
     pub(crate) fn is_fold_due(&self, bytes_max: usize) -> bool {
         let state = self.lock();
-        let stored_max = match state.stored_bytes_max {
-            0 => JOURNAL_STORED_BYTES_MAX,
-            bytes => bytes,
-        };
+        let stored_max = state.stored_bytes_max();
         // How much there is, in thousandths of what may gather before a fold begins.
         let gathered = |layers: &[Arc<Layer>], stored: usize| {
             let bytes = layers.iter().map(|layer| layer.bytes()).sum::<usize>();
@@ -279,6 +276,13 @@ impl Journal {
 }
 
 impl State {
+    fn stored_bytes_max(&self) -> usize {
+        match self.stored_bytes_max {
+            0 => JOURNAL_STORED_BYTES_MAX,
+            bytes => bytes,
+        }
+    }
+
     /// Readers leave layers behind: too many are joined. The first `frozen` ones are being folded.
     fn join(&mut self, frozen: usize) -> Result<(), StoreError> {
         if self.layers.len() < frozen + JOURNAL_LAYERS_MAX {

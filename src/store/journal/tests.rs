@@ -320,6 +320,29 @@ fn records_are_removed_in_pieces_and_each_as_a_whole() {
     assert_eq!(spans.last(), Some(&None));
 }
 
+/// What a row takes gives its room back after its transaction only: so no transaction writes much more than the journal
+/// may take.
+#[test]
+fn rows_are_folded_in_pieces_of_what_the_journal_may_take() {
+    let database = in_memory();
+    let journal = Journal::default();
+    journal.set_stored_bytes_max(JOURNAL_STORED_BYTES_MIN);
+    const ROW_BYTES: usize = 16 << 10;
+    const ROWS: u32 = 200;
+    commit(&database, &journal, |tables| {
+        for n in 0..ROWS {
+            insert(tables, n, &[7; ROW_BYTES]);
+        }
+    });
+    let mut pieces = 0;
+    while !journal.is_empty() {
+        fold(&database, &journal);
+        pieces += 1;
+    }
+    let least = ROWS as usize * ROW_BYTES / JOURNAL_STORED_BYTES_MIN;
+    assert!((least..=least + 2).contains(&pieces), "{pieces}, {least}");
+}
+
 /// Numbers of records order what salvage finds, so they are never used again.
 #[test]
 fn numbers_go_on_after_everything_was_folded() {

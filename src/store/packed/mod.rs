@@ -23,8 +23,8 @@ mod write;
 pub(crate) use key::{KeyBytes, RowKey};
 pub(crate) use moving::{Moved, Packer, Settled};
 pub(crate) use read::{PackedRead, Rows};
-pub(crate) use write::FoldedRows;
 pub(crate) use write::PackedWrite;
+pub(crate) use write::{FoldedMost, FoldedRows};
 
 /// In the hot part: no row has this key, whatever the packed part says. No row is like it: rows are sealed, or empty.
 pub(crate) const TOMBSTONE: &[u8] = &[0];

@@ -40,10 +40,19 @@ impl<'txn, K: RowKey> TwoParts<K> for PackedWrite<'txn, K> {
     }
 }
 
+/// How much of a table one piece of a fold takes: it ends with the row that reaches either.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FoldedMost {
+    pub(crate) rows: usize,
+    pub(crate) bytes: usize,
+}
+
 /// What one piece of a fold did to a table.
 pub(crate) struct FoldedRows {
     /// Rows folded.
     pub(crate) rows: usize,
+    /// What they have now, bytes.
+    pub(crate) bytes: usize,
     /// The last of them; `None`: the table has no more.
     pub(crate) last: Option<KeyBytes>,
 }
@@ -188,16 +197,16 @@ impl<'txn, K: RowKey> PackedWrite<'txn, K> {
         Ok(hot)
     }
 
-    /// Brings one row up to what the journal says of it.
-    pub(crate) fn fold_one(&mut self, journal: &Pending, name: &[u8]) -> Result<(), StoreError> {
+    /// Brings one row up to what the journal says of it. Returns the bytes that it has now.
+    pub(crate) fn fold_one(&mut self, journal: &Pending, name: &[u8]) -> Result<usize, StoreError> {
         let parts = self.packed.parts;
         let view = View::new(parts.number, journal.layers(), None);
         let key = K::of_bytes(name);
         let payload = match view.get(name) {
-            None => return Ok(()),
+            None => return Ok(0),
             Some(Change::Removed) => {
                 self.remove_stored(key, name)?;
-                return Ok(());
+                return Ok(0);
             }
             Some(Change::Whole(payload)) => payload,
             Some(Change::Grown(growth)) => {
@@ -208,26 +217,28 @@ impl<'txn, K: RowKey> PackedWrite<'txn, K> {
         };
         let stored = unpacked(parts, name, &payload);
         self.hot.insert(key, stored.as_slice())?;
-        Ok(())
+        Ok(stored.len())
     }
 
-    /// Brings up to `rows` rows behind a key that have edits in `frozen` up to what the journal says of them.
+    /// Brings rows behind a key that have edits in `frozen` up to what the journal says of them: until they are so many, or
+    /// have so many bytes.
     pub(crate) fn fold(
         &mut self,
         frozen: &Pending,
         journal: &Pending,
         after: &Bound<KeyBytes>,
-        rows: usize,
+        most: FoldedMost,
     ) -> Result<FoldedRows, StoreError> {
         let view = View::new(self.packed.parts.number, frozen.layers(), None);
         let mut folded = FoldedRows {
             rows: 0,
+            bytes: 0,
             last: None,
         };
         for name in view.keys(after.as_ref().map(KeyBytes::as_slice), Bound::Unbounded) {
-            self.fold_one(journal, name)?;
+            folded.bytes += self.fold_one(journal, name)?;
             folded.rows += 1;
-            if folded.rows >= rows {
+            if folded.rows >= most.rows || folded.bytes >= most.bytes {
                 folded.last = Some(name.into());
                 break;
             }
