@@ -71,7 +71,7 @@ pub(super) fn run(args: &GcArgs) -> anyhow::Result<()> {
         ByteSize(used_bytes),
         ByteSize(allocated_bytes)
     );
-    if allocated_bytes.saturating_sub(used_bytes) > allocated_bytes / FREE_PARTS {
+    if compact_helps(used_bytes, allocated_bytes) {
         eprintln!("hint: `sk-tracedb compact` gives free room in the file back to the volume");
     }
     if collected.too_large {
@@ -96,6 +96,11 @@ struct Dropped {
 
 /// The part of a file that has to be free for `compact` to be worth a hint: one in so many.
 const FREE_PARTS: u64 = 4;
+
+/// Whether so much of a file is free that it is worth giving back.
+fn compact_helps(used_bytes: u64, allocated_bytes: u64) -> bool {
+    allocated_bytes.saturating_sub(used_bytes) > allocated_bytes / FREE_PARTS
+}
 
 /// Drops rows and closes the store.
 fn drop_rows(
@@ -126,4 +131,16 @@ fn drop_rows(
         used_bytes,
         allocated_bytes,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compact_is_hinted_at_where_it_gives_much_back() {
+        assert!(compact_helps(70, 100));
+        assert!(!compact_helps(75, 100));
+        assert!(!compact_helps(100, 90));
+    }
 }
