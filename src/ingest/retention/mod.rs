@@ -1,13 +1,14 @@
 //! Retention beside recording: when to drop how much, a bounded piece at a time. While batches come, a piece is committed
 //! with one of them, so that none has to wait for a second commit; a piece of its own is for when nothing comes.
 //!
-//! [`RetentionPolicy`] says what shall be kept; `size` weighs the store against its limit; `pressure` knows what may be done near it; `share` bounds the time; what
+//! [`RetentionPolicy`] says what shall be kept; `room` finds what goes next for the sake of size; `size` weighs the store against its limit; `pressure` knows what may be done near it; `share` bounds the time; what
 //! a piece drops is decided in `ingest::apply::retention`.
 
 mod by_hand;
 mod measuring;
 mod policy;
 mod pressure;
+mod room;
 mod share;
 mod size;
 
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use self::measuring::Measuring;
 use self::pressure::{Allowance, Pressure};
+use self::room::next_by_size;
 pub(super) use self::share::Share;
 use self::size::{Look, Measured, Moment, SizeGovernor};
 use super::queue::BatchMax;
@@ -24,9 +26,8 @@ use super::writer::{Piece, Worked};
 use super::{Durations, Effort, Retained, Writer};
 use crate::limits::{
     BATCH_BYTES_MAX, JOURNAL_LIMIT_PARTS, RETENTION_IDLE_MS, RETENTION_PIECE_MS_MAX,
-    RETENTION_ROWS_MAX, RETENTION_ROWS_MIN, RETENTION_SHARE_PERCENT, RETENTION_WORK_MS_MAX,
-    ROOM_PIECES_MAX, SIZE_KEEPS_SECONDS_MIN, SIZE_KEEPS_SECONDS_PRESSED, SIZE_STRIDES,
-    SWEEP_CHANGES_MIN, SWEEP_PARTS, SWEEP_SECONDS_MIN,
+    RETENTION_ROWS_MAX, RETENTION_ROWS_MIN, RETENTION_SHARE_PERCENT, SIZE_KEEPS_SECONDS_MIN,
+    SIZE_KEEPS_SECONDS_PRESSED, SWEEP_CHANGES_MIN, SWEEP_PARTS, SWEEP_SECONDS_MIN,
 };
 use crate::model::{ByteSize, Horizon, MICROS_PER_SECOND, Timestamp};
 use crate::store::{CopyGraceStats, StoreError, allocated_bytes};
@@ -282,52 +283,6 @@ impl Retention {
         stats.work.add(took);
     }
 
-    /// The disk is full, perhaps with something else: drops some of what is oldest, at once, so that recording can go on in
-    /// the room that the file has. Nothing where no size is given.
-    ///
-    /// # Errors
-    /// What the store says.
-    pub(super) fn make_room(
-        &mut self,
-        writer: &mut Writer,
-        now: Timestamp,
-        stats: &RetentionStats,
-    ) -> Result<(), StoreError> {
-        let Some(size) = &mut self.size else {
-            return Ok(());
-        };
-        size.set_full(allocated_bytes(writer.path())?, writer.weight()?);
-        let effort = Effort {
-            rows: RETENTION_ROWS_MIN,
-            time: Duration::from_millis(RETENTION_WORK_MS_MAX),
-        };
-        for _ in 0..ROOM_PIECES_MAX {
-            let started = Instant::now();
-            // Time passes while nothing can be recorded.
-            let now = now.max(writer.last_time());
-            let next = next_by_size(writer, effort.rows, now, SIZE_KEEPS_SECONDS_PRESSED)?;
-            if next <= writer.horizon() {
-                break;
-            }
-            let retained = writer.retain_at_once(next, effort, true)?;
-            self.unswept = self.unswept.saturating_add(retained.changes);
-            let took = started.elapsed();
-            count(stats, retained, took);
-            stats.work.add(took.saturating_sub(writer.commit_took()));
-            stats.commits.add(writer.commit_took());
-        }
-        // What was dropped of rows in the journal gives its room back when its records are folded, and what was
-        // dropped of packed rows when their chunks are made anew.
-        writer.fold_for_room(ROOM_PIECES_MAX)?;
-        for _ in 0..ROOM_PIECES_MAX {
-            if writer.pack(effort)?.done {
-                break;
-            }
-        }
-        tracing::warn!(horizon = %writer.horizon(), "the volume is full: the oldest changes were dropped");
-        Ok(())
-    }
-
     fn task(&mut self, writer: &Writer, look: Look) -> Result<Option<Task>, StoreError> {
         let now = look.moment.at;
         let reached = writer.horizon();
@@ -408,25 +363,6 @@ impl Retention {
             self.swept = writer.horizon().first_start();
         }
     }
-}
-
-/// The next horizon for the sake of size: no further than a piece of so many rows goes, because what lies behind can still
-/// be asked for. So many seconds before `now` are kept.
-fn next_by_size(
-    writer: &Writer,
-    rows: usize,
-    now: Timestamp,
-    keeps_seconds: i64,
-) -> Result<Horizon, StoreError> {
-    let keep_us = keeps_seconds * MICROS_PER_SECOND;
-    let latest = now.plus_micros(-keep_us);
-    // Where nothing changed for long, the first change is the next that gives room.
-    let first = writer.next_change()?.filter(|next| *next < latest);
-    let first = first.unwrap_or(writer.first_time());
-    let span = latest.as_micros().saturating_sub(first.as_micros());
-    let stride = (span / SIZE_STRIDES).max(MICROS_PER_SECOND);
-    let end = first.plus_micros(stride).min(latest);
-    writer.horizon_behind(rows, end)
 }
 
 fn count(stats: &RetentionStats, retained: Retained, took: Duration) {

@@ -1,0 +1,82 @@
+//! What goes next where the file, or its volume, has no room.
+
+use std::time::{Duration, Instant};
+
+use super::{Retention, RetentionStats, count};
+use crate::ingest::{Effort, Writer};
+use crate::limits::{
+    RETENTION_ROWS_MIN, RETENTION_WORK_MS_MAX, ROOM_PIECES_MAX, SIZE_KEEPS_SECONDS_PRESSED,
+    SIZE_STRIDES,
+};
+use crate::model::{Horizon, MICROS_PER_SECOND, Timestamp};
+use crate::store::{StoreError, allocated_bytes};
+
+impl Retention {
+    /// The disk is full, perhaps with something else: drops some of what is oldest, at once, so that recording can go on in
+    /// the room that the file has. Nothing where no size is given.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(in crate::ingest) fn make_room(
+        &mut self,
+        writer: &mut Writer,
+        now: Timestamp,
+        stats: &RetentionStats,
+    ) -> Result<(), StoreError> {
+        let Some(size) = &mut self.size else {
+            return Ok(());
+        };
+        size.set_full(allocated_bytes(writer.path())?, writer.weight()?);
+        let effort = Effort {
+            rows: RETENTION_ROWS_MIN,
+            time: Duration::from_millis(RETENTION_WORK_MS_MAX),
+        };
+        let before = writer.horizon();
+        for _ in 0..ROOM_PIECES_MAX {
+            let started = Instant::now();
+            // Time passes while nothing can be recorded.
+            let now = now.max(writer.last_time());
+            let next = next_by_size(writer, effort.rows, now, SIZE_KEEPS_SECONDS_PRESSED)?;
+            if next <= writer.horizon() {
+                break;
+            }
+            let retained = writer.retain_at_once(next, effort, true)?;
+            self.unswept = self.unswept.saturating_add(retained.changes);
+            let took = started.elapsed();
+            count(stats, retained, took);
+            stats.work.add(took.saturating_sub(writer.commit_took()));
+            stats.commits.add(writer.commit_took());
+        }
+        // What was dropped of rows in the journal gives its room back when its records are folded, and what was
+        // dropped of packed rows when their chunks are made anew.
+        writer.fold_for_room(ROOM_PIECES_MAX)?;
+        for _ in 0..ROOM_PIECES_MAX {
+            if writer.pack(effort)?.done {
+                break;
+            }
+        }
+        if writer.horizon() > before {
+            tracing::warn!(horizon = %writer.horizon(), "the volume is full: the oldest changes were dropped");
+        }
+        Ok(())
+    }
+}
+
+/// The next horizon for the sake of size: no further than a piece of so many rows goes, because what lies behind can still
+/// be asked for. So many seconds before `now` are kept.
+pub(super) fn next_by_size(
+    writer: &Writer,
+    rows: usize,
+    now: Timestamp,
+    keeps_seconds: i64,
+) -> Result<Horizon, StoreError> {
+    let keep_us = keeps_seconds * MICROS_PER_SECOND;
+    let latest = now.plus_micros(-keep_us);
+    // Where nothing changed for long, the first change is the next that gives room.
+    let first = writer.next_change()?.filter(|next| *next < latest);
+    let first = first.unwrap_or(writer.first_time());
+    let span = latest.as_micros().saturating_sub(first.as_micros());
+    let stride = (span / SIZE_STRIDES).max(MICROS_PER_SECOND);
+    let end = first.plus_micros(stride).min(latest);
+    writer.horizon_behind(rows, end)
+}
