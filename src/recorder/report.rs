@@ -131,3 +131,36 @@ impl RecorderStatus for Report {
         self.queue.get().map_or(0, DepthGauge::get)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    //! Guards against a recorder that is told to be unready by the first probe, however late that comes.
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::ingest::queue;
+    use crate::model::{Gvk, Observation, Timestamp};
+    use crate::watch::WatchState;
+
+    #[tokio::test]
+    async fn what_comes_after_the_first_lists_is_not_waited_for() {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(1)));
+        let watches = Arc::new(WatchStatus::new(clock.clone()));
+        let report = Arc::new(Report::new(Arc::clone(&watches)));
+        let (queue, _receiver) = queue(clock);
+        report.started(queue.depth_gauge());
+        let bookmark = || Observation::Bookmark {
+            watch: Gvk::pod(),
+            resource_version: "1".to_owned(),
+        };
+        queue.send(bookmark()).await.unwrap();
+        watches.set(&Gvk::pod(), WatchState::Watching);
+        Arc::clone(&report).note_first_lists().await;
+        // Things go on happening before anybody asks.
+        queue.send(bookmark()).await.unwrap();
+        assert!(!report.readiness().ready, "the list is not durable");
+        report.writer.observations.store(1, Ordering::SeqCst);
+        assert!(report.readiness().ready);
+    }
+}

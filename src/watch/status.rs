@@ -167,7 +167,7 @@ impl WatchStatus {
     }
 
     /// A watch does something else now. `failing`: why it is out of contact, and after how many failures in a row.
-    pub(super) fn set(&self, watch: &WatchId, state: WatchState) {
+    pub(crate) fn set(&self, watch: &WatchId, state: WatchState) {
         let mut watches = self.lock();
         let report = watches.entry(watch.clone()).or_default();
         report.synced |= state == WatchState::Watching;
