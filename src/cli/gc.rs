@@ -118,7 +118,7 @@ fn drop_rows(
     let horizon = writer.horizon();
     // What was dropped of packed rows gives its room back when its chunks are made anew.
     // In small pieces, so that little room is needed for it.
-    writer.pack_within(Duration::MAX, Some(u64::MAX))?;
+    writer.pack_within(Duration::MAX, u64::MAX)?;
     let used_bytes = writer.reader().snapshot()?.size_on_disk()?.used_bytes();
     let store = writer.into_store();
     let path = store.path().to_owned();

@@ -9,9 +9,8 @@ use super::encode::sktrace::EncodeError;
 use super::error::ExportError;
 use super::sheet::{Decoders, Sheet, Stage};
 use crate::limits::{
-    EXPORT_FILE_CURSORS_BYTES_MAX, EXPORT_FILE_SHEET_BYTES, EXPORT_SHEETS,
-    EXPORT_SNAPSHOT_SECONDS_MAX, EXPORT_STREAM_CURSORS_BYTES_MAX, EXPORT_STREAM_SHEET_BYTES,
-    READ_TXN_MS_MAX,
+    EXPORT_ALONE_CURSORS_BYTES_MAX, EXPORT_ALONE_SHEET_BYTES, EXPORT_BESIDE_CURSORS_BYTES_MAX,
+    EXPORT_BESIDE_SHEET_BYTES, EXPORT_SHEETS, EXPORT_SNAPSHOT_SECONDS_MAX, READ_TXN_MS_MAX,
 };
 use crate::model::Timestamp;
 use crate::store::{Reader, Snapshot};
@@ -25,14 +24,14 @@ pub(super) struct Effort {
 
 impl Effort {
     /// Of a process that does nothing else.
-    pub(super) const FILE: Self = Self {
-        sheet_bytes: EXPORT_FILE_SHEET_BYTES,
-        cursors_bytes: EXPORT_FILE_CURSORS_BYTES_MAX,
+    pub(super) const ALONE: Self = Self {
+        sheet_bytes: EXPORT_ALONE_SHEET_BYTES,
+        cursors_bytes: EXPORT_ALONE_CURSORS_BYTES_MAX,
     };
     /// Of a recorder that has more to do.
-    pub(super) const STREAM: Self = Self {
-        sheet_bytes: EXPORT_STREAM_SHEET_BYTES,
-        cursors_bytes: EXPORT_STREAM_CURSORS_BYTES_MAX,
+    pub(super) const BESIDE: Self = Self {
+        sheet_bytes: EXPORT_BESIDE_SHEET_BYTES,
+        cursors_bytes: EXPORT_BESIDE_CURSORS_BYTES_MAX,
     };
 }
 

@@ -182,7 +182,7 @@ impl PreparedExport {
             reader: reader.clone(),
             plan,
             summary,
-            effort: Effort::STREAM,
+            effort: Effort::BESIDE,
             held: reader.is_of_another_process().then_some(snapshot),
             _pin: pin,
         })
@@ -198,7 +198,7 @@ impl PreparedExport {
     #[must_use]
     pub fn alone(self) -> Self {
         Self {
-            effort: Effort::FILE,
+            effort: Effort::ALONE,
             ..self
         }
     }

@@ -114,7 +114,7 @@ impl Writer {
     /// # Errors
     /// What the store says.
     pub fn pack_all(&mut self, time_max: Duration) -> Result<(), StoreError> {
-        self.pack_within(time_max, None)
+        self.pack_to_the_end(PIECE_AT_CLOSE, time_max, None)
     }
 
     /// The same, as long as the file takes no more than some bytes of its volume, or than it takes now. What a piece
@@ -126,13 +126,19 @@ impl Writer {
     pub fn pack_within(
         &mut self,
         time_max: Duration,
-        allocated_bytes_max: Option<u64>,
+        allocated_bytes_max: u64,
+    ) -> Result<(), StoreError> {
+        let room = allocated_bytes(self.path())?.max(allocated_bytes_max);
+        self.pack_to_the_end(PIECE, time_max, Some(room))
+    }
+
+    fn pack_to_the_end(
+        &mut self,
+        effort: Effort,
+        time_max: Duration,
+        room: Option<u64>,
     ) -> Result<(), StoreError> {
         let deadline = Instant::now().checked_add(time_max);
-        let room = allocated_bytes_max.map(|max| {
-            let now = allocated_bytes(self.path()).unwrap_or(max);
-            max.max(now)
-        });
         let goes_on = |writer: &Self| -> Result<bool, StoreError> {
             let fits = match room {
                 Some(room) => allocated_bytes(writer.path())? <= room,
@@ -146,11 +152,6 @@ impl Writer {
             }
             self.fold_piece()?;
         }
-        let effort = if room.is_some() {
-            PIECE
-        } else {
-            PIECE_AT_CLOSE
-        };
         // A pass that is under way has passed some rows already.
         for _ in 0..2 {
             while !self.pack_which(effort, Which::All)?.done {

@@ -146,8 +146,8 @@ impl Receiver {
         self.receiver.is_closed()
     }
 
-    /// The batch that begins with `first`: what comes within [`BATCH_AGE_MS_MAX`] of now, up to `max`. While few come, and no list is among them, for which readiness waits, it
-    /// is [`BATCH_AGE_MS_QUIET`]: what few changes cost is mostly their commits.
+    /// The batch that begins with `first`: what comes within [`BATCH_AGE_MS_MAX`] of now, up to `max`. While few
+    /// come, and no list is among them, for which readiness waits, it is [`BATCH_AGE_MS_QUIET`]: what few changes cost is mostly their commits.
     pub(super) async fn batch(&mut self, first: Queued, max: BatchMax) -> Vec<Queued> {
         let began = Instant::now();
         let until = |ms| began + Duration::from_millis(ms);
@@ -170,7 +170,8 @@ impl Receiver {
         batch
     }
 
-    /// Adds to a batch what comes until `deadline`, or until it has `max`. Sleeps meanwhile, also when the queue is closed meanwhile.
+    /// Adds to a batch what comes until `deadline`, or until it has `max`. Sleeps meanwhile, also when the queue is closed
+    /// meanwhile.
     async fn gather(&mut self, batch: &mut Vec<Queued>, max: BatchMax, deadline: Instant) {
         let mut bytes = batch.iter().map(Queued::weight_bytes).sum();
         let mut late = false;

@@ -150,8 +150,11 @@ impl Work {
         self.write(|writer| writer.end_run(now).map(|()| None))?;
         let time_max = Duration::from_secs(PACKING_AT_CLOSE_SECONDS_MAX);
         // Everything is durable: what cannot be packed for want of room stays as it is.
-        let room = self.retention.room_bytes();
-        match self.writer.pack_within(time_max, room) {
+        let packed = match self.retention.room_bytes() {
+            Some(room) => self.writer.pack_within(time_max, room),
+            None => self.writer.pack_all(time_max),
+        };
+        match packed {
             Err(error) if error.storage_failure().is_some() => {
                 tracing::warn!(%error, "the store is not packed before it is closed");
                 self.writer.recover()?;

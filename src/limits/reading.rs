@@ -19,10 +19,11 @@ pub const READ_TXN_MS_MAX: u64 = 2_000;
 pub const EXPORT_SNAPSHOT_SECONDS_MAX: u64 = 60;
 /// Gaps listed in the summary of an export.
 pub const GAPS_REPORTED_MAX: usize = 1_000;
-/// Bytes of a trace that are encoded before they are written, to a file: what is decoded at once by several threads.
-pub const EXPORT_FILE_SHEET_BYTES: usize = 3 << 20;
-/// The same to any other receiver: a recorder may serve several at once.
-pub const EXPORT_STREAM_SHEET_BYTES: usize = 1 << 20;
+/// Bytes of a trace that are encoded before they are written, in a process that does nothing else: what is decoded at once by
+/// several threads.
+pub const EXPORT_ALONE_SHEET_BYTES: usize = 3 << 20;
+/// The same in a recorder, which may serve several exports at once.
+pub const EXPORT_BESIDE_SHEET_BYTES: usize = 1 << 20;
 /// Sheets of an export: one that is being filled, one that is being written, one between them.
 pub const EXPORT_SHEETS: usize = 3;
 /// Bytes that are written to an exported file at once. A multiple of every disk's block.
@@ -31,11 +32,11 @@ pub const FILE_SINK_BLOCK_BYTES: usize = 4 << 20;
 pub const READ_THREADS: usize = 2;
 /// Objects of one sheet up to which a second thread is not worth its start.
 pub const EXPORT_HOLES_ALONE_MAX: usize = 64;
-/// Memory of an export to a file for places in groups of versions, bytes, of all decoders together: about a kilobyte for
-/// each object that changes.
-pub const EXPORT_FILE_CURSORS_BYTES_MAX: usize = 36 << 20;
-/// The same of an export to any other receiver.
-pub const EXPORT_STREAM_CURSORS_BYTES_MAX: usize = 8 << 20;
+/// Memory of an export, in a process that does nothing else, for places in groups of versions, bytes, of all decoders
+/// together: about a kilobyte for each object that changes.
+pub const EXPORT_ALONE_CURSORS_BYTES_MAX: usize = 36 << 20;
+/// The same in a recorder.
+pub const EXPORT_BESIDE_CURSORS_BYTES_MAX: usize = 8 << 20;
 /// Memory of an export for first bodies of such groups, decompressed, bytes, of all decoders together.
 pub const EXPORT_ROOTS_BYTES_MAX: usize = 4 << 20;
 /// Parts of a sheet, by object, of which each decoding thread takes one after the other: several for each, because they

@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use sk_tracedb::clock::ManualClock;
-use sk_tracedb::ingest::{Retention, RetentionPolicy, WriterStats, queue, spawn_retaining};
+use sk_tracedb::ingest::{Retention, RetentionPolicy};
 use sk_tracedb::model::{MICROS_PER_SECOND, Observation};
 
+use crate::running::Running;
 use crate::support::*;
 
 const AGE_SECONDS: i64 = 100;
@@ -43,20 +43,8 @@ fn batches_take_retention_with_them_and_silence_gives_it_commits_of_its_own() {
     };
     let retention = Retention::new(policy, &writer).unwrap();
     let reader = writer.reader();
-    let clock = Arc::new(ManualClock::new(s(101)));
-    let (queue, receiver) = queue(clock.clone());
-    let stats = Arc::new(WriterStats::default());
-    let thread = spawn_retaining(
-        writer,
-        retention,
-        receiver,
-        clock.clone(),
-        Arc::clone(&stats),
-    )
-    .unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
+    let running = Running::start(writer, retention, s(101));
+    let stats = Arc::clone(&running.stats);
     let dropped = || stats.retention.changes.load(Ordering::SeqCst);
     let shared = || stats.retention.pieces.count() > stats.retention.commits.count();
 
@@ -65,9 +53,9 @@ fn batches_take_retention_with_them_and_silence_gives_it_commits_of_its_own() {
     let deadline = Instant::now() + DEADLINE;
     while dropped() == 0 || !shared() {
         assert!(Instant::now() < deadline, "{:?}", stats.retention);
-        clock.set(s(now));
+        running.clock.set(s(now));
         for seen in second(now) {
-            runtime.block_on(queue.send(seen)).unwrap();
+            running.tell(seen);
         }
         everything.see_all(s(now), second(now));
         now += 1;
@@ -81,7 +69,7 @@ fn batches_take_retention_with_them_and_silence_gives_it_commits_of_its_own() {
 
     // Nothing more comes, and time goes on: what gets too old goes by itself, and the rest is still what was told.
     let alone = stats.retention.commits.count();
-    clock.set(s(end + AGE_SECONDS / 2));
+    running.clock.set(s(end + AGE_SECONDS / 2));
     let gone = |second: i64| {
         let horizon = reader.snapshot().unwrap().info().unwrap().horizon;
         horizon.is_some_and(|horizon| horizon >= s(second))
@@ -91,8 +79,7 @@ fn batches_take_retention_with_them_and_silence_gives_it_commits_of_its_own() {
     });
     assert!(stats.retention.commits.count() > alone);
     assert!(stats.retention.work.count() == stats.retention.pieces.count());
-    drop(queue);
-    recorder.put_writer(thread.join().unwrap());
+    recorder.put_writer(running.stop());
     let start = end - AGE_SECONDS / 2 + 1;
     assert_eq!(
         recorder.export(start, end + 1).bytes,

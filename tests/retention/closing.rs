@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use sk_tracedb::allocated_bytes;
-use sk_tracedb::clock::ManualClock;
-use sk_tracedb::ingest::{WriterStats, queue, spawn_retaining};
 use sk_tracedb::model::MICROS_PER_SECOND;
 
 use crate::flat::{self, Noise};
+use crate::running::Running;
 
 const LIMIT_BYTES: u64 = 16 << 20;
 const TURNS: i64 = 150;
@@ -29,31 +28,18 @@ fn tell(seconds_a_turn: i64) {
     let at = |turn: i64| flat::at(0).plus_micros(turn * seconds_a_turn * MICROS_PER_SECOND);
     let (mut recorder, _, retention) = flat::limited(LIMIT_BYTES);
     let path = recorder.path();
-    let clock = Arc::new(ManualClock::new(flat::at(0)));
-    let (queue, receiver) = queue(clock.clone());
-    let stats = Arc::new(WriterStats::default());
-    let thread = spawn_retaining(
-        recorder.take_writer(),
-        retention,
-        receiver,
-        clock.clone(),
-        Arc::clone(&stats),
-    )
-    .unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
+    let running = Running::start(recorder.take_writer(), retention, at(0));
     let mut noise = Noise(0x2545_f491_4f6c_dd1d);
     let mut peak = 0;
     for turn in 0..TURNS {
-        clock.set(at(turn));
+        running.clock.set(at(turn));
         for seen in flat::turn(turn, &mut noise) {
-            runtime.block_on(queue.send(seen)).unwrap();
+            running.tell(seen);
             peak = peak.max(allocated_bytes(&path).unwrap());
         }
     }
-    drop(queue);
-    let writer = thread.join().unwrap();
+    let stats = Arc::clone(&running.stats);
+    let writer = running.stop();
     let end = allocated_bytes(&path).unwrap();
     println!("peak {peak}, after it was closed {end}");
     assert!(stats.retention.changes.load(Ordering::SeqCst) > 1_000);

@@ -22,4 +22,5 @@ mod owners;
 mod pinned;
 mod pins;
 mod program;
+mod running;
 mod windows;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{RetentionPolicy, Writer};
 use crate::ingest::Effort;
-use crate::limits::{RETENTION_ROWS_MAX, SIZE_ROUNDS_MAX, SIZE_STRIDES};
+use crate::limits::{JOURNAL_STORED_BYTES_MIN, RETENTION_ROWS_MAX, SIZE_ROUNDS_MAX, SIZE_STRIDES};
 use crate::model::{Horizon, Timestamp};
 use crate::store::StoreError;
 
@@ -46,7 +46,7 @@ pub fn collect(
     mut go_on: impl FnMut(Horizon) -> bool,
 ) -> Result<Collected, StoreError> {
     // In small pieces: gc is what people try when there is little room left.
-    writer.limit_journal(0);
+    writer.limit_journal(JOURNAL_STORED_BYTES_MIN as u64);
     // What is in the journal takes a record to be dropped, what is in its table takes none.
     writer.fold_all(Duration::MAX)?;
     let mut work = Work {

@@ -179,8 +179,8 @@ impl SizeGovernor {
                 .is_some_and(|grown| !has_passed(SIZE_GROWING_SECONDS, grown.at, look.moment.at))
     }
 
-    /// Bytes of objects in one batch: what several of them write, packed not at all and twice for the journal, must fit into the
-    /// headroom.
+    /// Bytes of objects in one batch: what several of them write, to the journal and once more when it is folded, must fit
+    /// into the headroom.
     pub(super) fn batch_bytes_max(&self) -> u64 {
         self.limit_bytes.saturating_sub(self.full_bytes) / BATCH_PART
     }
