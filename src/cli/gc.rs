@@ -14,7 +14,7 @@ use crate::clock::{Clock, WallClock};
 use crate::ingest::{Collected, RetentionPolicy, Writer, collect};
 use crate::model::timestamp::TimeSpec;
 use crate::model::{Age, ByteSize, Horizon, Timestamp};
-use crate::store::{Store, StoreError, allocated_bytes};
+use crate::store::{Reader, SizeOnDisk, Store, StoreError};
 
 /// Arguments of `gc`.
 #[derive(Args, Debug)]
@@ -54,8 +54,7 @@ pub(super) fn run(args: &GcArgs) -> anyhow::Result<()> {
     let Dropped {
         collected,
         horizon,
-        used_bytes,
-        allocated_bytes,
+        size,
     } = drop_rows(store, policy, before, now, &interrupt)
         .map_err(|error| room::told(error, &args.db))?;
     if collected.changes + collected.rows == 0 {
@@ -68,10 +67,10 @@ pub(super) fn run(args: &GcArgs) -> anyhow::Result<()> {
     }
     eprintln!(
         "{} of tables in a file of {}",
-        ByteSize(used_bytes),
-        ByteSize(allocated_bytes)
+        ByteSize(size.used_bytes()),
+        ByteSize(size.allocated_bytes)
     );
-    if compact_helps(used_bytes, allocated_bytes) {
+    if compact_helps(size.used_bytes(), size.allocated_bytes) {
         eprintln!("hint: `sk-tracedb compact` gives free room in the file back to the volume");
     }
     if collected.too_large {
@@ -90,8 +89,7 @@ pub(super) fn run(args: &GcArgs) -> anyhow::Result<()> {
 struct Dropped {
     collected: Collected,
     horizon: Horizon,
-    used_bytes: u64,
-    allocated_bytes: u64,
+    size: SizeOnDisk,
 }
 
 /// The part of a file that has to be free for `compact` to be worth a hint: one in so many.
@@ -119,17 +117,15 @@ fn drop_rows(
     // What was dropped of packed rows gives its room back when its chunks are made anew.
     // In small pieces, so that little room is needed for it.
     writer.pack_within(Duration::MAX, u64::MAX)?;
-    let used_bytes = writer.reader().snapshot()?.size_on_disk()?.used_bytes();
     let store = writer.into_store();
     let path = store.path().to_owned();
     store.close()?;
     // Closing may have made it smaller.
-    let allocated_bytes = allocated_bytes(&path)?;
+    let size = Reader::open(&path)?.snapshot()?.size_on_disk()?;
     Ok(Dropped {
         collected,
         horizon,
-        used_bytes,
-        allocated_bytes,
+        size,
     })
 }
 
