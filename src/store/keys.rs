@@ -203,7 +203,7 @@ pub(crate) fn epoch_pod(epoch: u64, pod: u64) -> Vec<u8> {
 }
 
 /// Bytes of a UID's hash in the index of pods: of ten million pods, no more than one in 400 shares them.
-const POD_HASH_BYTES: usize = 4;
+pub(super) const POD_HASH_BYTES: usize = 4;
 
 /// The prefix of all pods whose UIDs have one hash: the first bytes of blake3 of the UID's bytes.
 pub(crate) fn pod_uid_prefix(pod: &Uid) -> [u8; POD_HASH_BYTES] {

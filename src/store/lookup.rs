@@ -26,7 +26,11 @@ pub(crate) trait Lookup: Tables + Sized {
 
     /// The newest incarnation of a name, with its id.
     fn newest_incarnation(&self, key: &ObjectKey) -> Result<Option<(u64, ObjectRow)>, StoreError> {
-        let (start, end) = keys::prefix_range(&keys::object_prefix(key));
+        let prefix = keys::object_prefix(key);
+        if !self.objects().may_have(&prefix)? {
+            return Ok(None);
+        }
+        let (start, end) = keys::prefix_range(&prefix);
         let range = (as_slice(&start), as_slice(&end));
         let Some((bytes, value)) = self.objects().last_in(range)? else {
             return Ok(None);
@@ -166,7 +170,11 @@ pub(crate) trait Lookup: Tables + Sized {
 
     /// A pod's lifecycle, with its number.
     fn pod(&self, uid: &Uid) -> Result<Option<(u64, PodRow)>, StoreError> {
-        let (from, to) = keys::prefix_range(&keys::pod_uid_prefix(uid));
+        let prefix = keys::pod_uid_prefix(uid);
+        if !self.pod_uids().may_have(&prefix)? {
+            return Ok(None);
+        }
+        let (from, to) = keys::prefix_range(&prefix);
         let bytes = UidBytes::from(uid);
         for entry in self.pod_uids().range((as_slice(&from), as_slice(&to)))? {
             let number = keys::pod_uid_of("uid_hash_and_pod_to_unit", entry?.0.value())?;

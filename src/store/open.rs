@@ -8,9 +8,10 @@ use redb::{
     WriteTransaction,
 };
 
-use super::journal::Journal;
+use super::journal::{Journal, Journaled};
 use super::lookup::Lookup;
 use super::mark::{self, OwnFile};
+use super::packed::Prefixes;
 use super::place::{Handles, Place};
 use super::read_handle::ReadHandle;
 use super::volume::allocated_bytes;
@@ -42,6 +43,7 @@ pub struct Store {
     place: Place,
     pins: Arc<Pins>,
     journal: Arc<Journal>,
+    prefixes: Arc<Prefixes>,
     path: PathBuf,
     cache_bytes: usize,
 }
@@ -191,6 +193,7 @@ impl Store {
             reader: Reader::beside_writer(reader, Arc::clone(&pins), Arc::clone(&journal), path),
             pins,
             journal,
+            prefixes: Arc::default(),
             place,
             path: path.to_owned(),
             cache_bytes,
@@ -243,7 +246,17 @@ impl Store {
         &self,
         txn: &'txn WriteTransaction,
     ) -> Result<WriteTables<'txn>, StoreError> {
-        WriteTables::open_journaled(txn, &self.journal.pending())
+        self.prefixes.begin();
+        WriteTables::open_journaled(txn, &self.journal.pending(), &self.prefixes)
+    }
+
+    /// A transaction of [`Store::write_tables`] is durable.
+    ///
+    /// # Errors
+    /// As [`Journal::committed`].
+    pub(crate) fn committed(&self, journaled: Journaled) -> Result<(), StoreError> {
+        self.prefixes.committed();
+        self.journal.committed(journaled)
     }
 
     /// What is not in the tables yet.
@@ -295,6 +308,7 @@ impl Store {
         };
         let database = self.database.as_mut().ok_or_else(read)?.database_mut()?;
         repack(database)?;
+        self.prefixes.clear();
         database.compact().map_err(|error| match error {
             redb::CompactionError::TransactionInProgress => read(),
             other => StoreError::Database(Box::new(other.into())),

@@ -3,22 +3,27 @@
 //! [`WriteTables`] holds all tables of one write transaction, [`ReadTables`] all tables of one read transaction, and
 //! the trait [`Tables`] serves code that reads either.
 
+use std::sync::Arc;
+
 use redb::{Key, ReadOnlyTable, Table, TableDefinition};
 /// How tables are read, for rooms that do not know redb.
 pub(crate) use redb::{ReadableTable, ReadableTableMetadata};
 
 use super::StoreError;
 use super::journal::{Journal, Journaled, Pending};
+use super::keys;
 /// How tables of two parts are read.
 pub(crate) use super::packed::Rows;
-use super::packed::{FoldedMost, FoldedRows, KeyBytes, PackedRead, PackedWrite, Packer, Parts};
+use super::packed::{
+    FoldedMost, FoldedRows, KeyBytes, PackedRead, PackedWrite, Packer, Parts, Prefix, Prefixes,
+};
 pub(crate) use super::sealed_rows::{SealedKey, StoredRows, WriteRows, get, put, row};
 
 macro_rules! tables {
     (
         plain { $($(#[$doc:meta])* $field:ident, $definition:ident, $name:literal, $key:ty;)* }
         packed { $($(#[$pdoc:meta])* $pfield:ident, $hot:ident, $packed:ident, $parts:ident,
-            $pname:literal, $packed_name:literal, $pkey:ty, $sealed:literal;)* }
+            $pname:literal, $packed_name:literal, $pkey:ty, $sealed:literal, $prefix:expr;)* }
     ) => {
         $(
             $(#[$doc])*
@@ -35,6 +40,7 @@ macro_rules! tables {
                 packed: $packed_name,
                 sealed: $sealed,
                 number: PackedNumber::$pfield as usize,
+                prefix: $prefix,
             };
         )*
 
@@ -63,13 +69,15 @@ macro_rules! tables {
                 })
             }
 
-            /// The same for what goes into the journal; `pending` is what it says so far.
+            /// The same for what goes into the journal; `pending` is what it says so far, `prefixes` what is known of names in
+            /// chunks.
             pub(crate) fn open_journaled(
                 txn: &'txn redb::WriteTransaction,
                 pending: &Pending,
+                prefixes: &Arc<Prefixes>,
             ) -> Result<Self, StoreError> {
                 let mut tables = Self::open(txn)?;
-                $(tables.$pfield.begin_journal(pending.clone());)*
+                $(tables.$pfield.begin_journal(pending.clone(), prefixes);)*
                 Ok(tables)
             }
 
@@ -242,36 +250,36 @@ tables! {
         /// The versions of objects with their bodies: object id, time, sequence number of the first version -> a group of
         /// [`super::versions`].
         versions, VERSIONS, VERSIONS_PACKED, VERSIONS_PARTS,
-            "object_and_event_to_versions", "object_and_event_to_versions_packed", &'static [u8; 24], true;
+            "object_and_event_to_versions", "object_and_event_to_versions_packed", &'static [u8; 24], true, Prefix::None;
         /// Base number -> a body that keyframes refer to (see [`super::versions::base`]).
-        bases, BASES, BASES_PACKED, BASES_PARTS, "base_to_body", "base_to_body_packed", u64, true;
+        bases, BASES, BASES_PACKED, BASES_PARTS, "base_to_body", "base_to_body_packed", u64, true, Prefix::None;
         /// Owner UID, kind number -> [`super::rows::SiblingRow`]: what its next object of that kind is compared with.
         siblings, SIBLINGS, SIBLINGS_PACKED, SIBLINGS_PARTS,
-            "owner_and_kind_to_sibling", "owner_and_kind_to_sibling_packed", &'static [u8], true;
+            "owner_and_kind_to_sibling", "owner_and_kind_to_sibling_packed", &'static [u8], true, Prefix::None;
         /// The spec-hash index: object name, id -> [`super::rows::ObjectRow`], one row an incarnation.
         objects, OBJECTS, OBJECTS_PACKED, OBJECTS_PARTS,
-            "object_to_row", "object_to_row_packed", &'static [u8], true;
+            "object_to_row", "object_to_row_packed", &'static [u8], true, Prefix::AllBut(8);
         /// Object id -> [`super::rows::IncarnationRow`]: the way from an event to its object's name.
         incarnations, INCARNATIONS, INCARNATIONS_PACKED, INCARNATIONS_PARTS,
-            "id_to_incarnation", "id_to_incarnation_packed", u64, true;
+            "id_to_incarnation", "id_to_incarnation_packed", u64, true, Prefix::None;
         /// Every object that was alive at some time in an epoch: epoch, kind number, object id -> nothing.
         alive, ALIVE, ALIVE_PACKED, ALIVE_PARTS,
-            "epoch_and_object_to_unit", "epoch_and_object_to_unit_packed", &'static [u8], false;
+            "epoch_and_object_to_unit", "epoch_and_object_to_unit_packed", &'static [u8], false, Prefix::None;
         /// Every pod that had not ended at some time in an epoch: epoch, pod number -> nothing.
         alive_pods, ALIVE_PODS, ALIVE_PODS_PACKED, ALIVE_PODS_PARTS,
-            "epoch_and_pod_to_unit", "epoch_and_pod_to_unit_packed", &'static [u8], false;
+            "epoch_and_pod_to_unit", "epoch_and_pod_to_unit_packed", &'static [u8], false, Prefix::None;
         /// Pod number -> [`super::rows::PodRow`]: its lifecycle. Numbers are given in the order in which pods appear.
         pods, PODS, PODS_PACKED, PODS_PARTS,
-            "number_to_pod", "number_to_pod_packed", u64, true;
+            "number_to_pod", "number_to_pod_packed", u64, true, Prefix::None;
         /// The way from a UID to its pod: hash of the UID, pod number -> nothing.
         pod_uids, POD_UIDS, POD_UIDS_PACKED, POD_UIDS_PARTS,
-            "uid_hash_and_pod_to_unit", "uid_hash_and_pod_to_unit_packed", &'static [u8], false;
+            "uid_hash_and_pod_to_unit", "uid_hash_and_pod_to_unit_packed", &'static [u8], false, Prefix::First(keys::POD_HASH_BYTES);
         /// The pods that are not known to be gone: namespace, name, pod number -> nothing.
         pod_names, POD_NAMES, POD_NAMES_PACKED, POD_NAMES_PARTS,
-            "name_and_pod_to_unit", "name_and_pod_to_unit_packed", &'static [u8], false;
+            "name_and_pod_to_unit", "name_and_pod_to_unit_packed", &'static [u8], false, Prefix::AllBut(8);
         /// UID -> [`super::rows::OwnerRow`]: what owner chains are walked along.
         owners, OWNERS, OWNERS_PACKED, OWNERS_PARTS,
-            "uid_to_owner", "uid_to_owner_packed", &'static [u8], true;
+            "uid_to_owner", "uid_to_owner_packed", &'static [u8], true, Prefix::None;
     }
 }
 

@@ -73,7 +73,11 @@ impl Apply<'_, '_> {
         pod: &ObservedPod,
         certainty: Certainty,
     ) -> Result<(), StoreError> {
-        let (from, to) = keys::prefix_range(&keys::pod_name_prefix(&pod.namespace, &pod.name));
+        let prefix = keys::pod_name_prefix(&pod.namespace, &pod.name);
+        if !self.tables.pod_names.may_have(&prefix)? {
+            return Ok(());
+        }
+        let (from, to) = keys::prefix_range(&prefix);
         let mut numbers = Vec::new();
         for entry in self
             .tables

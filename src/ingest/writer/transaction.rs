@@ -124,7 +124,7 @@ impl Writer {
         let started = Instant::now();
         txn.commit()?;
         self.commit_took = started.elapsed();
-        self.store.journal().committed(journaled)?;
+        self.store.committed(journaled)?;
         self.failed = None;
         self.running = running;
         self.state.settle();

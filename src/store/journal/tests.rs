@@ -7,8 +7,8 @@ use redb::{Database, ReadableDatabase};
 
 use super::*;
 use crate::store::codec;
-use crate::store::packed::tests::{Model, bound, compare, in_memory, key};
-use crate::store::packed::{Packer, Parts};
+use crate::store::packed::tests::{self, Model, bound, compare, in_memory};
+use crate::store::packed::{Packer, Parts, Prefixes};
 use crate::store::tables::{PACKED_TABLES, ReadTables, Rows, WriteTables};
 
 fn objects() -> &'static Parts {
@@ -42,6 +42,11 @@ enum Step {
     StopReading,
 }
 
+/// A name, and an object id behind it.
+fn key() -> impl Strategy<Value = Vec<u8>> {
+    (tests::key(), 0u64..4).prop_map(|(name, id)| [name.as_slice(), &id.to_be_bytes()].concat())
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let value = || proptest::collection::vec(any::<u8>(), 0..40);
     prop_oneof![
@@ -64,6 +69,26 @@ type Probe = (Vec<u8>, Bound<Vec<u8>>, Bound<Vec<u8>>);
 fn agree<T: Rows<&'static [u8]>>(table: &T, model: &Model, probes: &[Probe]) {
     for (probe, from, to) in probes {
         compare(table, objects(), model, probe, from, to);
+    }
+}
+
+fn begin<'txn>(
+    txn: &'txn redb::WriteTransaction,
+    journal: &Journal,
+    prefixes: &Arc<Prefixes>,
+) -> WriteTables<'txn> {
+    prefixes.begin();
+    WriteTables::open_journaled(txn, &journal.pending(), prefixes).unwrap()
+}
+
+/// Names that there are may be there; and the probes are looked for, whether or not there is one.
+fn names_agree(tables: &WriteTables<'_>, model: &Model, probes: &[Probe]) {
+    let may_have = |key: &[u8]| tables.objects.may_have(&key[..key.len() - 8]).unwrap();
+    for (probe, ..) in probes {
+        may_have(probe);
+    }
+    for key in model.keys() {
+        assert!(may_have(key), "{key:?}");
     }
 }
 
@@ -117,6 +142,7 @@ fn transaction(
             }
         }
         agree(&tables.objects, model, probes);
+        names_agree(tables, model, probes);
     }
 }
 
@@ -133,6 +159,7 @@ proptest! {
         drop(WriteTables::open(&txn).unwrap());
         txn.commit().unwrap();
         let mut journal = Journal::default();
+        let prefixes = Arc::<Prefixes>::default();
         let mut committed = Model::new();
         let mut readers: Vec<(ReadTables, Model)> = Vec::new();
         let mut steps = steps.into_iter().peekable();
@@ -143,7 +170,7 @@ proptest! {
                     steps.next();
                     let txn = database.begin_write().unwrap();
                     let folded = {
-                        let mut tables = WriteTables::open_journaled(&txn, &journal.pending()).unwrap();
+                        let mut tables = begin(&txn, &journal, &prefixes);
                         let folded = journal.fold(&mut tables, |_| {
                             strides -= 1;
                             strides > 0
@@ -159,7 +186,7 @@ proptest! {
                 Step::FoldOldest => {
                     steps.next();
                     let txn = database.begin_write().unwrap();
-                    let mut tables = WriteTables::open_journaled(&txn, &journal.pending()).unwrap();
+                    let mut tables = begin(&txn, &journal, &prefixes);
                     let folded = journal.fold_oldest(&mut tables).unwrap();
                     tables.write_journal(&journal).unwrap();
                     drop(tables);
@@ -184,7 +211,7 @@ proptest! {
                 _ => {
                     let mut model = committed.clone();
                     let txn = database.begin_write().unwrap();
-                    let mut tables = WriteTables::open_journaled(&txn, &journal.pending()).unwrap();
+                    let mut tables = begin(&txn, &journal, &prefixes);
                     transaction(&mut tables, &mut steps, &mut model, &probes);
                     let journaled = tables.write_journal(&journal).unwrap();
                     drop(tables);
@@ -193,6 +220,7 @@ proptest! {
                     } else {
                         steps.next_if(|step| matches!(step, Step::Commit));
                         txn.commit().unwrap();
+                        prefixes.committed();
                         journal.committed(journaled).unwrap();
                         committed = model;
                     }
@@ -219,7 +247,7 @@ proptest! {
 
 fn commit(database: &Database, journal: &Journal, work: impl FnOnce(&mut WriteTables<'_>)) {
     let txn = database.begin_write().unwrap();
-    let mut tables = WriteTables::open_journaled(&txn, &journal.pending()).unwrap();
+    let mut tables = begin(&txn, journal, &Arc::default());
     work(&mut tables);
     let journaled = tables.write_journal(journal).unwrap();
     drop(tables);

@@ -255,6 +255,7 @@ impl ChunkWriter {
 mod tests {
     use std::collections::BTreeMap;
 
+    use super::super::Prefix;
     use super::*;
     use proptest::prelude::*;
 
@@ -263,6 +264,7 @@ mod tests {
         packed: "t_packed",
         sealed: true,
         number: 0,
+        prefix: Prefix::None,
     };
 
     fn rows(map: &BTreeMap<Vec<u8>, Vec<u8>>) -> Vec<PackedRow> {

@@ -7,12 +7,14 @@
 //! wherever it lies; only [`moving`] writes chunks. A move is part of one transaction, so a row is never in neither part.
 //! Before either part comes what the journal says of a row ([`super::journal`]).
 //!
-//! [`chunk`] has the bytes, [`read`] reads both parts as one, [`write`] is the writer's view, [`moving`] packs.
+//! [`chunk`] has the bytes, [`read`] reads both parts as one, [`write`] is the writer's view, [`moving`] packs, [`prefixes`]
+//! spares the writer looks for what is not there.
 
 pub(crate) mod chunk;
 mod key;
 mod moving;
 mod part;
+mod prefixes;
 mod range;
 mod read;
 #[cfg(test)]
@@ -22,6 +24,7 @@ mod write;
 
 pub(crate) use key::{KeyBytes, RowKey};
 pub(crate) use moving::{Moved, Packer, Settled};
+pub(crate) use prefixes::{Prefix, Prefixes};
 pub(crate) use read::{PackedRead, Rows};
 pub(crate) use write::PackedWrite;
 pub(crate) use write::{FoldedMost, FoldedRows};
@@ -40,4 +43,6 @@ pub(crate) struct Parts {
     pub(crate) sealed: bool,
     /// Its place among the tables of two parts, by which the journal knows it in memory.
     pub(crate) number: usize,
+    /// The part of its keys that is looked for.
+    pub(crate) prefix: Prefix,
 }

@@ -185,6 +185,7 @@ impl<K: RowKey> PackedWrite<'_, K> {
 
     /// Removes a chunk and returns its rows.
     fn take(&mut self, key: &[u8]) -> Result<Vec<PackedRow>, StoreError> {
+        self.packed.changes(key, &[]);
         let chunk = match self.packed.table.remove(key)? {
             Some(stored) => {
                 chunk::read(self.packed.parts, key, stored.value(), &mut DCtx::create())?
@@ -274,6 +275,8 @@ impl<K: RowKey> PackedWrite<'_, K> {
                 (1, stored.ok_or_else(no_memory)?)
             }
         };
+        let chosen = rows.get(..count).unwrap_or(rows);
+        self.packed.changes(&first.key, chosen);
         self.packed
             .table
             .insert(first.key.as_slice(), stored.as_slice())?;

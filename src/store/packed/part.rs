@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use redb::ReadableTable;
 use zstd_safe::DCtx;
 
-use super::Parts;
-use super::chunk::{self, Chunk};
+use super::chunk::{self, Chunk, PackedRow};
+use super::{Parts, Prefix, Prefixes};
 use crate::limits::PACKED_CHUNKS_CACHED_MAX;
-use crate::store::StoreError;
+use crate::store::{StoreError, keys};
 
 /// A chunk and the key that it stands at.
 type Found = (Arc<[u8]>, Arc<Chunk>);
@@ -49,6 +49,8 @@ pub(crate) struct Part<T> {
     pub(super) table: T,
     pub(super) parts: &'static Parts,
     cache: Mutex<Cache>,
+    /// Of the writer's.
+    prefixes: Option<Arc<Prefixes>>,
 }
 
 impl<T: ReadableTable<&'static [u8], &'static [u8]>> Part<T> {
@@ -57,7 +59,60 @@ impl<T: ReadableTable<&'static [u8], &'static [u8]>> Part<T> {
             table,
             parts,
             cache: Mutex::default(),
+            prefixes: None,
         }
+    }
+
+    /// From here on, what is known of names in chunks is used, and added to.
+    pub(super) fn remember(&mut self, prefixes: &Arc<Prefixes>) {
+        let is_looked_for = !matches!(self.parts.prefix, Prefix::None);
+        self.prefixes = is_looked_for.then(|| Arc::clone(prefixes));
+    }
+
+    /// The chunk at this key is written, with these rows, or removed, with none.
+    pub(super) fn changes(&self, chunk: &[u8], rows: &[PackedRow]) {
+        if let Some(prefixes) = &self.prefixes {
+            let Parts { number, prefix, .. } = *self.parts;
+            prefixes.changes(number, chunk);
+            if !rows.is_empty() {
+                let keys = rows.iter().map(|row| row.key.as_slice());
+                prefixes.learn(number, chunk, prefix, keys);
+            }
+        }
+    }
+
+    /// Whether a row may have a key that begins with the table's [`Prefix`]; `false` is certain.
+    pub(super) fn may_have(&self, prefix: &[u8]) -> Result<bool, StoreError> {
+        let Some(prefixes) = &self.prefixes else {
+            return Ok(true);
+        };
+        let end = keys::after_prefix(prefix);
+        let end = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let Some(entry) = self
+            .table
+            .range::<&[u8]>((Bound::Unbounded, end))?
+            .next_back()
+        else {
+            return Ok(false);
+        };
+        let (first, stored) = entry?;
+        let first = first.value();
+        // A chunk that stands before them all is the only one that may have some.
+        if first >= prefix {
+            return Ok(true);
+        }
+        let Parts {
+            number,
+            prefix: looked_for,
+            ..
+        } = *self.parts;
+        if let Some(known) = prefixes.may_have(number, first, prefix) {
+            return Ok(known);
+        }
+        let (_, chunk) = self.load(first, stored.value())?;
+        let keys = (0..chunk.len()).filter_map(|at| Some(chunk.row(at)?.0));
+        prefixes.learn(number, first, looked_for, keys);
+        Ok(prefixes.may_have(number, first, prefix).unwrap_or(true))
     }
 
     /// Forgets what was read: chunks are about to change.

@@ -11,7 +11,8 @@ use super::part::Part;
 use super::range::RowRange;
 use super::{Parts, TOMBSTONE};
 use crate::store::journal::{Change, Growth, Pending, View};
-use crate::store::{StoreError, codec};
+use crate::store::lookup::as_slice;
+use crate::store::{StoreError, codec, keys};
 
 /// A table of two parts in a read transaction.
 pub(crate) struct PackedRead<K: RowKey> {
@@ -178,6 +179,22 @@ pub(crate) trait Rows<K: RowKey>: TwoParts<K> {
         let hot = hot_range(self.hot(), &start, &end)?;
         let first = packed.seek(start.as_ref().map(KeyBytes::as_slice))?;
         Ok(RowRange::new(view, keys, hot, packed, first, end))
+    }
+
+    /// Whether there may be a row whose key begins with the table's [`Prefix`](super::Prefix); `false` is certain. For the
+    /// writer, who looks for much that is not there.
+    fn may_have(&self, prefix: &[u8]) -> Result<bool, StoreError> {
+        if self.packed().may_have(prefix)? {
+            return Ok(true);
+        }
+        let (start, end) = keys::prefix_range(prefix);
+        let view = self.view();
+        if view.last_in(as_slice(&start), as_slice(&end)).is_some() {
+            return Ok(true);
+        }
+        let bounds = |bound: Bound<Vec<u8>>| bound.map(KeyBytes::from_vec);
+        let mut hot = hot_range(self.hot(), &bounds(start), &bounds(end))?;
+        Ok(hot.next().transpose()?.is_some())
     }
 
     /// All rows.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use redb::backends::InMemoryBackend;
@@ -17,6 +18,7 @@ const PARTS: &Parts = &Parts {
     packed: "t_packed",
     sealed: true,
     number: 0,
+    prefix: Prefix::None,
 };
 const HOT: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("t");
 const PACKED: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("t_packed");
@@ -232,4 +234,71 @@ fn chunks_fill_their_pages_once_they_are_repacked() {
         assert_eq!(Rows::iter(&table).unwrap().count(), 20_000);
     }
     txn.commit().unwrap();
+}
+
+const NAMED: &Parts = &Parts {
+    prefix: Prefix::AllBut(8),
+    ..*PARTS
+};
+
+fn named<'txn>(
+    txn: &'txn redb::WriteTransaction,
+    prefixes: &Arc<Prefixes>,
+) -> PackedWrite<'txn, &'static [u8]> {
+    prefixes.begin();
+    let hot = txn.open_table(HOT).unwrap();
+    let mut table = PackedWrite::new(hot, txn.open_table(PACKED).unwrap(), NAMED);
+    table.begin_journal(Pending::default(), prefixes);
+    table
+}
+
+/// One that lies between all others.
+fn name(n: u32) -> [u8; 4] {
+    n.wrapping_mul(2_654_435_761).to_be_bytes()
+}
+
+fn pack_names(table: &mut PackedWrite<'_, &'static [u8]>, names: std::ops::Range<u32>) {
+    for n in names {
+        let key = [&name(n)[..], &[0; 8]].concat();
+        let row = codec::seal(NAMED.hot, &key, &n.to_be_bytes());
+        table.hot.insert(key.as_slice(), row.as_slice()).unwrap();
+    }
+    let all = |_: &[u8], _: &[u8], _: Option<&[u8]>| Ok(Settled::AsItIs);
+    let mut packer = Packer::default();
+    table
+        .pack(&mut packer, &Bound::Unbounded, 10_000, all)
+        .unwrap();
+}
+
+#[test]
+fn names_that_are_not_there_are_told_from_those_that_are() {
+    let database = in_memory();
+    let txn = database.begin_write().unwrap();
+    let prefixes = Arc::<Prefixes>::default();
+    pack_names(&mut named(&txn, &prefixes), 0..6_000);
+    prefixes.committed();
+    // What was learned by packing, and by looking.
+    for prefixes in [prefixes, Arc::default()] {
+        let table = named(&txn, &prefixes);
+        let may_have = |n: u32| table.may_have(&name(n)).unwrap();
+        assert!((0..6_000).all(may_have));
+        let taken_for_known = (6_000..12_000).filter(|n| may_have(*n)).count();
+        assert!(taken_for_known < 300, "{taken_for_known}");
+    }
+}
+
+#[test]
+fn names_in_chunks_that_an_aborted_transaction_split_are_still_there() {
+    let database = in_memory();
+    let prefixes = Arc::<Prefixes>::default();
+    let txn = database.begin_write().unwrap();
+    pack_names(&mut named(&txn, &prefixes), 0..3_000);
+    txn.commit().unwrap();
+    prefixes.committed();
+    let txn = database.begin_write().unwrap();
+    pack_names(&mut named(&txn, &prefixes), 3_000..6_000);
+    txn.abort().unwrap();
+    let txn = database.begin_write().unwrap();
+    let table = named(&txn, &prefixes);
+    assert!((0..3_000).all(|n| table.may_have(&name(n)).unwrap()));
 }

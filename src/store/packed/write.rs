@@ -1,13 +1,14 @@
 //! The writer's view of a table of two parts.
 
 use std::ops::Bound;
+use std::sync::Arc;
 
 use redb::{ReadableTable, Table};
 
 use super::key::{KeyBytes, RowKey, bytes_of};
 use super::part::Part;
 use super::read::{Rows, TwoParts, grown, misfit, unpacked};
-use super::{Parts, TOMBSTONE};
+use super::{Parts, Prefixes, TOMBSTONE};
 use crate::store::journal::{Change, Edit, Edits, Pending, View};
 use crate::store::{StoreError, codec};
 
@@ -72,8 +73,10 @@ impl<'txn, K: RowKey> PackedWrite<'txn, K> {
         }
     }
 
-    /// What is written from here on goes into the journal; `pending` is what it says so far.
-    pub(crate) fn begin_journal(&mut self, pending: Pending) {
+    /// What is written from here on goes into the journal; `pending` is what it says so far, `prefixes` what is known of names
+    /// in chunks.
+    pub(crate) fn begin_journal(&mut self, pending: Pending, prefixes: &Arc<Prefixes>) {
+        self.packed.remember(prefixes);
         self.pending = pending;
         self.batch = Some(Edits::new());
     }
