@@ -1,7 +1,7 @@
 //! The two sides of the stream pass: what is read and decoded on a thread of its own, and the output, which belongs to the
 //! caller's thread.
 
-use std::io::{self, Write};
+use std::io;
 use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
 use std::time::{Duration, Instant};
 
@@ -40,9 +40,29 @@ pub(super) const STRETCH: Duration = Duration::from_millis(READ_TXN_MS_MAX);
 /// The same of the plan's own, where nothing else keeps the rows: also while the output is waited for.
 const HELD: Duration = Duration::from_secs(EXPORT_SNAPSHOT_SECONDS_MAX);
 
-/// Runs `read` on a thread of its own and writes the sheets that it hands over to `out`, in their order.
-pub(super) fn read_beside<W: Write>(
-    out: &mut W,
+/// A filled sheet. Its memory goes back to the reading side when it is dropped.
+pub(super) struct Piece {
+    sheet: Sheet,
+    used: Sender<Sheet>,
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        self.sheet.bytes()
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        // The reading is over when nobody wants it back.
+        let _ = self.used.send(std::mem::take(&mut self.sheet));
+    }
+}
+
+/// Runs `read` on a thread of its own and gives the sheets that it hands over to `out`, in their order. There are no more than
+/// [`EXPORT_SHEETS`]: with all of them in hand, `out` waits for the next one in vain.
+pub(super) fn read_beside(
+    mut out: impl FnMut(Piece) -> io::Result<()>,
     read: impl FnOnce(Handover) -> Result<(), ExportError> + Send,
 ) -> Result<(), ExportError> {
     std::thread::scope(|scope| {
@@ -58,10 +78,8 @@ pub(super) fn read_beside<W: Write>(
             .spawn_scoped(scope, move || read(handover))
             .map_err(ExportError::Thread)?;
         let written = sheets.iter().try_for_each(|sheet: Sheet| {
-            out.write_all(sheet.bytes())?;
-            // The reading is over when nobody wants it back.
-            let _ = used.send(sheet);
-            Ok(())
+            let used = used.clone();
+            out(Piece { sheet, used })
         });
         // A reading that still goes on ends at its next sheet.
         drop((sheets, used));

@@ -1,12 +1,15 @@
 //! One export, from request to bytes.
 
-use std::io::Write;
+use std::io::{self, Write};
 
+use bytes::Bytes;
+
+use super::encode::sktrace::EncodeError;
 use super::error::ExportError;
 use super::filter::ExportFilters;
 use super::plan::Plan;
-use super::reading::Effort;
-use super::stream::write_trace;
+use super::reading::{Effort, Piece};
+use super::stream::make_trace;
 use crate::limits::GAPS_REPORTED_MAX;
 use crate::model::{Horizon, TimeRange, Timestamp};
 use crate::query::Gap;
@@ -223,9 +226,32 @@ impl PreparedExport {
         self.alone().write_planned(out)
     }
 
-    fn write_planned<W: Write>(mut self, out: W) -> Result<ExportSummary, ExportError> {
+    /// Hands the trace over in pieces, which may be kept for a while: it is written by somebody else, and not copied before.
+    /// The memory of a piece is used again when it is dropped, and there are
+    /// [`EXPORT_SHEETS`](crate::limits::EXPORT_SHEETS): who keeps them all gets no other.
+    ///
+    /// # Errors
+    /// As [`PreparedExport::write`]; the output fails when `each` does.
+    pub fn write_pieces(
+        mut self,
+        mut each: impl FnMut(Bytes) -> io::Result<()>,
+    ) -> Result<ExportSummary, ExportError> {
+        self.held = None;
+        self.make(|piece| each(Bytes::from_owner(piece)))
+    }
+
+    fn write_planned<W: Write>(self, mut out: W) -> Result<ExportSummary, ExportError> {
+        let summary = self.make(|piece| out.write_all(piece.as_ref()))?;
+        out.flush().map_err(EncodeError::Write)?;
+        Ok(summary)
+    }
+
+    fn make(
+        mut self,
+        out: impl FnMut(Piece) -> io::Result<()>,
+    ) -> Result<ExportSummary, ExportError> {
         let held = self.held.take();
-        write_trace(&self.reader, held, &mut self.plan, self.effort, out)?;
+        make_trace(&self.reader, held, &mut self.plan, self.effort, out)?;
         Ok(self.summary)
     }
 }

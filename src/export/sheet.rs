@@ -15,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::encode::sktrace::check_object;
 use super::error::ExportError;
-use crate::limits::{EXPORT_HOLES_ALONE_MAX, EXPORT_PARTS, EXPORT_ROOTS_BYTES_MAX, READ_THREADS};
+use crate::limits::{EXPORT_BODIES_BYTES_MAX, EXPORT_HOLES_ALONE_MAX, EXPORT_PARTS, READ_THREADS};
 use crate::model::EventKey;
 use crate::query::shares::for_each_share;
 use crate::store::Snapshot;
@@ -139,7 +139,7 @@ impl Decoders {
         let part = |bytes: usize| bytes / EXPORT_PARTS;
         Self {
             places: std::array::from_fn(|_| {
-                Places::new(part(cursors_bytes), part(EXPORT_ROOTS_BYTES_MAX))
+                Places::new(part(cursors_bytes), part(EXPORT_BODIES_BYTES_MAX))
             }),
             tools: Default::default(),
         }

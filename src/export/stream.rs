@@ -3,29 +3,29 @@
 //! Bodies never change once written, so each stretch of the window may be read in its own short transaction: a receiver
 //! that is slow does not keep old pages alive (X2).
 
-use std::io::Write;
+use std::io;
 use std::time::Instant;
 
-use super::encode::sktrace::{EncodeError, TraceEncoder, deleted_object};
+use super::encode::sktrace::{TraceEncoder, deleted_object};
 use super::error::ExportError;
 use super::grouping::Grouping;
 use super::plan::Plan;
-use super::reading::{Effort, Reading, STRETCH, read_beside};
+use super::reading::{Effort, Piece, Reading, STRETCH, read_beside};
 use super::sheet::{Stage, Wanted};
 use crate::model::{EventKey, Gvk};
 use crate::store::headers::{self, Header};
 use crate::store::lookup::Lookup;
 use crate::store::{Reader, Snapshot, StoreError};
 
-/// Writes the planned trace.
-pub(super) fn write_trace<W: Write>(
+/// Makes the planned trace, in pieces.
+pub(super) fn make_trace(
     reader: &Reader,
     held: Option<Snapshot>,
     plan: &mut Plan,
     effort: Effort,
-    mut out: W,
+    out: impl FnMut(Piece) -> io::Result<()>,
 ) -> Result<(), ExportError> {
-    read_beside(&mut out, |handover| {
+    read_beside(out, |handover| {
         let mut reading = Reading::new(reader, held, plan.window.start, effort, handover)?;
         let mut encoder = TraceEncoder::new(reading.stage().clone());
         encoder.header(&plan.config.to_simkube(), plan.events)?;
@@ -35,9 +35,7 @@ pub(super) fn write_trace<W: Write>(
         write_lifecycles(&mut reading, plan, &mut encoder)?;
         encoder.finish()?;
         reading.hand_over()
-    })?;
-    out.flush().map_err(EncodeError::Write)?;
-    Ok(())
+    })
 }
 
 fn object_later(encoder: &mut TraceEncoder<Stage>, wanted: Wanted) -> Result<(), ExportError> {

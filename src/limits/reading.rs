@@ -37,8 +37,9 @@ pub const EXPORT_HOLES_ALONE_MAX: usize = 64;
 pub const EXPORT_ALONE_CURSORS_BYTES_MAX: usize = 36 << 20;
 /// The same in a recorder.
 pub const EXPORT_BESIDE_CURSORS_BYTES_MAX: usize = 8 << 20;
-/// Memory of an export for first bodies of such groups, decompressed, bytes, of all decoders together.
-pub const EXPORT_ROOTS_BYTES_MAX: usize = 4 << 20;
+/// Memory of an export for bodies at such places, bytes, of all decoders together: where it has them all, each body is made
+/// by one difference.
+pub const EXPORT_BODIES_BYTES_MAX: usize = 4 << 20;
 /// Parts of a sheet, by object, of which each decoding thread takes one after the other: several for each, because they
 /// are not equally much work.
 pub const EXPORT_PARTS: usize = 4 * READ_THREADS;

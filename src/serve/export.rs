@@ -160,7 +160,13 @@ impl Work {
             tracing::info!("export given up: the client went away");
             return;
         }
-        let error = match prepared.write(&mut out) {
+        let written = if to_client {
+            prepared.write_pieces(|piece| out.pass(piece))
+        } else {
+            // A part of an upload is more than all pieces.
+            prepared.write(&mut out)
+        };
+        let error = match written {
             Ok(summary) => match out.finish() {
                 Ok(bytes) => {
                     let seconds = began.elapsed().as_secs_f64();

@@ -60,6 +60,19 @@ impl TraceWriter {
         let _ = self.send(Piece::Failed(error));
     }
 
+    /// Sends bytes as they are, for those who write nothing.
+    ///
+    /// # Errors
+    /// When the receiver is gone.
+    pub(super) fn pass(&mut self, bytes: Bytes) -> io::Result<()> {
+        let length = bytes.len() as u64;
+        if length > 0 {
+            self.send(Piece::Bytes(bytes))?;
+        }
+        self.sent_bytes = self.sent_bytes.saturating_add(length);
+        Ok(())
+    }
+
     /// Whether the receiver is gone.
     pub(super) fn is_abandoned(&self) -> bool {
         self.sender.is_closed()
@@ -91,10 +104,7 @@ impl Write for TraceWriter {
             return Ok(());
         }
         let chunk = std::mem::take(&mut self.chunk).freeze();
-        let length = chunk.len() as u64;
-        self.send(Piece::Bytes(chunk))?;
-        self.sent_bytes = self.sent_bytes.saturating_add(length);
-        Ok(())
+        self.pass(chunk)
     }
 }
 

@@ -20,6 +20,8 @@ pub const POLL_METRICS: Duration = Duration::from_millis(100);
 pub const POLL_START: Duration = Duration::from_millis(2);
 /// How long a process has to use no CPU time before it counts as done.
 pub const QUIET: Duration = Duration::from_millis(1_500);
+/// What an object takes in a trace, bytes: no less, so that the memory for one is there before it is asked for.
+pub const OBJECT_BYTES_ABOUT: usize = 2_500;
 /// How long after its work a process's memory is looked at.
 pub const SETTLE: Duration = Duration::from_secs(3);
 /// RSS at which a subject is stopped: the machine is shared.

@@ -188,14 +188,21 @@ impl Subject {
         metric(&answer.text(), name).with_context(|| format!("there is no metric {name}"))
     }
 
-    /// Exports everything since the start, as `skctl` asks for it.
-    pub async fn export(&self) -> anyhow::Result<Answer> {
+    /// Exports everything since the start, as `skctl` asks for it; see [`http::post`].
+    pub async fn export(&self, room_bytes: usize) -> anyhow::Result<Answer> {
         let body = json!({
             "start_ts": self.started_at - 5, "end_ts": unix_seconds() + 60,
             "export_path": "file:///tmp/trace.sktrace",
             "filters": {"excluded_namespaces": [], "excluded_labels": []},
         });
-        let answer = http::post(self.port, "/export", body.to_string(), EXPORT_MAX).await?;
+        let answer = http::post(
+            self.port,
+            "/export",
+            body.to_string(),
+            room_bytes,
+            EXPORT_MAX,
+        )
+        .await?;
         if !answer.status.is_success() {
             bail!(
                 "{} refuses to export: {} {}",

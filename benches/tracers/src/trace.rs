@@ -7,8 +7,6 @@ use anyhow::Context;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
-use crate::http::Answer;
-
 /// What is in a trace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -59,40 +57,6 @@ pub fn count(trace: impl Read) -> anyhow::Result<Counts> {
         counts.deleted += event.deleted_objs.len() as u64;
     }
     Ok(counts)
-}
-
-/// Reads the trace in an answer.
-pub fn count_in(answer: &Answer) -> anyhow::Result<Counts> {
-    count(Pieces {
-        answer,
-        piece: 0,
-        offset: 0,
-    })
-}
-
-/// The body as a reader.
-struct Pieces<'a> {
-    answer: &'a Answer,
-    piece: usize,
-    offset: usize,
-}
-
-impl Read for Pieces<'_> {
-    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
-        while let Some(piece) = self.answer.body.get(self.piece) {
-            let rest = &piece[self.offset..];
-            if rest.is_empty() {
-                self.piece += 1;
-                self.offset = 0;
-                continue;
-            }
-            let size = rest.len().min(out.len());
-            out[..size].copy_from_slice(&rest[..size]);
-            self.offset += size;
-            return Ok(size);
-        }
-        Ok(0)
-    }
 }
 
 #[cfg(test)]

@@ -124,6 +124,20 @@ pub(crate) fn decode(base: &[u8], delta: &[u8], len: usize, out: &mut Vec<u8>) -
     })
 }
 
+/// Rebuilds a body that fills `out`. `None`: the bytes are no difference between this base and such a body.
+pub(crate) fn make(base: &[u8], delta: &[u8], out: &mut [u8]) -> Option<()> {
+    let len = out.len();
+    let mut rest = out;
+    pieces(base.len(), delta, len, |piece| {
+        let bytes = match piece {
+            Piece::Literal(bytes) => bytes,
+            Piece::Copy { from, len } => base.get(from..from + len)?,
+        };
+        rest.split_off_mut(..bytes.len())?.copy_from_slice(bytes);
+        Some(())
+    })
+}
+
 /// Writes a difference piece by piece.
 pub(crate) struct Writer<'a> {
     out: &'a mut Vec<u8>,

@@ -1,12 +1,16 @@
 //! A place in a group of versions, from which the next version is one difference away.
 //!
-//! The body at the place is known as a recipe from its *root*, the body of the group's keyframe or of a base. What is kept
-//! of a group is what reading on needs: `keyframe | recipe | versions not read yet`.
+//! The body at the place is kept where there is room for it. Else it is known as a recipe from its *root*, the body of the
+//! group's keyframe or of a base, and of the group is kept what reading on needs: `keyframe | recipe | versions not read yet`.
 
+mod by_body;
+mod by_recipe;
 mod kept;
 
 use std::collections::HashMap;
 
+use by_body::ByBody;
+use by_recipe::ByRecipe;
 pub(crate) use kept::KeptVersion;
 
 use super::base;
@@ -110,34 +114,29 @@ impl Standing {
         Ok(false)
     }
 
-    /// Makes the body of the version at which it stands. `own_root`: the body of the group's keyframe, where it is known; else
-    /// it is in the tools afterwards.
+    /// Makes the body of the version at which it stands.
     pub(super) fn make(
         &self,
         group: &Group<'_>,
         tables: &impl Tables,
         out: &mut [u8],
         tools: &mut Tools,
-        own_root: Option<&[u8]>,
     ) -> Result<(), StoreError> {
         if out.len() != tools.recipe.len() {
-            return Err(group.damaged("a body has another length than its change says"));
+            return Err(other_length(group));
         }
         let root = match self.root {
             Root::None => &[],
-            Root::Own { from, to, len } => match own_root {
-                Some(body) => body,
-                None => {
-                    let bytes = group.payload.get(from as usize..to as usize);
-                    let keyframe = bytes
-                        .and_then(Keyframe::read)
-                        .ok_or_else(|| group.damaged("the keyframe's scheme is unknown"))?;
-                    let (decompressor, body) = (&tools.decompressor, &mut tools.body);
-                    base::decompress_into(tables, decompressor, &keyframe, len as usize, body)?
-                        .map_err(|reason| group.damaged(reason))?;
-                    body.as_slice()
-                }
-            },
+            Root::Own { from, to, len } => {
+                let bytes = group.payload.get(from as usize..to as usize);
+                let keyframe = bytes
+                    .and_then(Keyframe::read)
+                    .ok_or_else(|| group.damaged("the keyframe's scheme is unknown"))?;
+                let (decompressor, body) = (&tools.decompressor, &mut tools.body);
+                base::decompress_into(tables, decompressor, &keyframe, len as usize, body)?
+                    .map_err(|reason| group.damaged(reason))?;
+                body.as_slice()
+            }
             Root::Base { base, len, exact } => {
                 let body = tools.bases.get(tables, &tools.decompressor, base)?;
                 let len = len as usize;
@@ -170,70 +169,74 @@ impl Standing {
     }
 }
 
-/// A standing with what it needs to go on.
+fn other_length(group: &Group<'_>) -> StoreError {
+    group.damaged("a body has another length than its change says")
+}
+
+/// A place in a group from which its next versions are read.
 pub(super) struct Cursor {
     pub(super) object: u64,
-    /// Key of the group.
-    first: EventKey,
-    bytes: Box<[u8]>,
-    recipe_at: u32,
-    recipe_len: u32,
-    standing: Standing,
-    /// The body of the group's keyframe, where it is kept.
-    own_root: Option<Box<[u8]>>,
+    way: Way,
     /// Used since the search for a cursor to give up came by.
     pub(super) used: bool,
 }
 
+/// How the body at the place is known.
+enum Way {
+    /// As it is: the next one is made by one difference.
+    Body(ByBody),
+    /// As pieces of its root, in a fraction of its length: the next one is made of the root, which is read again.
+    Recipe(ByRecipe),
+}
+
 impl Cursor {
-    /// Keeps a standing in a group. `None`: nothing follows in the group.
-    pub(super) fn new(group: &Group<'_>, standing: &Standing, tools: &mut Tools) -> Option<Self> {
+    /// Keeps a standing in a group whose body was made a moment ago; and that body, if it takes no more than so many bytes.
+    /// `None`: nothing follows in the group.
+    pub(super) fn new(
+        group: &Group<'_>,
+        standing: &Standing,
+        body: &[u8],
+        room_bytes: usize,
+        tools: &mut Tools,
+    ) -> Option<Self> {
         if is_end(group.payload.get(standing.place.at()..).unwrap_or_default()) {
             return None;
         }
-        let mut cursor = Self {
-            object: group.object,
-            first: group.first,
-            bytes: Box::default(),
-            recipe_at: 0,
-            recipe_len: 0,
-            standing: *standing,
-            own_root: None,
-            used: false,
+        let way = if body.len() <= room_bytes {
+            Way::Body(ByBody::new(group, &standing.place, body))
+        } else {
+            Way::Recipe(ByRecipe::new(group, standing, tools))
         };
-        tools.write_recipe();
-        cursor.pack(group, standing, tools);
-        Some(cursor)
+        Some(Self {
+            object: group.object,
+            way,
+            used: false,
+        })
     }
 
-    /// Keeps the body of the group's keyframe, which was made last with these tools, if it has one of its own and there is room
-    /// for so many bytes. Returns how many it takes more than before.
-    pub(super) fn keep_root(&mut self, tools: &Tools, room_bytes: usize) -> usize {
-        let is_own = matches!(self.standing.root, Root::Own { .. });
-        if !is_own || self.own_root.is_some() || tools.body.len() > room_bytes {
-            return 0;
+    /// Memory of the body that it keeps, bytes.
+    pub(super) fn body_bytes(&self) -> usize {
+        match &self.way {
+            Way::Body(by) => by.body_bytes(),
+            Way::Recipe(_) => 0,
         }
-        self.own_root = Some(tools.body.as_slice().into());
-        tools.body.len()
-    }
-
-    /// Memory of that body, bytes.
-    pub(super) fn root_bytes(&self) -> usize {
-        self.own_root.as_ref().map_or(0, |body| body.len())
     }
 
     /// Memory of what is kept besides, bytes.
     pub(super) fn heap_bytes(&self) -> usize {
-        self.bytes.len()
+        match &self.way {
+            Way::Body(by) => by.rest().0.len(),
+            Way::Recipe(by) => by.rest().0.len(),
+        }
     }
 
     /// Nothing follows in the group, as far as that is known.
     pub(super) fn is_at_end(&self) -> bool {
-        is_end(
-            self.bytes
-                .get(self.standing.place.at()..)
-                .unwrap_or_default(),
-        )
+        let (bytes, at) = match &self.way {
+            Way::Body(by) => by.rest(),
+            Way::Recipe(by) => by.rest(),
+        };
+        is_end(bytes.get(at..).unwrap_or_default())
     }
 
     /// Goes on to a version and makes its body. `false`: it is not there, or lies behind. After an error, and after `false`,
@@ -245,59 +248,19 @@ impl Cursor {
         out: &mut [u8],
         tools: &mut Tools,
     ) -> Result<bool, StoreError> {
-        let bytes = std::mem::take(&mut self.bytes);
-        let group = Group {
-            object: self.object,
-            first: self.first,
-            payload: &bytes,
-        };
-        let mut standing = self.standing;
-        let (from, len) = (self.recipe_at as usize, self.recipe_len as usize);
-        bytes
-            .get(from..from + len)
-            .and_then(|recipe| {
-                let body_len = standing.place.body_len();
-                tools.recipe.read(standing.root.len(), recipe, body_len)
-            })
-            .ok_or_else(|| group.damaged("what was read of the group has been lost"))?;
-        if !standing.advance(&group, event, tools)? {
-            return Ok(false);
+        match &mut self.way {
+            Way::Body(by) => by.read(self.object, event, out, tools),
+            Way::Recipe(by) => by.read(self.object, tables, event, out, tools),
         }
-        standing.make(&group, tables, out, tools, self.own_root.as_deref())?;
-        tools.write_recipe();
-        let room = standing.place.at() - from;
-        let unused = room.checked_sub(tools.packed_recipe.len());
-        if unused.is_none_or(|unused| unused > bytes.len() / UNUSED_PARTS) {
-            self.pack(&group, &standing, tools);
-            return Ok(true);
-        }
-        self.bytes = bytes;
-        self.standing = standing;
-        self.recipe_len = tools.packed_recipe.len() as u32;
-        if let Some(to) = self.bytes.get_mut(from..from + tools.packed_recipe.len()) {
-            to.copy_from_slice(&tools.packed_recipe);
-        }
-        Ok(true)
-    }
-
-    fn pack(&mut self, group: &Group<'_>, standing: &Standing, tools: &mut Tools) {
-        let recipe = tools.packed_recipe.as_slice();
-        self.standing = standing.pack(group, recipe, &mut tools.packed);
-        self.recipe_at = (self.standing.place.at() - recipe.len()) as u32;
-        self.recipe_len = recipe.len() as u32;
-        self.bytes = tools.packed.as_slice().into();
     }
 }
-
-/// Of what a cursor keeps, one part of so many may be unused before it is packed anew.
-const UNUSED_PARTS: usize = 4;
 
 /// What all cursors of a thread use, one after the other.
 #[derive(Default)]
 pub(crate) struct Tools {
     decompressor: Decompressor,
     bases: Bases,
-    /// A root's body.
+    /// A root's body, or one between two others.
     body: Vec<u8>,
     /// The recipe of the cursor in hand.
     recipe: Recipe,

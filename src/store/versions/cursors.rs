@@ -2,8 +2,7 @@
 //!
 //! Of every object, the place of the last version read is kept as a [`Cursor`], so that the next one is a difference away,
 //! without a look into the store. There are as many as their memory allows, those used last before others; whatever is read
-//! without one costs one look-up and the differences up to it. Of some, as many as their own memory allows, the body that the
-//! others are made from is kept decompressed.
+//! without one costs one look-up and the differences up to it. Some, as many as their own memory allows, keep the body itself.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -28,22 +27,22 @@ pub(crate) struct Places {
     hand: usize,
     bytes: usize,
     limit_bytes: usize,
-    /// Of decompressed roots.
-    root_bytes: usize,
-    roots_limit_bytes: usize,
+    /// Of the bodies that are kept.
+    body_bytes: usize,
+    bodies_limit_bytes: usize,
 }
 
 impl Places {
     /// No cursors yet, and at most so many bytes of them, and of the bodies that are kept decompressed for them.
-    pub(crate) fn new(limit_bytes: usize, roots_limit_bytes: usize) -> Self {
+    pub(crate) fn new(limit_bytes: usize, bodies_limit_bytes: usize) -> Self {
         Self {
             cursors: Vec::new(),
             index: HashMap::default(),
             hand: 0,
             bytes: 0,
             limit_bytes,
-            root_bytes: 0,
-            roots_limit_bytes,
+            body_bytes: 0,
+            bodies_limit_bytes,
         }
     }
 
@@ -64,14 +63,12 @@ impl Places {
             && let Some(cursor) = self.cursors.get_mut(slot)
         {
             cursor.used = true;
-            let before = cursor.heap_bytes();
+            let (bytes, body_bytes) = (cursor.heap_bytes(), cursor.body_bytes());
             let read = cursor.read(tables, event, out, tools);
-            self.bytes = (self.bytes + cursor.heap_bytes()).saturating_sub(before);
-            if matches!(read, Ok(true)) {
-                let room = self.roots_limit_bytes.saturating_sub(self.root_bytes);
-                self.root_bytes += cursor.keep_root(tools, room);
-            }
-            if !matches!(read, Ok(true)) || cursor.is_at_end() {
+            self.bytes = (self.bytes + cursor.heap_bytes()).saturating_sub(bytes);
+            self.body_bytes = (self.body_bytes + cursor.body_bytes()).saturating_sub(body_bytes);
+            let fits = self.body_bytes <= self.bodies_limit_bytes;
+            if !matches!(read, Ok(true)) || cursor.is_at_end() || !fits {
                 self.remove(slot);
             }
             // Its recipe may have become longer.
@@ -85,31 +82,30 @@ impl Places {
             seq: event.seq.saturating_add(1),
         };
         let keeps = self.limit_bytes > 0;
+        let room = self.bodies_limit_bytes.saturating_sub(self.body_bytes);
         let cursor = group_before(tables, object, end, |group| {
             let mut standing = Standing::first(tools);
             if !standing.advance(group, event, tools)? {
                 return Err(missing(object, event));
             }
-            standing.make(group, tables, out, tools, None)?;
-            Ok(keeps.then(|| Cursor::new(group, &standing, tools)))
+            standing.make(group, tables, out, tools)?;
+            Ok(keeps.then(|| Cursor::new(group, &standing, out, room, tools)))
         })?;
         let cursor = cursor.ok_or_else(|| missing(object, event))?;
         if let Some(cursor) = cursor.flatten() {
-            self.keep(cursor, tools);
+            self.keep(cursor);
         }
         Ok(())
     }
 
-    /// Keeps a cursor, whose body was made a moment ago.
-    fn keep(&mut self, mut cursor: Cursor, tools: &Tools) {
+    fn keep(&mut self, cursor: Cursor) {
         let bytes = CURSOR_OVERHEAD_BYTES + cursor.heap_bytes();
         if bytes > self.limit_bytes / CURSOR_PARTS {
             return;
         }
         self.make_room(bytes);
         self.bytes += bytes;
-        let room = self.roots_limit_bytes.saturating_sub(self.root_bytes);
-        self.root_bytes += cursor.keep_root(tools, room);
+        self.body_bytes += cursor.body_bytes();
         self.index.insert(cursor.object, self.cursors.len());
         self.cursors.push(cursor);
     }
@@ -135,7 +131,7 @@ impl Places {
         let cursor = self.cursors.swap_remove(slot);
         let bytes = CURSOR_OVERHEAD_BYTES + cursor.heap_bytes();
         self.bytes = self.bytes.saturating_sub(bytes);
-        self.root_bytes = self.root_bytes.saturating_sub(cursor.root_bytes());
+        self.body_bytes = self.body_bytes.saturating_sub(cursor.body_bytes());
         self.index.remove(&cursor.object);
         if let Some(moved) = self.cursors.get(slot) {
             self.index.insert(moved.object, slot);
@@ -150,7 +146,7 @@ pub(crate) struct Cursors {
 }
 
 impl Cursors {
-    /// No cursors yet, and at most so many bytes of them, and of the bodies that are kept decompressed for them. The memory of
+    /// No cursors yet, and at most so many bytes of them, and of the bodies that are kept for them. The memory of
     /// a few bodies and of the bases ([`crate::limits::CURSOR_BASES_BYTES_MAX`]) comes on top.
     pub(crate) fn new(limit_bytes: usize) -> Self {
         Self {

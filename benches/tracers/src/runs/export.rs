@@ -7,11 +7,11 @@ use anyhow::{bail, ensure};
 
 use super::{in_order, listed_once, watching};
 use crate::content::Content;
-use crate::limits::{POLL, POLL_METRICS, RECORD_MAX, SETTLE};
+use crate::limits::{OBJECT_BYTES_ABOUT, POLL, POLL_METRICS, RECORD_MAX, SETTLE};
 use crate::proc_stat::reset_peak;
 use crate::results::{Results, Setting};
 use crate::subject::{Kind, Program, Subject, allocated};
-use crate::trace::count_in;
+use crate::trace::count;
 
 /// Offers the content's events at once, waits until they are recorded, exports everything, and checks what is in the
 /// trace.
@@ -77,7 +77,9 @@ async fn one(
     add(("peak_rss_recording", "bytes"), rested.peak as f64);
 
     reset_peak(subject.pid())?;
-    let answer = subject.export().await?;
+    let answer = subject
+        .export(usize::try_from(expected.applied + expected.objects)? * OBJECT_BYTES_ABOUT)
+        .await?;
     let seconds = answer.took.as_secs_f64();
     let exported = subject.check()?;
     add(("export_seconds", "s"), seconds);
@@ -100,7 +102,7 @@ async fn one(
         );
     }
 
-    let found = count_in(&answer)?;
+    let found = count(answer.body.as_slice())?;
     let wanted = (expected.objects + expected.applied, expected.deleted);
     ensure!(
         (found.applied, found.deleted) == wanted,

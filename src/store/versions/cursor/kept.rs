@@ -69,6 +69,6 @@ impl KeptVersion {
             .get(self.recipe_at as usize..)
             .and_then(|recipe| tools.recipe.read(root.len(), recipe, place.body_len()))
             .ok_or_else(|| group.damaged("what was read of the group has been lost"))?;
-        self.standing.make(&group, tables, out, tools, None)
+        self.standing.make(&group, tables, out, tools)
     }
 }

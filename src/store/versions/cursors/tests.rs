@@ -89,9 +89,9 @@ fn read(cursors: &mut Cursors, tables: &WriteTables<'_>, written: &Written) -> u
         let bytes = |cursor: &Cursor| CURSOR_OVERHEAD_BYTES + cursor.heap_bytes();
         let kept: usize = places.cursors.iter().map(bytes).sum();
         assert_eq!(places.bytes, kept);
-        assert!(places.root_bytes <= places.roots_limit_bytes);
-        let roots: usize = places.cursors.iter().map(Cursor::root_bytes).sum();
-        assert_eq!(places.root_bytes, roots);
+        assert!(places.body_bytes <= places.bodies_limit_bytes);
+        let bodies: usize = places.cursors.iter().map(Cursor::body_bytes).sum();
+        assert_eq!(places.body_bytes, bodies);
         assert_eq!(places.index.len(), places.cursors.len());
         most = most.max(places.cursors.len());
     }
@@ -112,8 +112,8 @@ fn every_body_is_what_was_written_whatever_is_kept() {
     let mut before = None;
     for limit in [0, 25_000, 1 << 20] {
         let mut cursors = Cursors::new(limit);
-        // Where few fit, no first body does: both ways are read.
-        cursors.places.roots_limit_bytes = limit.saturating_sub(25_000);
+        // Where few fit, no body does: both ways are read.
+        cursors.places.bodies_limit_bytes = limit.saturating_sub(25_000);
         let most = read(&mut cursors, &tables, &written);
         assert!(before < Some(most), "{before:?} {most} {limit}");
         before = Some(most);

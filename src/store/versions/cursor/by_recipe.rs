@@ -1,0 +1,93 @@
+//! A place whose body is known as pieces of its root.
+
+use super::{Standing, Tools};
+use crate::model::EventKey;
+use crate::store::StoreError;
+use crate::store::tables::Tables;
+use crate::store::versions::Group;
+
+/// See the [module](self).
+pub(super) struct ByRecipe {
+    /// Key of the group.
+    first: EventKey,
+    bytes: Box<[u8]>,
+    recipe_at: u32,
+    recipe_len: u32,
+    standing: Standing,
+}
+
+impl ByRecipe {
+    /// Keeps a standing, whose recipe is in the tools.
+    pub(super) fn new(group: &Group<'_>, standing: &Standing, tools: &mut Tools) -> Self {
+        let mut kept = Self {
+            first: group.first,
+            bytes: Box::default(),
+            recipe_at: 0,
+            recipe_len: 0,
+            standing: *standing,
+        };
+        tools.write_recipe();
+        kept.pack(group, standing, tools);
+        kept
+    }
+
+    /// What is kept of the group, and where in it lies what has not been read yet.
+    pub(super) fn rest(&self) -> (&[u8], usize) {
+        (&self.bytes, self.standing.place.at())
+    }
+
+    /// See [`super::Cursor::read`].
+    pub(super) fn read(
+        &mut self,
+        object: u64,
+        tables: &impl Tables,
+        event: EventKey,
+        out: &mut [u8],
+        tools: &mut Tools,
+    ) -> Result<bool, StoreError> {
+        let bytes = std::mem::take(&mut self.bytes);
+        let group = Group {
+            object,
+            first: self.first,
+            payload: &bytes,
+        };
+        let mut standing = self.standing;
+        let (from, len) = (self.recipe_at as usize, self.recipe_len as usize);
+        bytes
+            .get(from..from + len)
+            .and_then(|recipe| {
+                let body_len = standing.place.body_len();
+                tools.recipe.read(standing.root.len(), recipe, body_len)
+            })
+            .ok_or_else(|| group.damaged("what was read of the group has been lost"))?;
+        if !standing.advance(&group, event, tools)? {
+            return Ok(false);
+        }
+        standing.make(&group, tables, out, tools)?;
+        tools.write_recipe();
+        let room = standing.place.at() - from;
+        let unused = room.checked_sub(tools.packed_recipe.len());
+        if unused.is_none_or(|unused| unused > bytes.len() / UNUSED_PARTS) {
+            self.pack(&group, &standing, tools);
+            return Ok(true);
+        }
+        self.bytes = bytes;
+        self.standing = standing;
+        self.recipe_len = tools.packed_recipe.len() as u32;
+        if let Some(to) = self.bytes.get_mut(from..from + tools.packed_recipe.len()) {
+            to.copy_from_slice(&tools.packed_recipe);
+        }
+        Ok(true)
+    }
+
+    fn pack(&mut self, group: &Group<'_>, standing: &Standing, tools: &mut Tools) {
+        let recipe = tools.packed_recipe.as_slice();
+        self.standing = standing.pack(group, recipe, &mut tools.packed);
+        self.recipe_at = (self.standing.place.at() - recipe.len()) as u32;
+        self.recipe_len = recipe.len() as u32;
+        self.bytes = tools.packed.as_slice().into();
+    }
+}
+
+/// Of what is kept, one part of so many may be unused before it is packed anew.
+const UNUSED_PARTS: usize = 4;
