@@ -61,86 +61,103 @@ fn write_events(
     encoder: &mut TraceEncoder<Stage>,
 ) -> Result<(), ExportError> {
     let mut grouping = Grouping::default();
-    let mut pending = Pending::default();
+    let mut event = TraceEvent::default();
     let range = plan.event_range();
     let mut next = Some(range.start);
-    // One turn of the loop lays out one sheet in one snapshot.
+    // One turn of the loop reads about as much as one sheet takes, in one snapshot.
     while let Some(from) = next.take() {
         let full = reading.full_at();
-        let stage = reading.stage().clone();
         let snapshot = reading.snapshot()?;
         let deadline = Instant::now() + STRETCH;
+        let mut ended: Vec<TraceEvent> = Vec::new();
+        let mut bytes = 0;
         for entry in headers::range(snapshot.tables(), from, range.end)? {
-            let (event, header) = entry?;
+            let (change, header) = entry?;
             if !plan.decisions.includes(header.object)? {
                 continue;
             }
-            let second = event.at.as_seconds();
+            let second = change.at.as_seconds();
             if grouping.begins_event(second, header.deleted, header.body_len) {
-                pending.write(encoder)?;
-                pending.second = second;
+                ended.push(std::mem::replace(&mut event, TraceEvent::at(second)));
             }
-            pending.push(snapshot, event, &header)?;
-            if stage.used() >= full || Instant::now() >= deadline {
-                let seq = event.seq.saturating_add(1);
-                next = Some(EventKey { at: event.at, seq });
+            bytes += event.push(snapshot, change, &header)?;
+            if bytes >= full || Instant::now() >= deadline {
+                let seq = change.seq.saturating_add(1);
+                next = Some(EventKey { at: change.at, seq });
                 break;
             }
         }
         if next.is_none() {
-            pending.write(encoder)?;
+            ended.push(std::mem::take(&mut event));
         }
-        reading.hand_over()?;
+        for event in ended {
+            event.write(reading, encoder)?;
+        }
     }
     Ok(())
 }
 
-/// One event of the trace, until its counts are known. Bounded by [`Grouping`].
+/// One event of the trace: its counts are known when it has ended. Bounded by [`Grouping`].
 #[derive(Default)]
-struct Pending {
+struct TraceEvent {
     second: i64,
     applied: Vec<Wanted>,
     deleted: Vec<Vec<u8>>,
 }
 
-impl Pending {
+impl TraceEvent {
+    fn at(second: i64) -> Self {
+        Self {
+            second,
+            ..Self::default()
+        }
+    }
+
+    /// Adds a change. Returns about how many bytes of a trace it takes.
     fn push(
         &mut self,
         snapshot: &Snapshot,
         event: EventKey,
         header: &Header,
-    ) -> Result<(), StoreError> {
-        if header.deleted {
-            let version = snapshot.tables().version(header.object, event)?;
-            let gvk: Gvk = snapshot.gvk(version.kind)?;
-            if let Some(row) = snapshot.tables().incarnation(header.object)? {
-                self.deleted
-                    .push(deleted_object(&gvk, &row.key.namespace, &row.key.name));
-            }
-        } else {
+    ) -> Result<usize, StoreError> {
+        if !header.deleted {
             self.applied.push(Wanted {
                 object: header.object,
                 event,
                 body_len: header.body_len,
             });
+            return Ok(header.body_len as usize);
         }
-        Ok(())
+        let version = snapshot.tables().version(header.object, event)?;
+        let gvk: Gvk = snapshot.gvk(version.kind)?;
+        let Some(row) = snapshot.tables().incarnation(header.object)? else {
+            return Ok(0);
+        };
+        let deleted = deleted_object(&gvk, &row.key.namespace, &row.key.name);
+        let bytes = deleted.len();
+        self.deleted.push(deleted);
+        Ok(bytes)
     }
 
-    fn write(&mut self, encoder: &mut TraceEncoder<Stage>) -> Result<(), ExportError> {
+    fn write(
+        self,
+        reading: &mut Reading<'_>,
+        encoder: &mut TraceEncoder<Stage>,
+    ) -> Result<(), ExportError> {
         if self.applied.is_empty() && self.deleted.is_empty() {
             return Ok(());
         }
         let count = |objects: usize| u32::try_from(objects).unwrap_or(u32::MAX);
         encoder.event_start(self.second, count(self.applied.len()))?;
-        for wanted in self.applied.drain(..) {
+        for wanted in self.applied {
             object_later(encoder, wanted)?;
+            reading.hand_over_when_full()?;
         }
         encoder.deleted_start(count(self.deleted.len()))?;
-        for body in self.deleted.drain(..) {
+        for body in self.deleted {
             encoder.object(&body)?;
         }
-        Ok(())
+        reading.hand_over_when_full()
     }
 }
 
