@@ -33,6 +33,11 @@ impl Effort {
         sheet_bytes: EXPORT_BESIDE_SHEET_BYTES,
         cursors_bytes: EXPORT_BESIDE_CURSORS_BYTES_MAX,
     };
+    /// Of one export at a time of a recorder.
+    pub(super) const FIRST: Self = Self {
+        sheet_bytes: EXPORT_BESIDE_SHEET_BYTES,
+        cursors_bytes: EXPORT_ALONE_CURSORS_BYTES_MAX,
+    };
 }
 
 /// Longest life of one read transaction.
@@ -62,6 +67,7 @@ impl Drop for Piece {
 /// Runs `read` on a thread of its own and gives the sheets that it hands over to `out`, in their order. There are no more than
 /// [`EXPORT_SHEETS`]: with all of them in hand, `out` waits for the next one in vain.
 pub(super) fn read_beside(
+    effort: Effort,
     mut out: impl FnMut(Piece) -> io::Result<()>,
     read: impl FnOnce(Handover) -> Result<(), ExportError> + Send,
 ) -> Result<(), ExportError> {
@@ -70,7 +76,7 @@ pub(super) fn read_beside(
         let (used, blanks) = mpsc::channel();
         for _ in 0..EXPORT_SHEETS {
             // Its receiver lives in this very function.
-            let _ = used.send(Sheet::default());
+            let _ = used.send(Sheet::new(effort.sheet_bytes));
         }
         let handover = Handover { filled, blanks };
         let reading = std::thread::Builder::new()

@@ -206,6 +206,15 @@ impl PreparedExport {
         }
     }
 
+    /// Lets it take more memory, up to 64 MiB: for one export at a time in a process that has more to do.
+    #[must_use]
+    pub fn first(self) -> Self {
+        Self {
+            effort: Effort::FIRST,
+            ..self
+        }
+    }
+
     /// Writes the trace. Give it a buffered output.
     ///
     /// # Errors

@@ -41,6 +41,15 @@ pub(super) struct Sheet {
 }
 
 impl Sheet {
+    /// One that usually holds so many bytes, and one object beyond.
+    pub(super) fn new(usual_bytes: usize) -> Self {
+        Self {
+            // Pages that nobody writes to take no memory, and those that are written to were not cleared before.
+            bytes: vec![0; usual_bytes + usual_bytes / 4],
+            ..Self::default()
+        }
+    }
+
     /// The bytes of the trace, once it is filled.
     pub(super) fn bytes(&self) -> &[u8] {
         self.bytes.get(..self.used).unwrap_or_default()

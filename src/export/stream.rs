@@ -25,7 +25,7 @@ pub(super) fn make_trace(
     effort: Effort,
     out: impl FnMut(Piece) -> io::Result<()>,
 ) -> Result<(), ExportError> {
-    read_beside(out, |handover| {
+    read_beside(effort, out, |handover| {
         let mut reading = Reading::new(reader, held, plan.window.start, effort, handover)?;
         let mut encoder = TraceEncoder::new(reading.stage().clone());
         encoder.header(&plan.config.to_simkube(), plan.events)?;

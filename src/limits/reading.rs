@@ -35,7 +35,7 @@ pub const EXPORT_HOLES_ALONE_MAX: usize = 64;
 /// Memory of an export, in a process that does nothing else, for places in groups of versions, bytes, of all decoders
 /// together: about a kilobyte for each object that changes.
 pub const EXPORT_ALONE_CURSORS_BYTES_MAX: usize = 36 << 20;
-/// The same in a recorder.
+/// The same of each export in a recorder but the first: that has as much.
 pub const EXPORT_BESIDE_CURSORS_BYTES_MAX: usize = 8 << 20;
 /// Memory of an export for bodies at such places, bytes, of all decoders together: where it has them all, each body is made
 /// by one difference.

@@ -160,6 +160,11 @@ impl Work {
             tracing::info!("export given up: the client went away");
             return;
         }
+        let prepared = if slot.is_first() {
+            prepared.first()
+        } else {
+            prepared
+        };
         let written = if to_client {
             prepared.write_pieces(|piece| out.pass(piece))
         } else {

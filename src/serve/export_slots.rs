@@ -34,6 +34,8 @@ pub(super) struct ExportCounts {
 /// The places for exports.
 pub(super) struct ExportSlots {
     free: Arc<Semaphore>,
+    /// The place of the one that may take more memory than the others.
+    first: Arc<Semaphore>,
     slots: u32,
     counts: Arc<ExportCounts>,
 }
@@ -43,6 +45,7 @@ impl ExportSlots {
         let slots = u32::try_from(slots).unwrap_or(u32::MAX).max(1);
         Self {
             free: Arc::new(Semaphore::new(slots as usize)),
+            first: Arc::new(Semaphore::new(1)),
             slots,
             counts: Arc::default(),
         }
@@ -61,6 +64,7 @@ impl ExportSlots {
         self.counts.in_progress.fetch_add(1, Ordering::Relaxed);
         Some(Arc::new(ExportSlot {
             _permit: permit,
+            first: Arc::clone(&self.first).try_acquire_owned().ok(),
             outcome: OnceLock::new(),
             counts: Arc::clone(&self.counts),
         }))
@@ -77,11 +81,17 @@ impl ExportSlots {
 /// The place of one export: shared by all that work on it, given back when the last of them is done.
 pub(super) struct ExportSlot {
     _permit: OwnedSemaphorePermit,
+    first: Option<OwnedSemaphorePermit>,
     outcome: OnceLock<Outcome>,
     counts: Arc<ExportCounts>,
 }
 
 impl ExportSlot {
+    /// Whether it is the one that may take more memory than the others.
+    pub(super) fn is_first(&self) -> bool {
+        self.first.is_some()
+    }
+
     /// How it went, the first time that somebody knows. Never told: it was cancelled.
     pub(super) fn ended(&self, outcome: Outcome) {
         // Later reports are consequences of the first.
@@ -107,5 +117,24 @@ impl Drop for ExportSlot {
         }
         .fetch_add(1, Ordering::Relaxed);
         counts.in_progress.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    //! Guards against a recorder that runs out of memory because every export takes as much as one may.
+
+    use super::*;
+
+    #[test]
+    fn one_at_a_time_may_take_more_memory() {
+        let slots = ExportSlots::new(3);
+        let (one, two) = (slots.take().unwrap(), slots.take().unwrap());
+        assert!(one.is_first() && !two.is_first());
+        drop(one);
+        let (three, four) = (slots.take().unwrap(), slots.take().unwrap());
+        assert!(three.is_first() && !four.is_first());
+        assert!(slots.take().is_none());
     }
 }

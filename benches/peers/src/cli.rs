@@ -149,6 +149,9 @@ struct All {
         value_parser = clap::value_parser!(u64).range(1..)
     )]
     bench_changes: Vec<u64>,
+    /// Above so many changes no record of pod-churn is made: that of 10,000,000 takes most of an hour.
+    #[arg(long, default_value_t = 10_000_000)]
+    churn_changes_max: u64,
     /// Phases of `sk-tracedb bench`.
     #[arg(long, value_delimiter = ',', default_values_t = BENCH_PHASES)]
     bench_phases: Vec<Phase>,
@@ -217,6 +220,9 @@ impl All {
         let mut peers = Vec::new();
         for mix in &self.mix {
             for changes in &self.bench_changes {
+                if *mix == Mix::PodChurn && *changes > self.churn_changes_max {
+                    continue;
+                }
                 let mut arguments = Vec::new();
                 arguments.extend(text("changes", changes));
                 arguments.extend(text("objects", &self.objects_of(*changes)));
@@ -344,5 +350,33 @@ pub fn main() -> Result<()> {
                 serde_json::to_string(&figures)?
             )?)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        all: All,
+    }
+
+    #[test]
+    fn records_of_pod_churn_may_be_bounded() {
+        let arguments = ["", "--out", "x.md", "--bench-changes", "5,6,7"];
+        let records = |more: &[&str]| {
+            let command = Command::try_parse_from(arguments.iter().chain(more)).unwrap();
+            let bench = command.all.plan().bench;
+            let churn = bench
+                .iter()
+                .filter(|call| call.contains(&"pod-churn".to_owned()));
+            (bench.len(), churn.count())
+        };
+        assert_eq!(records(&[]), (6, 3));
+        assert_eq!(records(&["--churn-changes-max", "6"]), (5, 2));
     }
 }

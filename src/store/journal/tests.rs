@@ -83,7 +83,10 @@ fn begin<'txn>(
 
 /// Names that there are may be there; and the probes are looked for, whether or not there is one.
 fn names_agree(tables: &WriteTables<'_>, model: &Model, probes: &[Probe]) {
-    let may_have = |key: &[u8]| tables.objects.may_have(&key[..key.len() - 8]).unwrap();
+    let may_have = |key: &[u8]| {
+        let (name, _) = key.split_at(key.len() - 8);
+        tables.objects.may_have(name).unwrap()
+    };
     for (probe, ..) in probes {
         may_have(probe);
     }
