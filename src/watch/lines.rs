@@ -1,9 +1,13 @@
 //! A body as lines, however its frames cut them.
 
-use bytes::BytesMut;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
 use kube::client::Body;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::server::{RequestError, next_chunk};
+use crate::limits::{WATCH_GATHER_MS, WATCH_QUIET_MS};
 
 /// What comes next in a stream of lines.
 #[derive(Debug)]
@@ -23,6 +27,8 @@ pub(super) struct Lines {
     /// The bytes at the start of `buffer` in which there is no line end.
     searched: usize,
     bytes_max: usize,
+    /// When the first of the frames came that are read at once.
+    gathered: Option<Instant>,
 }
 
 impl Lines {
@@ -33,7 +39,23 @@ impl Lines {
             buffer: BytesMut::new(),
             searched: 0,
             bytes_max,
+            gathered: None,
         }
+    }
+
+    /// The next frame. When none has come for a moment, the next ones are left to gather: to wake for each change of a hundred
+    /// in a second costs more than reading it.
+    async fn frame(&mut self) -> Result<Option<Bytes>, RequestError> {
+        if let Some(first) = self.gathered {
+            let quiet = Duration::from_millis(WATCH_QUIET_MS);
+            if let Ok(frame) = timeout(quiet, next_chunk(&mut self.body)).await {
+                return frame;
+            }
+            sleep_until(first + Duration::from_millis(WATCH_GATHER_MS)).await;
+        }
+        let frame = next_chunk(&mut self.body).await;
+        self.gathered = Some(Instant::now());
+        frame
     }
 
     /// The next line that is not empty. Cancelling this loses nothing.
@@ -58,8 +80,8 @@ impl Lines {
                     if self.searched > self.bytes_max {
                         return Ok(Line::TooLong);
                     }
-                    match next_chunk(&mut self.body).await? {
-                        Some(chunk) => self.buffer.extend_from_slice(&chunk),
+                    match self.frame().await? {
+                        Some(frame) => self.buffer.extend_from_slice(&frame),
                         None => return Ok(Line::End),
                     }
                 }
@@ -73,20 +95,32 @@ impl Lines {
 mod tests {
     //! Guards against events lost or joined where a frame ends in the middle of a line.
 
+    use std::sync::{Arc, Mutex};
+
+    use futures::{Stream, StreamExt};
+
     use super::*;
 
-    async fn lines_of(frames: Vec<Vec<u8>>, bytes_max: usize) -> Vec<String> {
-        let stream = futures::stream::iter(frames.into_iter().map(Ok::<_, std::io::Error>));
+    async fn open(
+        frames: impl Stream<Item = std::io::Result<Vec<u8>>> + Send + 'static,
+        bytes_max: usize,
+    ) -> Lines {
+        let body = Arc::new(Mutex::new(Some(axum::body::Body::from_stream(frames))));
         let client = kube::Client::new(
             tower::service_fn(move |_| {
-                let body = axum::body::Body::from_stream(stream.clone());
+                let body = body.lock().unwrap().take().unwrap();
                 async move { Ok::<_, std::io::Error>(http::Response::new(body)) }
             }),
             "default",
         );
         let server = super::super::server::Server::new(client);
         let body = server.open("/x", super::super::server::OBJECTS, 1).await;
-        let mut lines = Lines::new(body.unwrap(), bytes_max);
+        Lines::new(body.unwrap(), bytes_max)
+    }
+
+    async fn lines_of(frames: Vec<Vec<u8>>, bytes_max: usize) -> Vec<String> {
+        let frames = futures::stream::iter(frames.into_iter().map(Ok));
+        let mut lines = open(frames, bytes_max).await;
         let mut found = Vec::new();
         loop {
             match lines.next().await.unwrap() {
@@ -111,6 +145,26 @@ mod tests {
                 "frames of {size}"
             );
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lines_that_come_seldom_are_read_together_and_a_flood_at_once() {
+        let began = Instant::now();
+        let at = move |ms: u64| began + Duration::from_millis(ms);
+        // Five in a row, a pause, two, and many that follow each other closely.
+        let times = [0, 10, 20, 30, 40, 300, 310].into_iter().chain(400..500);
+        let frames = futures::stream::iter(times).then(move |ms| async move {
+            sleep_until(at(ms)).await;
+            Ok(format!("{ms}\n").into_bytes())
+        });
+        let mut lines = open(frames, 100).await;
+        let mut late = Vec::new();
+        while let Line::Whole(line) = lines.next().await.unwrap() {
+            let sent: u64 = std::str::from_utf8(&line).unwrap().parse().unwrap();
+            late.push(at(sent).elapsed().as_millis());
+        }
+        assert_eq!(late.get(..7).unwrap(), [0, 40, 30, 20, 10, 0, 40]);
+        assert!(late.iter().skip(7).all(|ms| *ms == 0), "{late:?}");
     }
 
     #[tokio::test]
