@@ -64,6 +64,16 @@ impl Drop for Piece {
     }
 }
 
+/// Gives a sheet to a reading that waits for one when nobody takes another from it: those that were handed over may be kept
+/// for long.
+struct Ending(Sender<Sheet>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let _ = self.0.send(Sheet::default());
+    }
+}
+
 /// Runs `read` on a thread of its own and gives the sheets that it hands over to `out`, in their order. There are no more than
 /// [`EXPORT_SHEETS`]: with all of them in hand, `out` waits for the next one in vain.
 pub(super) fn read_beside(
@@ -72,23 +82,26 @@ pub(super) fn read_beside(
     read: impl FnOnce(Handover) -> Result<(), ExportError> + Send,
 ) -> Result<(), ExportError> {
     std::thread::scope(|scope| {
-        let (filled, sheets) = mpsc::channel();
         let (used, blanks) = mpsc::channel();
         for _ in 0..EXPORT_SHEETS {
             // Its receiver lives in this very function.
             let _ = used.send(Sheet::new(effort.sheet_bytes));
         }
+        // Dropped after `sheets`, also by a panic of `out`.
+        let ending = Ending(used);
+        let (filled, sheets) = mpsc::channel();
         let handover = Handover { filled, blanks };
         let reading = std::thread::Builder::new()
             .name("export".to_owned())
             .spawn_scoped(scope, move || read(handover))
             .map_err(ExportError::Thread)?;
         let written = sheets.iter().try_for_each(|sheet: Sheet| {
-            let used = used.clone();
+            let used = ending.0.clone();
             out(Piece { sheet, used })
         });
         // A reading that still goes on ends at its next sheet.
-        drop((sheets, used));
+        drop(sheets);
+        drop(ending);
         let read = match reading.join() {
             Ok(read) => read,
             Err(panic) => std::panic::resume_unwind(panic),
@@ -177,7 +190,7 @@ impl<'a> Reading<'a> {
         Ok(&self.current.insert(current).0)
     }
 
-    /// The usual length of a sheet: with so many bytes, and what of an event is beyond, it is time to hand it over.
+    /// The usual length of a sheet: with so many bytes, and what of one object is beyond, it is time to hand it over.
     pub(super) fn full_at(&self) -> usize {
         self.effort.sheet_bytes
     }
@@ -190,14 +203,26 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Fills the sheet, gives it to the writer and goes on with a blank one.
-    pub(super) fn hand_over(&mut self) -> Result<(), ExportError> {
+    /// Fills the sheet, if there is anything on it, and gives it to the writer. It is the last one.
+    pub(super) fn finish(mut self) -> Result<(), ExportError> {
+        if self.stage.used() > 0 {
+            self.fill_and_send()?;
+        }
+        Ok(())
+    }
+
+    fn fill_and_send(&mut self) -> Result<(), ExportError> {
         let mut sheet = self.stage.take();
         self.snapshot()?;
         if let Some((snapshot, _)) = &self.current {
             sheet.fill(snapshot, &mut self.decoders)?;
         }
-        self.handover.filled.send(sheet).map_err(stopped)?;
+        self.handover.filled.send(sheet).map_err(stopped)
+    }
+
+    /// Fills the sheet, gives it to the writer and goes on with a blank one.
+    pub(super) fn hand_over(&mut self) -> Result<(), ExportError> {
+        self.fill_and_send()?;
         let mut blank = match self.handover.blanks.try_recv() {
             Ok(blank) => blank,
             Err(TryRecvError::Disconnected) => return Err(stopped(())),

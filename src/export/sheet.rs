@@ -44,7 +44,7 @@ impl Sheet {
     /// One that usually holds so many bytes, and one object beyond.
     pub(super) fn new(usual_bytes: usize) -> Self {
         Self {
-            // Pages that nobody writes to take no memory, and those that are written to were not cleared before.
+            // At first, pages that nobody writes to take no memory, and those that are written to were not cleared before.
             bytes: vec![0; usual_bytes + usual_bytes / 4],
             ..Self::default()
         }

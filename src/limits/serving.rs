@@ -22,7 +22,7 @@ pub const HTTP_RETRY_AFTER_SECONDS: u64 = 10;
 pub const HTTP_WARNINGS_MAX: usize = 8;
 /// Longest header value that carries a warning, bytes.
 pub const HTTP_WARNING_BYTES_MAX: usize = 512;
-/// One piece of a streamed export, bytes.
+/// One piece of a backup or an upload, bytes; a client gets the sheets of an export as they are.
 pub const EXPORT_CHUNK_BYTES: usize = 256 << 10;
 /// Pieces of a streamed export that wait for the receiver.
 pub const EXPORT_CHUNKS_QUEUED_MAX: usize = 4;

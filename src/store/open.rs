@@ -210,6 +210,8 @@ impl Store {
         if let Some(failed) = self.database.take() {
             failed.abandon();
         }
+        // Without the locks, others may write.
+        self.prefixes.clear();
         let database = self
             .place
             .write(&self.path, self.cache_bytes)
@@ -307,8 +309,8 @@ impl Store {
             ))
         };
         let database = self.database.as_mut().ok_or_else(read)?.database_mut()?;
-        repack(database)?;
         self.prefixes.clear();
+        repack(database)?;
         database.compact().map_err(|error| match error {
             redb::CompactionError::TransactionInProgress => read(),
             other => StoreError::Database(Box::new(other.into())),

@@ -5,7 +5,8 @@ use std::io::{self, Write};
 
 use serde_json::json;
 use sk_tracedb::export::sink::FileSink;
-use sk_tracedb::export::{ExportError, ExportFilters, ExportRequest, export};
+use sk_tracedb::export::{ExportError, ExportFilters, ExportRequest, PreparedExport, export};
+use sk_tracedb::limits::{EXPORT_BESIDE_SHEET_BYTES, EXPORT_SHEETS};
 use sk_tracedb::{Reader, Store};
 
 use crate::support::*;
@@ -124,4 +125,68 @@ fn what_cannot_be_exported_is_said_before_a_byte_is_written() {
         "{error:?}"
     );
     assert!(out.is_empty());
+}
+
+/// A trace of `sheets` pieces, and what it is as a whole.
+fn large(sheets: usize) -> (Recorder, ExportRequest, Vec<u8>) {
+    let mut recorder = Recorder::listed(config(&["v1.ConfigMap: {}"]));
+    let text = "x".repeat(EXPORT_BESIDE_SHEET_BYTES / 16);
+    for n in 0..16 * sheets as i64 - 8 {
+        let map = obj("v1.ConfigMap", &format!("ns/m{n}"), &format!("{n}"));
+        let data = json!({"n": n, "text": text});
+        // Sixteen in a second: an event of the trace is as long as a piece.
+        recorder.see(s(101 + n / 16), map.field("data", data).applied());
+    }
+    let request = request();
+    let mut bytes = Vec::new();
+    export(&recorder.reader(), &request, &mut bytes).unwrap();
+    (recorder, request, bytes)
+}
+
+#[test]
+fn pieces_that_are_kept_are_the_trace_as_long_as_there_are_sheets() {
+    let (recorder, request, bytes) = large(EXPORT_SHEETS);
+    let prepared = PreparedExport::prepare(&recorder.reader(), &request).unwrap();
+    let mut kept = Vec::new();
+    prepared
+        .write_pieces(|piece| {
+            kept.push(piece);
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(kept.len(), EXPORT_SHEETS);
+    assert!(kept.concat() == bytes);
+}
+
+#[test]
+fn pieces_that_are_given_back_are_a_trace_of_any_length() {
+    let (recorder, request, bytes) = large(3 * EXPORT_SHEETS);
+    for first in [false, true] {
+        let mut prepared = PreparedExport::prepare(&recorder.reader(), &request).unwrap();
+        if first {
+            prepared = prepared.first();
+        }
+        let mut all = Vec::new();
+        let copy = |piece: bytes::Bytes| {
+            all.extend_from_slice(&piece);
+            Ok(())
+        };
+        prepared.write_pieces(copy).unwrap();
+        assert!(all == bytes);
+    }
+}
+
+#[test]
+fn who_keeps_all_pieces_and_fails_is_not_waited_for() {
+    let (recorder, request, _) = large(3 * EXPORT_SHEETS);
+    let prepared = PreparedExport::prepare(&recorder.reader(), &request).unwrap();
+    let mut kept = Vec::new();
+    let written = prepared.write_pieces(|piece| {
+        kept.push(piece);
+        if kept.len() < EXPORT_SHEETS {
+            return Ok(());
+        }
+        Err(io::Error::other("enough"))
+    });
+    assert!(matches!(written, Err(ExportError::Encode(_))));
 }

@@ -152,6 +152,9 @@ struct All {
     /// Above so many changes no record of pod-churn is made: that of 10,000,000 takes most of an hour.
     #[arg(long, default_value_t = 10_000_000)]
     churn_changes_max: u64,
+    /// Above so many changes a record is made and exported, and nothing else: other phases need a second one.
+    #[arg(long, default_value_t = 10_000_000)]
+    all_phases_changes_max: u64,
     /// Phases of `sk-tracedb bench`.
     #[arg(long, value_delimiter = ',', default_values_t = BENCH_PHASES)]
     bench_phases: Vec<Phase>,
@@ -228,7 +231,11 @@ impl All {
                 arguments.extend(text("objects", &self.objects_of(*changes)));
                 arguments.extend(text("mix", mix));
                 arguments.extend(text("runs", &self.runs));
-                let phases: Vec<_> = self.bench_phases.iter().map(Phase::to_string).collect();
+                let few = *changes > self.all_phases_changes_max;
+                let phases = self.bench_phases.iter();
+                let phases =
+                    phases.filter(|phase| !few || matches!(phase, Phase::Ingest | Phase::Export));
+                let phases: Vec<_> = phases.map(Phase::to_string).collect();
                 arguments.extend(text("phases", &phases.join(",")));
                 bench.push(arguments);
             }
@@ -378,5 +385,16 @@ mod tests {
         };
         assert_eq!(records(&[]), (6, 3));
         assert_eq!(records(&["--churn-changes-max", "6"]), (5, 2));
+    }
+
+    #[test]
+    fn large_records_may_be_exported_and_nothing_else() {
+        let arguments = ["", "--out", "x.md", "--bench-changes", "5,6"];
+        let arguments = arguments.iter().chain(&["--all-phases-changes-max", "5"]);
+        let command = Command::try_parse_from(arguments).unwrap();
+        let phases = |call: &Vec<String>| call.last().unwrap().clone();
+        let phases: Vec<_> = command.all.plan().bench.iter().map(phases).collect();
+        let all = "ingest,export,window,state,history,open,killed";
+        assert_eq!(phases, [all, "ingest,export", all, "ingest,export"]);
     }
 }

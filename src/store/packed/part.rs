@@ -109,6 +109,9 @@ impl<T: ReadableTable<&'static [u8], &'static [u8]>> Part<T> {
         if let Some(known) = prefixes.may_have(number, first, prefix) {
             return Ok(known);
         }
+        if chunk::last_key(self.parts, first, stored.value())? < prefix {
+            return Ok(false);
+        }
         let (_, chunk) = self.load(first, stored.value())?;
         let keys = (0..chunk.len()).filter_map(|at| Some(chunk.row(at)?.0));
         prefixes.learn(number, first, looked_for, keys);

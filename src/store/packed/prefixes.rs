@@ -3,7 +3,8 @@
 //! What appears has a name and a UID that nothing had before it. The writer looks for both, and each look would decompress
 //! the chunk that might have them. So of the chunks that it reads and writes it keeps two bytes for each row: a hash of the
 //! *prefix* of its key, which is the part that is looked for ([`Prefix`]). One new name in a hundred looks known by it, and
-//! costs what it did before.
+//! costs what it did before. What there is memory for helps in a store of some hundred thousand pods; in a larger one, as
+//! far as it goes.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -137,7 +138,7 @@ impl Prefixes {
         self.lock().unsettled = false;
     }
 
-    /// Chunks were written by others.
+    /// Chunks are written by others, or may have been.
     pub(crate) fn clear(&self) {
         self.lock().chunks.clear();
     }

@@ -15,6 +15,8 @@ use crate::store::{StoreError, codec, keys};
 
 /// What a cursor costs besides its heap, bytes: itself, its place in the index, and what allocations round up.
 const CURSOR_OVERHEAD_BYTES: usize = size_of::<Cursor>() + 48;
+/// One part of the memory for bodies is left for their growth.
+const GROWTH_PARTS: usize = 16;
 /// One object may take this part of the memory: a large one must not push out all others.
 const CURSOR_PARTS: usize = 16;
 
@@ -82,7 +84,8 @@ impl Places {
             seq: event.seq.saturating_add(1),
         };
         let keeps = self.limit_bytes > 0;
-        let room = self.bodies_limit_bytes.saturating_sub(self.body_bytes);
+        let limit = self.bodies_limit_bytes - self.bodies_limit_bytes / GROWTH_PARTS;
+        let room = limit.saturating_sub(self.body_bytes);
         let cursor = group_before(tables, object, end, |group| {
             let mut standing = Standing::first(tools);
             if !standing.advance(group, event, tools)? {

@@ -74,8 +74,13 @@ impl ByBody {
                     return Err(other_length(&group));
                 }
                 delta::make(&self.body, difference, out).ok_or_else(misfit)?;
-                self.body.clear();
-                self.body.extend_from_slice(out);
+                if self.body.capacity() < out.len() {
+                    // No longer than it is: it would be twice as long if it grew by itself.
+                    self.body = out.to_vec();
+                } else {
+                    self.body.clear();
+                    self.body.extend_from_slice(out);
+                }
                 self.place = entries.place();
                 return Ok(true);
             }
@@ -84,7 +89,7 @@ impl ByBody {
                 between.clear();
                 between.resize(version.body_len as usize, 0);
                 delta::make(&self.body, difference, between).ok_or_else(misfit)?;
-                std::mem::swap(&mut self.body, between);
+                self.body = between.clone();
             }
             if is_it {
                 break;
