@@ -209,7 +209,7 @@ impl PreparedExport {
     /// Lets it take 28 MiB more memory: for one export at a time in a process that has more to do. Of a window in which many
     /// objects change, it is quicker then.
     #[must_use]
-    pub fn first(self) -> Self {
+    pub fn first_of_several(self) -> Self {
         Self {
             effort: Effort::FIRST,
             ..self

@@ -161,7 +161,7 @@ impl Work {
             return;
         }
         let prepared = if slot.is_first() {
-            prepared.first()
+            prepared.first_of_several()
         } else {
             prepared
         };

@@ -1,4 +1,4 @@
-//! X9: an output appears whole or not at all.
+//! X9: an output appears whole or not at all; and whoever takes a trace in pieces gets all of it, or an error.
 
 use std::fs;
 use std::io::{self, Write};
@@ -164,7 +164,7 @@ fn pieces_that_are_given_back_are_a_trace_of_any_length() {
     for first in [false, true] {
         let mut prepared = PreparedExport::prepare(&recorder.reader(), &request).unwrap();
         if first {
-            prepared = prepared.first();
+            prepared = prepared.first_of_several();
         }
         let mut all = Vec::new();
         let copy = |piece: bytes::Bytes| {
