@@ -86,7 +86,7 @@ impl Queue {
     /// # Errors
     /// When the writer has stopped.
     pub async fn send(&self, observation: Observation) -> Result<(), QueueClosed> {
-        let at = self.clock.now();
+        let at = self.now();
         // An observation larger than the whole queue passes alone.
         let weight = observation.weight_bytes().min(QUEUE_BYTES_MAX);
         let weight = u32::try_from(weight).unwrap_or(u32::MAX);
@@ -116,6 +116,11 @@ impl Queue {
             self.gate.open.notify_one();
         }
         Ok(())
+    }
+
+    /// The time of an observation that is made now.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Tells how many observations wait, without keeping the queue open.

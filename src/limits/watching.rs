@@ -32,6 +32,10 @@ pub const WATCH_LINE_BYTES_MAX: usize = 32 << 20;
 pub const WATCH_GATHER_MS: u64 = 50;
 /// How long no frame has come before those that follow are left to gather, milliseconds.
 pub const WATCH_QUIET_MS: u64 = 2;
+/// How long a watch that is told to stop goes on reading, milliseconds: as late as that may come what had happened before.
+pub const WATCH_LAST_MS: u64 = 250;
+/// Deadline for all watches to end when they are told to, milliseconds.
+pub const WATCHES_STOP_MS_MAX: u64 = 1_000;
 /// Deadline for the answer to a watch request to begin, seconds.
 pub const WATCH_OPEN_SECONDS_MAX: u64 = 30;
 /// How long a watch may stay silent beyond the length that was asked for, seconds.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{ContentHash, Gvk, ObjectKey, OwnerFacts, OwnerRef, PodTimes, Uid};
+use super::{ContentHash, Gvk, ObjectKey, OwnerFacts, OwnerRef, PodTimes, Timestamp, Uid};
 
 /// Names one watch: a kind that is tracked as objects, or `v1.Pod`, which is always watched (for lifecycles, and as
 /// objects too where the config tracks it).
@@ -122,6 +122,14 @@ pub enum Observation {
         /// The watch.
         watch: WatchId,
     },
+    /// The watch ends in good order, as the recorder does. Where it does not say so, or is blind, it is blind since its last
+    /// contact when it begins again.
+    Ended {
+        /// The watch.
+        watch: WatchId,
+        /// What happened up to then has been delivered.
+        complete_until: Timestamp,
+    },
     /// The answer to an owner look-up; `None`: no object of that name has this UID (any more).
     Owner {
         /// The UID that was asked for.
@@ -142,6 +150,7 @@ impl Observation {
             | Self::ListFinished { watch, .. }
             | Self::Bookmark { watch, .. }
             | Self::Blind { watch, .. }
+            | Self::Ended { watch, .. }
             | Self::Sighted { watch } => Some(watch),
             Self::Owner { .. } => None,
         }

@@ -31,6 +31,7 @@ mod version;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch::Receiver;
 use tokio::task::JoinSet;
@@ -45,6 +46,7 @@ pub use status::{OwnerCounters, Readiness, WatchCounters, WatchReport, WatchStat
 use self::shared::Shared;
 use crate::config::TracerConfig;
 use crate::ingest::{Queue, QueueClosed};
+use crate::limits::WATCHES_STOP_MS_MAX;
 use crate::model::{Gvk, WatchId};
 use crate::normalize::Redaction;
 
@@ -80,7 +82,8 @@ pub struct WatchPlan {
 
 /// Watches every tracked kind, and pods, until `stop` becomes true (or its sender is gone), or the writer stops.
 ///
-/// Stopping takes no longer than it takes to drop what is under way.
+/// Told to stop, open watches read on for [`WATCH_LAST_MS`](crate::limits::WATCH_LAST_MS), and say up to when they are complete; all else is dropped. It
+/// takes [`WATCHES_STOP_MS_MAX`] at most.
 ///
 /// # Errors
 /// When the writer has stopped, or a task panicked. Never because of what the API server does.
@@ -113,20 +116,41 @@ pub async fn run(
     let mut tasks = JoinSet::new();
     for (gvk, tracked) in kinds {
         let version = resume.remove(&gvk);
-        tasks.spawn(kind::watch(Arc::clone(&shared), gvk, tracked, version));
+        let shared = Arc::clone(&shared);
+        tasks.spawn(kind::watch(shared, gvk, tracked, version, stop.clone()));
     }
-    tasks.spawn(owners::resolve(shared, wanted));
+    let mut enough = stop.clone();
+    tasks.spawn(async move {
+        tokio::select! {
+            biased;
+            () = told(&mut enough) => Ok(()),
+            closed = owners::resolve(shared, wanted) => Err(closed),
+        }
+    });
 
+    let overdue = async {
+        told(&mut stop).await;
+        tokio::time::sleep(Duration::from_millis(WATCHES_STOP_MS_MAX)).await;
+    };
     let outcome = tokio::select! {
         biased;
-        // An error is a sender that is gone: nobody could stop this any more.
-        _ = stop.wait_for(|stop| *stop) => Ok(()),
-        ended = tasks.join_next() => match ended {
-            Some(Ok(QueueClosed)) => Err(WatchError::QueueClosed(QueueClosed)),
-            Some(Err(crash)) => Err(WatchError::Crashed(crash)),
-            None => Ok(()),
-        },
+        outcome = all_ended(&mut tasks) => outcome,
+        () = overdue => Ok(()),
     };
     tasks.shutdown().await;
     outcome
+}
+
+/// Waits until there is nobody who wants this to go on.
+async fn told(stop: &mut Receiver<bool>) {
+    // An error is a sender that is gone: nobody could stop this any more.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Waits for the tasks to end, which they do when told to; or for the first that fails.
+async fn all_ended(tasks: &mut JoinSet<Result<(), QueueClosed>>) -> Result<(), WatchError> {
+    while let Some(ended) = tasks.join_next().await {
+        ended.map_err(WatchError::Crashed)??;
+    }
+    Ok(())
 }

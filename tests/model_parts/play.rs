@@ -520,8 +520,19 @@ impl Play {
     fn restart(&mut self, clean: bool, config: usize) {
         self.commit();
         if clean {
+            // Some watches end in good order, others are cut off.
+            for kind in 0..KINDS.len() {
+                if self.is_tracked(kind) && (self.now_us / 1_000_000 + kind as i64) % 3 != 0 {
+                    let complete_until = Timestamp::from_micros(self.now_us - 2_000_000);
+                    self.see(Observation::Ended {
+                        watch: watch_of(kind),
+                        complete_until,
+                    });
+                }
+            }
+            self.commit();
             self.script.push(Act::Stop(self.now()));
-            self.recorder.stop(self.now());
+            self.recorder.end(self.now());
             self.record.end_run(self.now());
         } else {
             self.script.push(Act::Crash);

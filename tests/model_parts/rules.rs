@@ -126,13 +126,8 @@ impl Record {
     }
 
     pub fn end_run(&mut self, at: Timestamp) {
-        let at = self.advance(at);
+        self.advance(at);
         self.runs.last_mut().unwrap().closed = true;
-        for watch in self.watches.values_mut() {
-            if watch.listed && watch.blind_since.is_none() {
-                watch.contact = at;
-            }
-        }
     }
 
     /// What is in the writer's memory only is gone with the process.
@@ -176,6 +171,15 @@ impl Record {
                 self.watches.get_mut(watch).unwrap().list = None;
             }
             Observation::Sighted { watch } => self.sighted(at, watch),
+            Observation::Ended {
+                watch,
+                complete_until,
+            } => {
+                let watch = self.watches.get_mut(watch).unwrap();
+                if watch.listed && watch.blind_since.is_none() {
+                    watch.contact = watch.contact.max(*complete_until);
+                }
+            }
             Observation::Owner { uid, facts } => {
                 if let Some(facts) = facts {
                     self.owners.insert(uid.clone(), facts.clone());

@@ -36,6 +36,39 @@ fn a_deletion_while_down_is_found_by_uid_and_dated_by_an_interval() {
 }
 
 #[test]
+fn a_run_that_ends_in_good_order_claims_to_have_seen_what_its_watches_say() {
+    let deployments = "apps/v1.Deployment";
+    let ended = |complete_until| Observation::Ended {
+        watch: gvk(deployments),
+        complete_until: s(complete_until),
+    };
+    // Until when the watch says that it is complete, and since when it is blind then.
+    for (said, blind, since) in [
+        (None, false, 105),
+        (Some(107), false, 107),
+        (Some(104), false, 105),
+        (Some(900), false, 109),
+        (Some(107), true, 105),
+    ] {
+        let mut recorder = recorder();
+        recorder.bookmark(s(105), deployments);
+        if blind {
+            recorder.blind(s(106), deployments, "a test");
+        }
+        // Others deliver meanwhile.
+        recorder.bookmark(s(109), "v1.Pod");
+        if let Some(until) = said {
+            recorder.see(s(109), ended(until));
+        }
+        recorder.end(s(110));
+        recorder.run_from(s(150));
+        recorder.list(s(152), &web("", 0).gvk, []);
+        let expected = ["101 + 1".to_owned(), format!("152 - 1 (after {since})")];
+        assert_eq!(recorder.story(&web("", 0).key()), expected, "{said:?}");
+    }
+}
+
+#[test]
 fn a_recreation_while_down_is_a_deletion_and_a_creation() {
     let mut recorder = recorder();
     recorder.restart(s(110), s(150));

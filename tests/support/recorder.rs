@@ -147,8 +147,21 @@ impl Recorder {
         self.writer = Some(writer);
     }
 
-    /// Ends in good order.
+    /// Ends in good order: every watch that sees has seen everything.
     pub fn stop(&mut self, at: Timestamp) {
+        let watches = self.writer().resume_points().into_keys();
+        self.see_all(
+            at,
+            watches.map(|watch| Observation::Ended {
+                watch,
+                complete_until: at,
+            }),
+        );
+        self.end(at);
+    }
+
+    /// Ends in good order, after the watches have said what they have to say.
+    pub fn end(&mut self, at: Timestamp) {
         let mut writer = self.writer.take().unwrap();
         writer.end_run(at).unwrap();
         // As a recorder's thread does: what is read and changed from here on is packed.

@@ -90,6 +90,10 @@ impl Apply<'_, '_> {
             } => self.delivered(at, watch, Some(resource_version)),
             Observation::Blind { watch, reason } => self.blind(at, watch, reason)?,
             Observation::Sighted { watch } => self.sighted(at, watch)?,
+            Observation::Ended {
+                watch,
+                complete_until,
+            } => self.ended(watch, *complete_until),
             Observation::Owner { uid, facts } => self.owner_answered(at, uid, facts.as_ref())?,
         }
         Ok(())

@@ -64,15 +64,9 @@ impl Apply<'_, '_> {
         })
     }
 
-    /// Ends a run in good order: every watch that sees has seen everything up to now.
+    /// Ends a run in good order.
     pub(in super::super) fn run_ended(&mut self, at: Timestamp) -> Result<(), StoreError> {
-        let at = self.state.advance(at);
-        for watch in self.state.watches.values_mut() {
-            if watch.row.listed && watch.row.blind_since_us.is_none() {
-                watch.row.contact_us = at.as_micros();
-                watch.dirty = true;
-            }
-        }
+        self.state.advance(at);
         self.note_run(true)
     }
 

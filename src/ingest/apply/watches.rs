@@ -93,6 +93,19 @@ impl Apply<'_, '_> {
         watch.dirty = true;
     }
 
+    /// The watch is complete up to a time that may lie before what others have delivered meanwhile.
+    pub(super) fn ended(&mut self, watch: &WatchId, complete_until: Timestamp) {
+        let last_us = self.state.row.last_us;
+        let Some(watch) = self.state.watches.get_mut(watch) else {
+            return;
+        };
+        if watch.row.listed && watch.row.blind_since_us.is_none() {
+            let until_us = complete_until.as_micros().min(last_us);
+            watch.row.contact_us = watch.row.contact_us.max(until_us);
+            watch.dirty = true;
+        }
+    }
+
     /// A complete list: what is stored as existing and was not in it is gone.
     pub(super) fn list_finished(
         &mut self,

@@ -171,7 +171,7 @@ impl Writer {
         })
     }
 
-    /// Ends the run in good order: what is recorded is complete up to `at`.
+    /// Ends the run in good order. Up to when each watch is complete, [`Observation::Ended`] has said.
     ///
     /// # Errors
     /// As [`Writer::append`].

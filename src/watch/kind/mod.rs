@@ -21,18 +21,20 @@ use super::server::{OBJECTS, RequestError};
 use super::session::{Action, Class, Input, Session, Standing, Trouble};
 use super::shared::Shared;
 use super::status::{WatchCounters, WatchState};
+use super::told;
 use crate::config::TrackedKind;
 use crate::ingest::QueueClosed;
 use crate::limits::{WATCH_LINE_BYTES_MAX, WATCH_OPEN_SECONDS_MAX};
 use crate::model::{Gvk, Observation};
 
-/// Watches a kind for as long as the writer lives; from `version`, where one is stored.
+/// Watches a kind until it is told to stop, or the writer ends; from `version`, where one is stored.
 pub(super) async fn watch(
     shared: Arc<Shared>,
     gvk: Gvk,
     tracked: Option<TrackedKind>,
     version: Option<String>,
-) -> QueueClosed {
+    mut stop: Receiver<bool>,
+) -> Result<(), QueueClosed> {
     let mut kind = Kind {
         session: Session::new(gvk.clone(), version),
         replaced: shared.replaced.subscribe(),
@@ -46,8 +48,24 @@ pub(super) async fn watch(
         slow: false,
     };
     loop {
-        if let Err(closed) = kind.step().await {
-            return closed;
+        let action = kind.next().await?;
+        if action == Action::Read {
+            let mut replaced = kind.replaced.clone();
+            let input = tokio::select! {
+                biased;
+                () = told(&mut stop) => return kind.end().await,
+                // What the open watch has in its buffers is of a history that is not believed any more.
+                Ok(()) = replaced.changed() => continue,
+                input = kind.read() => input,
+            };
+            kind.tell(input).await?;
+        } else {
+            tokio::select! {
+                biased;
+                // What was under way is dropped, wherever it stood: this says nothing of how far it had come.
+                () = told(&mut stop) => return Ok(()),
+                done = kind.perform(action) => done?,
+            }
         }
     }
 }
@@ -69,8 +87,8 @@ struct Kind {
 }
 
 impl Kind {
-    /// Performs one action of the session.
-    async fn step(&mut self) -> Result<(), QueueClosed> {
+    /// What the session wants done next.
+    async fn next(&mut self) -> Result<Action, QueueClosed> {
         if self.replaced.has_changed().unwrap_or(false) {
             self.replaced.mark_unchanged();
             self.tell(Input::Replaced).await?;
@@ -83,6 +101,11 @@ impl Kind {
             self.ahead = None;
             self.spare = BytesMut::new();
         }
+        Ok(action)
+    }
+
+    /// Performs one action of the session.
+    async fn perform(&mut self, action: Action) -> Result<(), QueueClosed> {
         match action {
             Action::Discover => {
                 let input = match self
@@ -135,13 +158,7 @@ impl Kind {
                 self.tell(input).await
             }
             Action::Read => {
-                let mut replaced = self.replaced.clone();
-                let input = tokio::select! {
-                    biased;
-                    // What the open watch has in its buffers is of a history that is not believed any more.
-                    Ok(()) = replaced.changed() => return Ok(()),
-                    input = self.read() => input,
-                };
+                let input = self.read().await;
                 self.tell(input).await
             }
             Action::Pause { failures, at_least } => {

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::Kind;
-use crate::limits::{WATCH_LINE_BYTES_MAX, WATCH_SLACK_SECONDS};
+use crate::ingest::QueueClosed;
+use crate::limits::{WATCH_LAST_MS, WATCH_LINE_BYTES_MAX, WATCH_SLACK_SECONDS};
+use crate::model::Observation;
 use crate::watch::decode::{Event, Unreadable};
 use crate::watch::lines::{Line, Lines};
-use crate::watch::session::Input;
+use crate::watch::session::{Action, Input, Standing};
 
 /// A watch that is open.
 pub(super) struct Open {
@@ -55,6 +57,33 @@ impl Kind {
         };
         let event = self.decoder.event(&line);
         self.event(event)
+    }
+
+    /// Reads for a moment what had happened before it was told to stop, and says that this is complete: unless the watch is
+    /// not open or so far behind that there is still more to read.
+    pub(super) async fn end(&mut self) -> Result<(), QueueClosed> {
+        let complete_until = self.shared.queue.now();
+        let end = Instant::now() + Duration::from_millis(WATCH_LAST_MS);
+        while self.is_open() && Instant::now() < end {
+            match timeout_at(end, self.read()).await {
+                Ok(input) => self.tell(input).await?,
+                Err(_) if self.session.standing() == Standing::Watching => {
+                    let watch = self.gvk.clone();
+                    let ended = Observation::Ended {
+                        watch,
+                        complete_until,
+                    };
+                    return self.shared.queue.send(ended).await;
+                }
+                Err(_) => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a watch is open, of a history that is believed.
+    fn is_open(&self) -> bool {
+        self.session.action() == Action::Read && !self.replaced.has_changed().unwrap_or(true)
     }
 
     fn event(&self, event: Event) -> Input {

@@ -289,31 +289,3 @@ async fn a_watch_that_loses_its_permission_says_so_until_it_is_back() {
     );
     assert_eq!(running.state("v1.Pod"), WatchState::Watching);
 }
-
-#[tokio::test(start_paused = true)]
-async fn stopping_is_prompt_whatever_is_under_way() {
-    for reply in [None, Some(Reply::Hole), Some(Reply::Status(500))] {
-        let fake = Fake::new();
-        if let Some(reply) = reply {
-            fake.rule(usize::MAX, reply, |_| true);
-        }
-        let running = start(&fake, &["v1.Pod"], &[]);
-        tokio::time::sleep(Duration::from_secs(5)).await;
-        let begin = tokio::time::Instant::now();
-        running.stop.send(true).unwrap();
-        running.task.await.unwrap().unwrap();
-        assert!(begin.elapsed() < Duration::from_secs(1));
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn watching_ends_when_the_writer_does() {
-    let fake = Fake::new();
-    let running = start(&fake, &[], &[]);
-    drop(running.observations);
-    let ended = running.task.await.unwrap();
-    assert!(
-        matches!(ended, Err(WatchError::QueueClosed(_))),
-        "{ended:?}"
-    );
-}

@@ -14,6 +14,7 @@ mod lists;
 mod owners;
 mod resume;
 mod session;
+mod stopping;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -42,6 +43,7 @@ impl WantedOwners for Wanted {
 
 /// Watches under way, and what they say.
 struct Running {
+    clock: Arc<ManualClock>,
     observations: Receiver,
     status: Arc<WatchStatus>,
     wanted: Wanted,
@@ -61,7 +63,7 @@ fn start(fake: &Fake, tracked: &[&str], stored: &[(&str, u64)]) -> Running {
 fn start_at(fake: &Fake, tracked: &[&str], stored: &[(&str, String)]) -> Running {
     let clock = Arc::new(ManualClock::default());
     let (sender, observations) = queue(Arc::clone(&clock) as Arc<_>);
-    let status = Arc::new(WatchStatus::new(clock));
+    let status = Arc::new(WatchStatus::new(Arc::clone(&clock) as Arc<_>));
     let wanted = Wanted::default();
     let (stop, stopped) = watch::channel(false);
     let config = TracerConfig {
@@ -89,6 +91,7 @@ fn start_at(fake: &Fake, tracked: &[&str], stored: &[(&str, String)]) -> Running
         stopped,
     ));
     Running {
+        clock,
         observations,
         status,
         wanted,
@@ -204,6 +207,7 @@ fn told(observation: &Observation) -> String {
         } => format!("bookmark@{resource_version}"),
         Observation::Blind { reason, .. } => format!("blind: {reason}"),
         Observation::Sighted { .. } => "sighted".into(),
+        Observation::Ended { complete_until, .. } => format!("ended at {complete_until}"),
         Observation::Owner { uid, facts } => format!(
             "owner {uid}: {}",
             facts
