@@ -1,8 +1,6 @@
 //! Guards against what kube's own watcher does on faults: an event lost because one could not be parsed, a list that
 //! hangs for ever, a 410 that never heals; and against requests without pauses.
 
-use std::time::Duration;
-
 use serde_json::json;
 
 use super::fake::{Fake, Reply};
@@ -11,7 +9,7 @@ use crate::limits::{
     BACKOFF_MS_MAX, POISONED_EVENT_TRIES_MAX, RETRY_AFTER_SECONDS_MAX, WATCH_OPEN_SECONDS_MAX,
     WATCH_SECONDS, WATCH_SLACK_SECONDS,
 };
-use crate::watch::{WatchError, WatchState};
+use crate::watch::WatchState;
 
 const PODS: &str = "/api/v1/pods";
 

@@ -53,14 +53,13 @@ async fn what_had_happened_is_delivered_and_the_watch_says_until_when_it_is_comp
 #[tokio::test(start_paused = true)]
 async fn a_watch_that_is_not_open_says_nothing_of_how_far_it_has_come() {
     // It sees, but the watch is not open; a list is under way; it is in no contact.
-    let cases: [(fn(&str) -> bool, Reply); 3] = [
-        (|path| watches("/api/v1/pods")(path), Reply::Hole),
-        (|path| pages("/api/v1/pods")(path), Reply::Hole),
-        (|_| true, Reply::Status(500)),
-    ];
-    for (number, (matches, reply)) in cases.into_iter().enumerate() {
+    for number in 0..3 {
         let fake = Fake::new();
-        fake.rule(usize::MAX, reply, matches);
+        match number {
+            0 => fake.rule(usize::MAX, Reply::Hole, watches("/api/v1/pods")),
+            1 => fake.rule(usize::MAX, Reply::Hole, pages("/api/v1/pods")),
+            _ => fake.rule(usize::MAX, Reply::Status(500), |_| true),
+        }
         let version = fake.version();
         let stored = [("v1.Pod", version)];
         let running = start(&fake, &[], if number == 1 { &[] } else { &stored });
