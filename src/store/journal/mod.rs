@@ -16,6 +16,7 @@
 mod edit;
 mod fold;
 mod layer;
+mod load;
 pub(crate) mod record;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -24,7 +25,7 @@ mod view;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, TableError};
+use redb::{ReadTransaction, ReadableTable, TableError};
 
 use super::StoreError;
 use super::tables::JOURNAL;
@@ -36,7 +37,8 @@ use crate::limits::{
 pub(crate) use edit::{Edit, Edits};
 use fold::Folding;
 pub(crate) use layer::Layer;
-use record::{RecordReader, RecordWriter};
+use load::Loaded;
+use record::RecordWriter;
 pub(crate) use view::{Change, Growth, Keys, View};
 
 /// The numbers of the records in the table: first, and behind the last. Together with the snapshot that they were read in
@@ -64,25 +66,8 @@ impl Pending {
     /// # Errors
     /// [`StoreError::Damaged`], or what redb says.
     pub(crate) fn read(txn: &ReadTransaction) -> Result<Self, StoreError> {
-        let mut layer = Layer::default();
-        let mut records = RecordReader::default();
-        for entry in txn.open_table(JOURNAL)?.iter()? {
-            let (number, stored) = entry?;
-            for (table, key, edit) in records
-                .take(number.value(), stored.value())?
-                .unwrap_or_default()
-            {
-                if !layer.add(table, key, edit) {
-                    return Err(misfit());
-                }
-            }
-        }
-        records.finish()?;
-        if layer.len() == 0 {
-            return Ok(Self::default());
-        }
         Ok(Self {
-            layers: Arc::new([Arc::new(layer)]),
+            layers: layers(load::load(txn)?).into(),
         })
     }
 
@@ -133,8 +118,8 @@ impl Journal {
     /// As [`Pending::read`].
     pub(crate) fn load(&self, txn: &ReadTransaction) -> Result<(), StoreError> {
         let span = span(txn)?;
-        let layers = Pending::read(txn)?.layers.to_vec();
-        let stored = txn.open_table(JOURNAL)?.stats()?.stored_bytes();
+        let loaded = load::load(txn)?;
+        let stored_bytes = loaded.iter().map(|part| part.stored_bytes).sum();
         let next = span
             .map_or(0, |(_, next)| next)
             .max(fold::next_number(txn)?);
@@ -142,8 +127,8 @@ impl Journal {
         *state = State {
             span,
             next,
-            layers,
-            stored_bytes: usize::try_from(stored).unwrap_or(usize::MAX),
+            layers: layers(loaded),
+            stored_bytes,
             stored_bytes_max: state.stored_bytes_max,
             ..State::default()
         };
@@ -296,6 +281,15 @@ impl State {
         self.layers.push(Arc::new(joined));
         if fits { Ok(()) } else { Err(misfit()) }
     }
+}
+
+/// Those parts in which there is something.
+fn layers(loaded: Vec<Loaded>) -> Vec<Arc<Layer>> {
+    let layers = loaded.into_iter().map(|part| part.layer);
+    layers
+        .filter(|layer| layer.len() > 0)
+        .map(Arc::new)
+        .collect()
 }
 
 fn misfit() -> StoreError {

@@ -126,11 +126,26 @@ impl RecordWriter {
 const PLAIN_KEPT_BYTES_MAX: usize = 1 << 20;
 
 /// Puts the rows of records together, as they come, in the order of their numbers.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct RecordReader {
+    /// One for all records: it takes as long to make as a small record to decompress.
+    context: Option<DCtx<'static>>,
     record: Vec<u8>,
+    plain: Vec<u8>,
     /// The number that the next row of the record has, how many of its rows were before that, and how many follow from it on.
     next: Option<(u64, u64, u64)>,
+}
+
+impl std::fmt::Debug for RecordReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RecordReader").finish_non_exhaustive()
+    }
+}
+
+/// How many rows of its record come before a row. `None`: it cannot be read.
+pub(super) fn rows_before(number: u64, stored: &[u8]) -> Option<u64> {
+    let mut payload = codec::unseal(TABLE, &number.to_be_bytes(), stored).ok()?;
+    read_varint(&mut payload)
 }
 
 /// How many rows of its record follow a row. `None`: it cannot be read.
@@ -174,8 +189,34 @@ impl RecordReader {
             self.next = next.map(|(number, before)| (number, before, behind));
             return Ok(None);
         }
-        let plain = unpack(number, &std::mem::take(&mut self.record))?;
-        edits(number, &plain).map(Some)
+        self.unpack(number)?;
+        let edits = edits(number, &self.plain).map(Some);
+        // What one large record needed is not kept for all others.
+        self.plain.shrink_to(PLAIN_KEPT_BYTES_MAX);
+        self.record.shrink_to(PLAIN_KEPT_BYTES_MAX);
+        edits
+    }
+
+    fn unpack(&mut self, number: u64) -> Result<(), StoreError> {
+        let mut payload = self.record.as_slice();
+        let len = read_varint(&mut payload)
+            .and_then(|len| usize::try_from(len).ok())
+            .filter(|len| *len <= JOURNAL_RECORD_BYTES_MAX + EDIT_BYTES_MAX)
+            .ok_or_else(|| damaged(number, "no length"))?;
+        if self.context.is_none() {
+            self.context = DCtx::try_create();
+        }
+        self.plain.clear();
+        self.plain.reserve(len);
+        let read = self
+            .context
+            .as_mut()
+            .and_then(|context| context.decompress(&mut self.plain, payload).ok())
+            .ok_or_else(|| damaged(number, "it cannot be decompressed"))?;
+        if read != len {
+            return Err(damaged(number, "it has another length"));
+        }
+        Ok(())
     }
 
     /// No row follows.
@@ -204,22 +245,6 @@ fn edits(number: u64, plain: &[u8]) -> Result<Vec<TableEdit>, StoreError> {
         }
     }
     Ok(all)
-}
-
-fn unpack(number: u64, record: &[u8]) -> Result<Vec<u8>, StoreError> {
-    let mut payload = record;
-    let len = read_varint(&mut payload)
-        .and_then(|len| usize::try_from(len).ok())
-        .filter(|len| *len <= JOURNAL_RECORD_BYTES_MAX + EDIT_BYTES_MAX)
-        .ok_or_else(|| damaged(number, "no length"))?;
-    let mut plain = Vec::with_capacity(len);
-    let read = DCtx::try_create()
-        .and_then(|mut context| context.decompress(&mut plain, payload).ok())
-        .ok_or_else(|| damaged(number, "it cannot be decompressed"))?;
-    if read != len {
-        return Err(damaged(number, "it has another length"));
-    }
-    Ok(plain)
 }
 
 fn damaged(number: u64, reason: &str) -> StoreError {

@@ -5,7 +5,9 @@ use std::ops::Bound;
 use proptest::prelude::*;
 use redb::{Database, ReadableDatabase};
 
+use super::record::RecordReader;
 use super::*;
+use crate::limits::JOURNAL_ROWS_ALONE_MAX;
 use crate::store::codec;
 use crate::store::packed::tests::{self, Model, bound, compare, in_memory};
 use crate::store::packed::{Packer, Parts, Prefixes};
@@ -274,6 +276,15 @@ fn insert(tables: &mut WriteTables<'_>, key: u32, payload: &[u8]) {
     tables.objects.insert(key.as_slice(), &row).unwrap();
 }
 
+fn incompressible(seed: u32, len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    blake3::Hasher::new()
+        .update(&seed.to_be_bytes())
+        .finalize_xof()
+        .fill(&mut bytes);
+    bytes
+}
+
 #[test]
 fn a_large_transaction_takes_several_records_and_comes_back() {
     let database = in_memory();
@@ -304,21 +315,59 @@ fn a_large_transaction_takes_several_records_and_comes_back() {
     );
 }
 
+/// The middle may lie in the first, any or the last row of a record.
+#[test]
+fn a_long_journal_is_read_in_two_parts_and_says_the_same() {
+    let mut middles = std::collections::BTreeSet::new();
+    for shift in 0..10 {
+        let database = in_memory();
+        let journal = Journal::default();
+        for n in 0..shift {
+            commit(&database, &journal, |tables| insert(tables, n, b"alone"));
+        }
+        for n in 0..60 {
+            commit(&database, &journal, |tables| {
+                insert(tables, n % 20, &incompressible(n, 18_000 + n as usize % 7));
+                let gone = (n + 10) % 20;
+                tables
+                    .objects
+                    .remove(gone.to_be_bytes().as_slice())
+                    .unwrap();
+            });
+        }
+        let txn = database.begin_read().unwrap();
+        let (first, behind) = span(&txn).unwrap().unwrap();
+        assert!(behind - first > JOURNAL_ROWS_ALONE_MAX * 2);
+        let number = first + (behind - 1 - first) / 2;
+        let table = txn.open_table(JOURNAL).unwrap();
+        let row = table.get(number).unwrap().unwrap();
+        middles.insert(record::rows_before(number, row.value()).unwrap());
+
+        let loaded = Journal::default();
+        loaded.load(&txn).unwrap();
+        assert_eq!(loaded.lock().layers.len(), 2);
+        assert_eq!(loaded.lock().stored_bytes, journal.lock().stored_bytes);
+        let rows = |pending: &Pending| -> Vec<(Vec<u8>, Vec<u8>)> {
+            let tables = ReadTables::open_with(&txn, pending).unwrap();
+            let rows = tables.objects.iter().unwrap().map(|row| {
+                let (key, row) = row.unwrap();
+                (key.value().to_vec(), row.value().to_vec())
+            });
+            rows.collect()
+        };
+        assert_eq!(rows(&journal.pending()).len(), 10);
+        assert_eq!(rows(&loaded.pending()), rows(&journal.pending()));
+    }
+    assert_eq!(middles.into_iter().collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+}
+
 /// What is left while records are removed a piece at a time begins with a whole one, and is done again without harm.
 #[test]
 fn records_are_removed_in_pieces_and_each_as_a_whole() {
     let database = in_memory();
     let journal = Journal::default();
-    // Nothing compresses it: the larger ones take several rows.
-    let payload = |n: u32| {
-        let mut bytes = vec![0; n as usize * 500];
-        let seed = n.to_be_bytes();
-        blake3::Hasher::new()
-            .update(&seed)
-            .finalize_xof()
-            .fill(&mut bytes);
-        bytes
-    };
+    // The larger ones take several rows.
+    let payload = |n: u32| incompressible(n, n as usize * 500);
     for n in 0..40 {
         commit(&database, &journal, |tables| {
             insert(tables, n % 10, &payload(n))

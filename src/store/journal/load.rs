@@ -1,0 +1,83 @@
+//! Reading the journal of a snapshot: in two parts at once where it is long, each with the older or the newer records.
+
+use std::panic::resume_unwind;
+use std::thread;
+
+use redb::{ReadOnlyTable, ReadTransaction, ReadableTable};
+
+use super::record::{RecordReader, rows_before};
+use super::{Layer, misfit};
+use crate::limits::JOURNAL_ROWS_ALONE_MAX;
+use crate::store::StoreError;
+use crate::store::tables::JOURNAL;
+
+/// What the records of a journal say.
+#[derive(Debug, Default)]
+pub(super) struct Loaded {
+    /// Their edits, oldest first.
+    pub(super) layer: Layer,
+    /// What the records take in their table, bytes.
+    pub(super) stored_bytes: usize,
+}
+
+/// Reads all records: oldest first, by parts.
+///
+/// # Errors
+/// [`StoreError::Damaged`], or what redb says.
+pub(super) fn load(txn: &ReadTransaction) -> Result<Vec<Loaded>, StoreError> {
+    let table = txn.open_table(JOURNAL)?;
+    let parts = match middle(&table)? {
+        None => vec![read(&table, 0, None)?],
+        Some(middle) => thread::scope(|scope| {
+            let older = scope.spawn(|| read(&table, 0, Some(middle)));
+            let newer = read(&table, middle, None);
+            let older = older.join().unwrap_or_else(|panic| resume_unwind(panic));
+            Ok::<_, StoreError>(vec![older?, newer?])
+        })?,
+    };
+    Ok(parts)
+}
+
+/// The number at which a record begins in the middle of a long journal.
+fn middle(table: &ReadOnlyTable<u64, &'static [u8]>) -> Result<Option<u64>, StoreError> {
+    let (Some((first, _)), Some((last, _))) = (table.first()?, table.last()?) else {
+        return Ok(None);
+    };
+    let (first, rows) = (first.value(), last.value().saturating_sub(first.value()));
+    if rows <= JOURNAL_ROWS_ALONE_MAX {
+        return Ok(None);
+    }
+    let number = first + rows / 2;
+    let row = table.get(number)?;
+    // Where it cannot be read, whoever reads all of them in a row says what is wrong.
+    let before = row.and_then(|row| rows_before(number, row.value()));
+    Ok(before
+        .and_then(|before| number.checked_sub(before))
+        .filter(|middle| *middle > first))
+}
+
+/// Reads the records from one number up to another.
+fn read(
+    table: &ReadOnlyTable<u64, &'static [u8]>,
+    from: u64,
+    to: Option<u64>,
+) -> Result<Loaded, StoreError> {
+    let mut loaded = Loaded::default();
+    let mut records = RecordReader::default();
+    let range = match to {
+        Some(to) => table.range(from..to)?,
+        None => table.range(from..)?,
+    };
+    for entry in range {
+        let (number, stored) = entry?;
+        loaded.stored_bytes += stored.value().len();
+        let edits = records.take(number.value(), stored.value())?;
+        for (table, key, edit) in edits.unwrap_or_default() {
+            if !loaded.layer.add(table, key, edit) {
+                return Err(misfit());
+            }
+        }
+    }
+    records.finish()?;
+    Ok(loaded)
+}
