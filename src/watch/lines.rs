@@ -163,7 +163,7 @@ mod tests {
             let sent: u64 = std::str::from_utf8(&line).unwrap().parse().unwrap();
             late.push(at(sent).elapsed().as_millis());
         }
-        assert_eq!(late.get(..7).unwrap(), [0, 40, 30, 20, 10, 0, 40]);
+        assert_eq!(late.get(..7).unwrap(), [0, 90, 80, 70, 60, 0, 90]);
         assert!(late.iter().skip(7).all(|ms| *ms == 0), "{late:?}");
     }
 
