@@ -59,7 +59,7 @@ fn whole_file(options: &WorkloadOptions) {
         while let Some(step) = workload.next() {
             recorder.step(step, &workload).await.unwrap();
         }
-        recorder.stop().unwrap()
+        recorder.stop().await.unwrap()
     });
     let info = store.reader().snapshot().unwrap().info().unwrap();
     store.close().unwrap();

@@ -135,7 +135,7 @@ fn record(
         }
         let stats = Arc::clone(recorder.stats());
         // Not closed: that would compact it.
-        drop(recorder.stop().unwrap());
+        drop(recorder.stop().await.unwrap());
         (stats, peak.max(allocated_bytes(path).unwrap()))
     })
 }

@@ -86,7 +86,7 @@ async fn make_fixture() {
             let Some(step) = workload.next() else { break };
             recorder.step(step, &workload).await.unwrap();
         }
-        store = recorder.stop().unwrap();
+        store = recorder.stop().await.unwrap();
         workload.skip_steps(20);
     }
     let trace = whole(&store.reader());

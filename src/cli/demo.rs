@@ -136,7 +136,7 @@ async fn record_steps(
         }
     }
     // Where the writer failed, stopping it says why.
-    let store = recorder.stop()?;
+    let store = recorder.stop().await?;
     outcome.map_err(|error: SimulationError| anyhow::Error::new(error))?;
     Ok(store)
 }

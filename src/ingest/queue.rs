@@ -152,19 +152,21 @@ impl Receiver {
     }
 
     /// The batch that begins with `first`: what comes within [`BATCH_AGE_MS_MAX`] of now, up to `max`. While few
-    /// come, and no list is among them, for which readiness waits, it is [`BATCH_AGE_MS_QUIET`]: what few changes cost is mostly their commits.
+    /// come, and no list is among them, for which readiness waits, nor the end of a watch, for which a stop waits, it is [`BATCH_AGE_MS_QUIET`]: what few changes cost is mostly their commits.
     pub(super) async fn batch(&mut self, first: Queued, max: BatchMax) -> Vec<Queued> {
         let began = Instant::now();
         let until = |ms| began + Duration::from_millis(ms);
         let mut batch = vec![first];
         self.gather(&mut batch, max, until(BATCH_AGE_MS_MAX)).await;
-        let is_list = |queued: &Queued| {
+        let is_waited_for = |queued: &Queued| {
             matches!(
                 queued.observation,
-                Observation::ListStarted { .. } | Observation::ListFinished { .. }
+                Observation::ListStarted { .. }
+                    | Observation::ListFinished { .. }
+                    | Observation::Ended { .. }
             )
         };
-        if !batch.iter().any(is_list) {
+        if !batch.iter().any(is_waited_for) {
             let few = BatchMax {
                 observations: max.observations.min(BATCH_OBSERVATIONS_QUIET),
                 ..max

@@ -11,6 +11,7 @@ use super::stats::WriterStats;
 use super::{Committed, Queued, Receiver, Retention, Writer};
 use crate::clock::Clock;
 use crate::limits::{PACKING_AT_CLOSE_SECONDS_MAX, RETENTION_IDLE_MS, RETENTION_SILENCE_MS_MIN};
+use crate::model::Observation;
 use crate::store::StoreError;
 
 /// The running thread.
@@ -203,7 +204,7 @@ impl Work {
         match written {
             Ok(Some(committed)) => self.count(batch.len() as u64, &committed, took),
             Ok(None) => {}
-            Err(error) => return Err(self.not_recorded(batch.len() as u64, error)),
+            Err(error) => return Err(self.not_recorded(&batch, error)),
         }
         // Shares of the queue are given back when the batch is dropped: after the commit.
         drop(batch);
@@ -270,13 +271,18 @@ impl Work {
     }
 
     /// Says of the storage's error what is lost by it.
-    fn not_recorded(&mut self, in_hand: u64, error: StoreError) -> StoreError {
+    fn not_recorded(&mut self, in_hand: &[Queued], error: StoreError) -> StoreError {
         if error.storage_failure().is_none() {
             return error;
         }
-        let mut observations = in_hand;
-        while self.receiver.try_recv().is_ok() {
-            observations += 1;
+        // How a watch ended is not what somebody would miss.
+        let counts = |queued: &Queued| !matches!(queued.observation, Observation::Ended { .. });
+        let mut observations = in_hand.iter().filter(|queued| counts(queued)).count() as u64;
+        while let Ok(queued) = self.receiver.try_recv() {
+            observations += u64::from(counts(&queued));
+        }
+        if observations == 0 {
+            return error;
         }
         StoreError::NotRecorded {
             observations,

@@ -34,6 +34,8 @@ pub const WATCH_GATHER_MS: u64 = 100;
 pub const WATCH_QUIET_MS: u64 = 2;
 /// How long a watch that is told to stop goes on reading, milliseconds: as late as that may come what had happened before.
 pub const WATCH_LAST_MS: u64 = 250;
+/// How late the end of that may be noticed, milliseconds: later, nothing is said of how complete the watch is.
+pub const WATCH_LAST_LATE_MS_MAX: u64 = 50;
 /// Deadline for all watches to end when they are told to, milliseconds.
 pub const WATCHES_STOP_MS_MAX: u64 = 1_000;
 /// Deadline for the answer to a watch request to begin, seconds.

@@ -151,7 +151,8 @@ impl Recorder {
         self.reader.clone()
     }
 
-    /// Records until `stop` becomes true, then commits what is queued, ends the run and closes the file.
+    /// Records until `stop` becomes true, and for a moment what had happened before; then commits what is queued, ends the run
+    /// and closes the file.
     ///
     /// # Errors
     /// [`RecorderError`]: the store failed, or the watches crashed. What had been committed is durable.

@@ -141,11 +141,21 @@ impl SimulatedRecorder {
         &self.stats
     }
 
-    /// Commits what is queued, ends the run and gives the store back.
+    /// Commits what is queued, ends the run and gives the store back. Nothing of what had happened is missing.
     ///
     /// # Errors
     /// What stopped the writer.
-    pub fn stop(self) -> Result<Store, SimulationError> {
+    pub async fn stop(self) -> Result<Store, SimulationError> {
+        for watch in self.watches.kinds() {
+            let ended = Observation::Ended {
+                watch: watch.clone(),
+                complete_until: self.queue.now(),
+            };
+            // Where the writer has ended, it says why.
+            if self.queue.send(ended).await.is_err() {
+                break;
+            }
+        }
         let Self { queue, writer, .. } = self;
         drop(queue);
         Ok(writer.join()?.into_store())

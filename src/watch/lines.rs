@@ -29,6 +29,8 @@ pub(super) struct Lines {
     bytes_max: usize,
     /// When the first of the frames came that are read at once.
     gathered: Option<Instant>,
+    /// Whether each frame is read as it comes.
+    at_once: bool,
 }
 
 impl Lines {
@@ -40,13 +42,26 @@ impl Lines {
             searched: 0,
             bytes_max,
             gathered: None,
+            at_once: false,
         }
+    }
+
+    /// From now on, nothing is left to gather.
+    pub(super) fn read_at_once(&mut self) {
+        self.at_once = true;
+    }
+
+    /// Whether all that was read has been handed out, and no part of a line is left.
+    pub(super) fn is_between_lines(&self) -> bool {
+        self.buffer.is_empty()
     }
 
     /// The next frame. When none has come for a moment, the next ones are left to gather: to wake for each change of a hundred
     /// in a second costs more than reading it.
     async fn frame(&mut self) -> Result<Option<Bytes>, RequestError> {
-        if let Some(first) = self.gathered {
+        if let Some(first) = self.gathered
+            && !self.at_once
+        {
             let quiet = Duration::from_millis(WATCH_QUIET_MS);
             if let Ok(frame) = timeout(quiet, next_chunk(&mut self.body)).await {
                 return frame;

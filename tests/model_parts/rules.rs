@@ -177,7 +177,9 @@ impl Record {
             } => {
                 let watch = self.watches.get_mut(watch).unwrap();
                 if watch.listed && watch.blind_since.is_none() {
-                    watch.contact = watch.contact.max(*complete_until);
+                    // Back to when it was told to stop, which takes a second at most.
+                    let least = Timestamp::from_micros(watch.contact.as_micros() - 1_000_000);
+                    watch.contact = least.max(*complete_until);
                 }
             }
             Observation::Owner { uid, facts } => {

@@ -202,7 +202,7 @@ fn act(recorder: &mut Recorder, act: &Act) {
         Act::Batch(batch) => {
             recorder.batch(batch.clone());
         }
-        Act::Stop(at) => recorder.stop(*at),
+        Act::Stop(at) => recorder.end(*at),
         Act::Crash => recorder.crash(),
         Act::Run(at, config) => {
             recorder.config = config.clone();

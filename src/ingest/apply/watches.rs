@@ -6,6 +6,7 @@ use std::ops::Bound;
 use super::{Apply, Certainty};
 use crate::ingest::list_marks::Listed;
 use crate::ingest::state::{Watch, uid_mark};
+use crate::limits::WATCHES_STOP_MS_MAX;
 use crate::model::{ObjectKey, ObservedPod, Timestamp, Uid, WatchId};
 use crate::store::lookup::{Lookup, as_slice};
 use crate::store::rows::{GapRow, ObjectRow, PodRow, WatchRow};
@@ -93,15 +94,17 @@ impl Apply<'_, '_> {
         watch.dirty = true;
     }
 
-    /// The watch is complete up to a time that may lie before what others have delivered meanwhile.
+    /// The watch is complete up to a time that may lie before what it has delivered since: it goes back to that. But no
+    /// further than a stop may take: a clock that was set back has not made it blind.
     pub(super) fn ended(&mut self, watch: &WatchId, complete_until: Timestamp) {
         let last_us = self.state.row.last_us;
         let Some(watch) = self.state.watches.get_mut(watch) else {
             return;
         };
         if watch.row.listed && watch.row.blind_since_us.is_none() {
-            let until_us = complete_until.as_micros().min(last_us);
-            watch.row.contact_us = watch.row.contact_us.max(until_us);
+            let stop_us = WATCHES_STOP_MS_MAX as i64 * 1_000;
+            let least = watch.row.contact_us.saturating_sub(stop_us);
+            watch.row.contact_us = complete_until.as_micros().min(last_us).max(least);
             watch.dirty = true;
         }
     }

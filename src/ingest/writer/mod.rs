@@ -171,7 +171,8 @@ impl Writer {
         })
     }
 
-    /// Ends the run in good order. Up to when each watch is complete, [`Observation::Ended`] has said.
+    /// Ends the run in good order. Up to when each watch is complete, [`Observation::Ended`] has said; without it, the next run
+    /// has it blind since it last delivered something.
     ///
     /// # Errors
     /// As [`Writer::append`].

@@ -23,7 +23,7 @@ async fn recorded(folder: &std::path::Path) -> Reader {
     while let Some(step) = workload.next() {
         recorder.step(step, &workload).await.unwrap();
     }
-    let store = recorder.stop().unwrap();
+    let store = recorder.stop().await.unwrap();
     drop(store);
     Reader::open(folder.join("trace.redb")).unwrap()
 }

@@ -1,7 +1,9 @@
-//! Reading the journal of a snapshot: in two parts at once where it is long, each with the older or the newer records.
+//! Reading the journal of a snapshot: in two parts at once where it is long, with the older and the newer records.
+//!
+//! Each part becomes a layer. Whether the edits of one part fit those before it is found when a row is read or folded.
 
 use std::panic::resume_unwind;
-use std::thread;
+use std::thread::{self, Builder};
 
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable};
 
@@ -29,9 +31,14 @@ pub(super) fn load(txn: &ReadTransaction) -> Result<Vec<Loaded>, StoreError> {
     let parts = match middle(&table)? {
         None => vec![read(&table, 0, None)?],
         Some(middle) => thread::scope(|scope| {
-            let older = scope.spawn(|| read(&table, 0, Some(middle)));
+            let read_older = || read(&table, 0, Some(middle));
+            let older = Builder::new().spawn_scoped(scope, read_older);
             let newer = read(&table, middle, None);
-            let older = older.join().unwrap_or_else(|panic| resume_unwind(panic));
+            let older = match older {
+                Ok(older) => older.join().unwrap_or_else(|panic| resume_unwind(panic)),
+                // The system gives no thread.
+                Err(_) => read_older(),
+            };
             Ok::<_, StoreError>(vec![older?, newer?])
         })?,
     };

@@ -192,6 +192,8 @@ impl RecordReader {
         self.unpack(number)?;
         let edits = edits(number, &self.plain).map(Some);
         // What one large record needed is not kept for all others.
+        self.plain.clear();
+        self.record.clear();
         self.plain.shrink_to(PLAIN_KEPT_BYTES_MAX);
         self.record.shrink_to(PLAIN_KEPT_BYTES_MAX);
         edits

@@ -157,10 +157,8 @@ impl Kind {
                 };
                 self.tell(input).await
             }
-            Action::Read => {
-                let input = self.read().await;
-                self.tell(input).await
-            }
+            // Not reached: what is open is read where a stop may come in between.
+            Action::Read => Ok(()),
             Action::Pause { failures, at_least } => {
                 let wait = backoff(failures).max(at_least);
                 match self.session.standing() {

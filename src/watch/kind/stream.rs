@@ -7,7 +7,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Kind;
 use crate::ingest::QueueClosed;
-use crate::limits::{WATCH_LAST_MS, WATCH_LINE_BYTES_MAX, WATCH_SLACK_SECONDS};
+use crate::limits::{
+    WATCH_LAST_LATE_MS_MAX, WATCH_LAST_MS, WATCH_LINE_BYTES_MAX, WATCH_SLACK_SECONDS,
+};
 use crate::model::Observation;
 use crate::watch::decode::{Event, Unreadable};
 use crate::watch::lines::{Line, Lines};
@@ -60,23 +62,33 @@ impl Kind {
     }
 
     /// Reads for a moment what had happened before it was told to stop, and says that this is complete: unless the watch is
-    /// not open or so far behind that there is still more to read.
+    /// not open, or there is still more to read.
     pub(super) async fn end(&mut self) -> Result<(), QueueClosed> {
-        let complete_until = self.shared.queue.now();
+        let complete_until = self.shared.told_to_stop_at();
         let end = Instant::now() + Duration::from_millis(WATCH_LAST_MS);
+        if let Some(open) = &mut self.open {
+            open.lines.read_at_once();
+        }
         while self.is_open() && Instant::now() < end {
-            match timeout_at(end, self.read()).await {
-                Ok(input) => self.tell(input).await?,
-                Err(_) if self.session.standing() == Standing::Watching => {
-                    let watch = self.gvk.clone();
-                    let ended = Observation::Ended {
-                        watch,
-                        complete_until,
-                    };
-                    return self.shared.queue.send(ended).await;
-                }
-                Err(_) => break,
+            if let Ok(input) = timeout_at(end, self.read()).await {
+                self.tell(input).await?;
+                continue;
             }
+            // A process that was held up has not looked whether there is more.
+            let in_time = end.elapsed() <= Duration::from_millis(WATCH_LAST_LATE_MS_MAX);
+            let between_lines = |open: &Open| open.lines.is_between_lines();
+            if in_time
+                && self.session.standing() == Standing::Watching
+                && self.open.as_ref().is_some_and(between_lines)
+            {
+                let watch = self.gvk.clone();
+                let ended = Observation::Ended {
+                    watch,
+                    complete_until,
+                };
+                self.shared.queue.send(ended).await?;
+            }
+            break;
         }
         Ok(())
     }

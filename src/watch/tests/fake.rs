@@ -27,6 +27,8 @@ pub enum Reply {
     Body(String),
     /// This body, and a broken connection.
     Broken(String),
+    /// This, and nothing more, without an end.
+    Stuck(String),
 }
 
 type Matches = Box<dyn Fn(&str) -> bool + Send>;

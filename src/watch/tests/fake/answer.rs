@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
+use futures::StreamExt;
 use http::Response;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -42,6 +43,10 @@ impl Fake {
                 Result<Bytes, Infallible>,
             >())),
             Some(Reply::Body(text)) => Response::new(Body::from(text)),
+            Some(Reply::Stuck(text)) => {
+                let text = futures::stream::iter([Ok::<_, Infallible>(Bytes::from(text))]);
+                Response::new(Body::from_stream(text.chain(futures::stream::pending())))
+            }
             Some(Reply::Broken(text)) => {
                 let frames = [Ok(Bytes::from(text)), Err(std::io::Error::other("cut"))];
                 Response::new(Body::from_stream(futures::stream::iter(frames)))
