@@ -196,7 +196,7 @@ impl PreparedExport {
         &self.summary
     }
 
-    /// Lets it take more memory, up to 128 MiB in all: for a process that does nothing else. Of a window in which many objects
+    /// Lets it take more memory, up to about 130 MiB in all: for a process that does nothing else. Of a window in which many objects
     /// change, it is quicker then.
     #[must_use]
     pub fn alone(self) -> Self {

@@ -152,7 +152,8 @@ impl Receiver {
     }
 
     /// The batch that begins with `first`: what comes within [`BATCH_AGE_MS_MAX`] of now, up to `max`. While few
-    /// come, and no list is among them, for which readiness waits, nor the end of a watch, for which a stop waits, it is [`BATCH_AGE_MS_QUIET`]: what few changes cost is mostly their commits.
+    /// come, and no list is among them, for which readiness waits, nor the end of a watch, for which a stop waits, it is
+    /// [`BATCH_AGE_MS_QUIET`]: what few changes cost is mostly their commits.
     pub(super) async fn batch(&mut self, first: Queued, max: BatchMax) -> Vec<Queued> {
         let began = Instant::now();
         let until = |ms| began + Duration::from_millis(ms);

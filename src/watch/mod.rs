@@ -82,8 +82,8 @@ pub struct WatchPlan {
 
 /// Watches every tracked kind, and pods, until `stop` becomes true (or its sender is gone), or the writer stops.
 ///
-/// Told to stop, open watches read on for [`WATCH_LAST_MS`](crate::limits::WATCH_LAST_MS), and say up to when they are complete; all else is dropped. It
-/// takes [`WATCHES_STOP_MS_MAX`] at most.
+/// Told to stop, open watches read on for [`WATCH_LAST_MS`](crate::limits::WATCH_LAST_MS), and say up to when they are complete;
+/// all else is dropped. It takes [`WATCHES_STOP_MS_MAX`] at most.
 ///
 /// # Errors
 /// When the writer has stopped, or a task panicked. Never because of what the API server does.
