@@ -223,6 +223,12 @@ impl StoreError {
             Self::Damaged { .. } => true,
             Self::Database(error) => match &**error {
                 redb::Error::Corrupted(_) => true,
+                // The page that names the tables is damaged: a store of a known schema has them all.
+                redb::Error::TableDoesNotExist(_)
+                | redb::Error::TableTypeMismatch { .. }
+                | redb::Error::TableIsMultimap(_)
+                | redb::Error::TableIsNotMultimap(_)
+                | redb::Error::TypeDefinitionChanged { .. } => true,
                 // A damaged page refers to what lies behind the end of the file.
                 redb::Error::Io(error) => error.kind() == ErrorKind::UnexpectedEof,
                 _ => false,

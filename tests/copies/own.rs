@@ -93,6 +93,24 @@ fn what_is_put_in_the_place_of_a_recorders_file_is_checked_before_it_is_written(
     assert_eq!(commits_of(&Reader::open(&path).unwrap()), 20);
 }
 
+/// The page that names the tables may be what the disk lost.
+#[test]
+fn a_file_without_one_of_its_tables_is_said_to_be_damaged() {
+    let (folder, path) = closed(20);
+    let left = std::fs::metadata(&path).unwrap().modified().unwrap();
+    let database = redb::Database::open(&path).unwrap();
+    let txn = database.begin_write().unwrap();
+    let gaps: redb::TableDefinition<'_, u64, &[u8]> = redb::TableDefinition::new("gap_to_row");
+    assert!(txn.delete_table(gaps).unwrap());
+    txn.commit().unwrap();
+    drop(database);
+    // As its recorder left it: it is not checked as a whole before it is read.
+    let file = File::options().write(true).open(&path).unwrap();
+    file.set_modified(left).unwrap();
+    let output = run(folder.path(), &["info", "--db", "store.redb"]);
+    assert_told(&output, "info");
+}
+
 #[test]
 fn a_disk_that_lost_something_of_an_own_file_makes_no_program_panic() {
     let (folder, path) = closed(20);
