@@ -9,7 +9,7 @@ use super::lifecycles::{self, Lifecycles};
 use super::{v3, write};
 use crate::limits::{MIGRATION_BATCH_ROWS, PACKING_STRIDE_ROWS};
 use crate::model::{ObjectKey, Uid};
-use crate::store::packed::{Packer, Settled};
+use crate::store::packed::{Edited, Packer, Settled};
 use crate::store::rows::{GivenOwner, ObjectRow, OwnerRefRow, PodRow, PodTimes, WriterRow};
 use crate::store::tables::{SealedKey, put};
 use crate::store::versions::base;
@@ -86,7 +86,10 @@ macro_rules! pack {
         let mut after = Bound::Unbounded;
         loop {
             let all = |_: &[u8], _: &[u8], _: Option<&[u8]>| Ok(Settled::AsItIs);
-            match $table.pack($packer, &after, PACKING_STRIDE_ROWS, all)?.last {
+            match $table
+                .pack($packer, &after, PACKING_STRIDE_ROWS, Edited::Wait, all)?
+                .last
+            {
                 Some(last) => after = Bound::Excluded(last),
                 None => break,
             }

@@ -91,6 +91,18 @@ impl Writer {
         Ok(())
     }
 
+    /// Removes the journal's records: everything that they say has been done to the tables, in transactions before.
+    pub(super) fn drop_journal(&mut self) -> Result<(), StoreError> {
+        let journal = Arc::clone(self.store.journal());
+        if journal.is_empty() {
+            return Ok(());
+        }
+        let running = self.running;
+        self.transaction(running, |apply| journal.remove_all(apply.tables))?;
+        journal.removed_all();
+        Ok(())
+    }
+
     pub(super) fn fold_piece(&mut self) -> Result<(), StoreError> {
         let journal = Arc::clone(self.store.journal());
         let mut remaining = Remaining::new(if self.state.is_listing() {

@@ -146,20 +146,12 @@ impl Writer {
             };
             Ok(fits && deadline.is_none_or(|deadline| Instant::now() < deadline))
         };
-        while !self.store.journal().is_empty() {
+        self.state.packing.begin_anew();
+        while !self.pack_which(effort, Which::All)?.done {
             if !goes_on(self)? {
                 return Ok(());
             }
-            self.fold_piece()?;
         }
-        // A pass that is under way has passed some rows already.
-        for _ in 0..2 {
-            while !self.pack_which(effort, Which::All)?.done {
-                if !goes_on(self)? {
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
+        self.drop_journal()
     }
 }

@@ -15,7 +15,7 @@ use crate::limits::{
 };
 use crate::store::StoreError;
 use crate::store::body::compress::Decompressor;
-use crate::store::packed::{KeyBytes, Moved, Packer, Settled};
+use crate::store::packed::{Edited, KeyBytes, Moved, Packer, Settled};
 use crate::store::rows::{ObjectRow, PodRow, SiblingRow};
 use crate::store::tables::row;
 use crate::store::versions::{Group, base};
@@ -54,7 +54,8 @@ const BASES_IN_USE: u64 = 1_024;
 pub(in super::super) enum Which {
     /// What is not expected to change any more.
     Settled,
-    /// Everything: nothing will change for a while, because the store is about to be closed.
+    /// Everything, as the journal says that it has become: nothing will change for a while, because the store is about to be
+    /// closed. When a pass of this is complete, all that the journal says is done.
     All,
 }
 
@@ -112,6 +113,11 @@ impl Packing {
     /// Passes that came to their end.
     pub(in super::super) fn passes(&self) -> u64 {
         self.passes
+    }
+
+    /// The next piece begins a pass: one that is under way has gone by rows that another kind of pass moves.
+    pub(in super::super) fn begin_anew(&mut self) {
+        self.pass = None;
     }
 
     /// Something was recorded.
@@ -202,6 +208,7 @@ impl Apply<'_, '_> {
         let (tables, packer) = (&mut *self.tables, &mut self.state.packing.packer);
         let decompressor = &self.state.packing.decompressor;
         let all = which == Which::All;
+        let edited = if all { Edited::AsTheyAre } else { Edited::Wait };
         let (after, rows) = (&pass.after, PACKING_STRIDE_ROWS);
         let epoch = self.state.row.epoch.to_be_bytes();
         let of_closed_epoch = |key: &[u8], _: &[u8], _: Option<&[u8]>| {
@@ -221,7 +228,7 @@ impl Apply<'_, '_> {
                         Err(_) => Ok(Settled::Not),
                     }
                 };
-                tables.versions.pack(packer, after, rows, settled)
+                tables.versions.pack(packer, after, rows, edited, settled)
             }
             Table::Bases => {
                 let dictionaries = &tables.dictionaries;
@@ -238,31 +245,52 @@ impl Apply<'_, '_> {
                         },
                     )
                 };
-                tables.bases.pack(packer, after, rows, settled)
+                tables.bases.pack(packer, after, rows, edited, settled)
             }
-            Table::Siblings => tables.siblings.pack(packer, after, rows, |key, value, _| {
-                let sibling: SiblingRow = row::<&[u8], _>(key, value)?;
-                Ok((all || sibling.last_seq.saturating_add(PACK_CHANGES_MIN) < last_seq).into())
-            }),
-            Table::Objects => tables.objects.pack(packer, after, rows, |key, value, _| {
-                Ok((all || !row::<&[u8], ObjectRow>(key, value)?.live).into())
-            }),
+            Table::Siblings => {
+                tables
+                    .siblings
+                    .pack(packer, after, rows, edited, |key, value, _| {
+                        let sibling: SiblingRow = row::<&[u8], _>(key, value)?;
+                        Ok(
+                            (all || sibling.last_seq.saturating_add(PACK_CHANGES_MIN) < last_seq)
+                                .into(),
+                        )
+                    })
+            }
+            Table::Objects => tables
+                .objects
+                .pack(packer, after, rows, edited, |key, value, _| {
+                    Ok((all || !row::<&[u8], ObjectRow>(key, value)?.live).into())
+                }),
             // What an id stands for never changes.
-            Table::Incarnations => tables
-                .incarnations
-                .pack(packer, after, rows, |_, _, _| Ok(Settled::AsItIs)),
-            Table::Alive => tables.alive.pack(packer, after, rows, of_closed_epoch),
-            Table::AlivePods => tables.alive_pods.pack(packer, after, rows, of_closed_epoch),
-            Table::Pods => tables.pods.pack(packer, after, rows, |key, value, _| {
-                let pod: PodRow = row::<&[u8], _>(key, value)?;
-                Ok((all || pod.gone && pod.times.end_us.is_some()).into())
-            }),
+            Table::Incarnations => {
+                tables
+                    .incarnations
+                    .pack(packer, after, rows, edited, |_, _, _| Ok(Settled::AsItIs))
+            }
+            Table::Alive => tables
+                .alive
+                .pack(packer, after, rows, edited, of_closed_epoch),
+            Table::AlivePods => {
+                tables
+                    .alive_pods
+                    .pack(packer, after, rows, edited, of_closed_epoch)
+            }
+            Table::Pods => tables
+                .pods
+                .pack(packer, after, rows, edited, |key, value, _| {
+                    let pod: PodRow = row::<&[u8], _>(key, value)?;
+                    Ok((all || pod.gone && pod.times.end_us.is_some()).into())
+                }),
             Table::PodUids => tables
                 .pod_uids
-                .pack(packer, after, rows, |_, _, _| Ok(Settled::AsItIs)),
+                .pack(packer, after, rows, edited, |_, _, _| Ok(Settled::AsItIs)),
             // They leave the list again, or change with a version of the object.
-            Table::PodNames => tables.pod_names.pack(packer, after, rows, at_the_end),
-            Table::Owners => tables.owners.pack(packer, after, rows, at_the_end),
+            Table::PodNames => tables
+                .pod_names
+                .pack(packer, after, rows, edited, at_the_end),
+            Table::Owners => tables.owners.pack(packer, after, rows, edited, at_the_end),
         }
     }
 }

@@ -180,6 +180,25 @@ impl Journal {
             .filter(|(first, next)| first < next);
     }
 
+    /// Removes all records, where everything that they say has been done to the tables by other means
+    /// ([`Edited::AsTheyAre`](crate::store::packed::Edited)), by transactions that are durable.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(crate) fn remove_all(&self, tables: &mut WriteTables<'_>) -> Result<(), StoreError> {
+        while tables.journal.pop_first()?.is_some() {}
+        write_next(tables, self.lock().next)
+    }
+
+    /// The transaction in which all records were removed is durable.
+    pub(crate) fn removed_all(&self) {
+        let mut state = self.lock();
+        state.layers.clear();
+        state.folding = None;
+        state.stored_bytes = 0;
+        state.span = None;
+    }
+
     /// The transaction of a piece is durable.
     pub(crate) fn folded(&self, folded: Folded) {
         let mut state = self.lock();

@@ -12,6 +12,7 @@
 
 pub(crate) mod chunk;
 mod key;
+mod loose;
 mod moving;
 mod part;
 mod prefixes;
@@ -23,6 +24,7 @@ pub(in crate::store) mod tests;
 mod write;
 
 pub(crate) use key::{KeyBytes, RowKey};
+pub(crate) use loose::Edited;
 pub(crate) use moving::{Moved, Packer, Settled};
 pub(crate) use prefixes::{Prefix, Prefixes};
 pub(crate) use read::{PackedRead, Rows};

@@ -1,7 +1,7 @@
 //! Packing: rows move from the hot part of a table into chunks of the packed part.
 //!
 //! A chunk fills a page of [`PACKED_PAGE_BYTES`], as nearly as can be guessed from how well the chunks before it were
-//! compressed. Rows that move into the midst of the table are merged with the chunk around them, which is split evenly
+//! compressed. What moves, [`super::loose`] tells. Rows that move into the midst of the table are merged with the chunk around them, which is split evenly
 //! where it grows too large; at the table's end chunks are filled one after the other. [`PackedWrite::repack`] fills those
 //! that were split.
 
@@ -11,10 +11,10 @@ use std::ops::Bound;
 use redb::ReadableTable;
 use zstd_safe::DCtx;
 
-use super::TOMBSTONE;
 use super::chunk::{self, ChunkWriter, PackedRow};
-use super::key::{KeyBytes, RowKey, bytes_of};
-use super::read::{TwoParts, key_bound, payload_of};
+use super::key::{KeyBytes, RowKey};
+use super::loose::{Edited, Loose, LooseRow, LooseRows};
+use super::read::payload_of;
 use super::write::PackedWrite;
 use crate::limits::{
     PACKED_CHUNK_ROWS_BYTES_MAX, PACKED_PAGE_BYTES, PACKED_PIECE_BYTES_MAX, PACKED_ROW_BYTES_MAX,
@@ -27,6 +27,8 @@ const PAGE_OVERHEAD_BYTES: usize = 24;
 const TRIES_MAX: usize = 4;
 /// A chunk that fills so much of its page is full, percent.
 const FULL_PERCENT: usize = 92;
+/// For so many full chunks one may be left that is not: what it has too little would have to be carried through all that follow.
+const FULL_FOR_ONE_THAT_IS_NOT: usize = 16;
 
 /// Makes chunks of the right size.
 #[derive(Debug)]
@@ -78,61 +80,54 @@ impl From<bool> for Settled {
 /// A row that moves; without payload: one that is removed from its chunk.
 type Move = (KeyBytes, Option<Vec<u8>>);
 
+/// What one piece of packing does to a table.
+#[derive(Default)]
+struct Piece {
+    moves: Vec<Move>,
+    /// Rows that leave the hot part.
+    leaving: Vec<KeyBytes>,
+    /// Rows that are brought up to what the journal says of them and stay, with their stored bytes.
+    staying: Vec<(KeyBytes, Vec<u8>)>,
+}
+
 impl<K: RowKey> PackedWrite<'_, K> {
-    /// Looks at up to `rows` rows of the hot part behind a key, and moves those that are settled: `settled` is asked with the
-    /// row's key and stored bytes, and the key behind it.
+    /// Looks at up to `rows` rows behind a key that are not packed, and moves those that are settled: `settled` is asked with
+    /// the row's key and stored bytes, and the key behind it. `edited`: what becomes of those that the journal has more to
+    /// say of.
     pub(crate) fn pack(
         &mut self,
         packer: &mut Packer,
         after: &Bound<KeyBytes>,
         rows: usize,
+        edited: Edited,
         mut settled: impl FnMut(&[u8], &[u8], Option<&[u8]>) -> Result<Settled, StoreError>,
     ) -> Result<Moved, StoreError> {
         let mut moved = Moved::default();
-        let mut moves: Vec<Move> = Vec::new();
+        let mut piece = Piece::default();
         {
             let mut bytes = 0;
-            let behind = (key_bound::<K>(after), Bound::Unbounded);
-            let view = self.view();
-            let mut hot = self.hot.range(behind)?.peekable();
-            while let Some(entry) = hot.next() {
-                let (key, value) = entry?;
-                let key = bytes_of::<K>(&key.value());
-                let value = value.value();
-                let next = match hot.peek() {
-                    Some(Ok((next, _))) => Some(bytes_of::<K>(&next.value())),
-                    // What is wrong with it is told when it is its turn.
-                    Some(Err(_)) | None => None,
-                };
+            let mut loose = LooseRows::behind(self, after, edited)?;
+            while let Some(row) = loose.next()? {
+                let next = loose.peek_key();
                 moved.looked_at += 1;
-                if view.contains(&key) {
-                    // The journal has more to say of it.
-                } else if value == TOMBSTONE {
-                    moves.push((key.clone(), None));
-                } else if value.len() <= PACKED_ROW_BYTES_MAX {
-                    let payload = match settled(&key, value, next.as_deref())? {
-                        Settled::Not => None,
-                        Settled::As(payload) if payload.len() <= PACKED_ROW_BYTES_MAX => {
-                            Some(payload)
-                        }
-                        Settled::As(_) | Settled::AsItIs => {
-                            Some(payload_of(self.packed.parts, &key, value)?.to_vec())
-                        }
-                    };
-                    if let Some(payload) = payload {
-                        bytes += key.len() + payload.len();
-                        moves.push((key.clone(), Some(payload)));
-                    }
-                }
+                bytes += self.judge(row, next.as_deref(), &mut settled, &mut piece)?;
                 if moved.looked_at >= rows || bytes >= PACKED_PIECE_BYTES_MAX {
-                    moved.last = next.map(|_| key);
+                    moved.last = loose.place();
                     break;
                 }
             }
         }
+        let Piece {
+            moves,
+            leaving,
+            staying,
+        } = piece;
         moved.rows = moves.len() as u64;
-        for (key, _) in &moves {
+        for key in &leaving {
             self.hot.remove(K::of_bytes(key))?;
+        }
+        for (key, stored) in &staying {
+            self.hot.insert(K::of_bytes(key), stored.as_slice())?;
         }
         self.packed.forget();
         let mut moves = moves.into_iter().peekable();
@@ -140,6 +135,51 @@ impl<K: RowKey> PackedWrite<'_, K> {
             moved.rewritten_bytes += self.merge(packer, &mut moves)?;
         }
         Ok(moved)
+    }
+
+    /// Decides what becomes of a row. Returns how many bytes move with it.
+    fn judge(
+        &self,
+        row: LooseRow<'_>,
+        next: Option<&[u8]>,
+        settled: &mut impl FnMut(&[u8], &[u8], Option<&[u8]>) -> Result<Settled, StoreError>,
+        piece: &mut Piece,
+    ) -> Result<usize, StoreError> {
+        let LooseRow { key, is_hot, state } = row;
+        let (value, is_edited) = match &state {
+            // Its turn comes when the journal is folded.
+            Loose::Waits => return Ok(0),
+            Loose::Gone => {
+                if self.packed.contains(&key)? {
+                    piece.moves.push((key.clone(), None));
+                }
+                piece.leaving.extend(is_hot.then_some(key));
+                return Ok(0);
+            }
+            Loose::Stored(value) => (value.value(), false),
+            Loose::Edited(value) => (value.value(), true),
+        };
+        let payload = if value.len() > PACKED_ROW_BYTES_MAX {
+            None
+        } else {
+            match settled(&key, value, next)? {
+                Settled::Not => None,
+                Settled::As(payload) if payload.len() <= PACKED_ROW_BYTES_MAX => Some(payload),
+                Settled::As(_) | Settled::AsItIs => {
+                    Some(payload_of(self.packed.parts, &key, value)?.to_vec())
+                }
+            }
+        };
+        let Some(payload) = payload else {
+            if is_edited {
+                piece.staying.push((key, value.to_vec()));
+            }
+            return Ok(0);
+        };
+        let bytes = key.len() + payload.len();
+        piece.leaving.extend(is_hot.then(|| key.clone()));
+        piece.moves.push((key, Some(payload)));
+        Ok(bytes)
     }
 
     /// Merges the next moves into the chunk around the first of them. Returns how many bytes of rows it had.
@@ -283,11 +323,14 @@ impl<K: RowKey> PackedWrite<'_, K> {
         Ok(count)
     }
 
-    /// Fills the chunks of the whole packed part, one after the other.
+    /// Fills the chunks of the whole packed part, one after the other. Those that are full stay as they are, with few that are
+    /// not between them.
     pub(crate) fn repack(&mut self, packer: &mut Packer) -> Result<(), StoreError> {
         self.packed.forget();
         let mut after: Bound<KeyBytes> = Bound::Unbounded;
         let mut carried: Vec<PackedRow> = Vec::new();
+        // Passed since rows were left in a chunk that is not full.
+        let mut full_ones = FULL_FOR_ONE_THAT_IS_NOT;
         loop {
             let next = {
                 let start = after.as_ref().map(KeyBytes::as_slice);
@@ -308,9 +351,16 @@ impl<K: RowKey> PackedWrite<'_, K> {
                 }
             };
             let Some((key, full)) = next else { break };
-            if full && carried.is_empty() {
-                after = Bound::Excluded(key);
-                continue;
+            if full {
+                if full_ones >= FULL_FOR_ONE_THAT_IS_NOT && !carried.is_empty() {
+                    self.store(packer, &std::mem::take(&mut carried), true)?;
+                    full_ones = 0;
+                }
+                if carried.is_empty() {
+                    full_ones += 1;
+                    after = Bound::Excluded(key);
+                    continue;
+                }
             }
             carried.extend(self.take(&key)?);
             // Chunks that are written from here on stand at or before the last row that was taken.

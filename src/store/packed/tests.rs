@@ -162,7 +162,7 @@ proptest! {
                                 Ok(key.last().is_none_or(|last| last % 2 == 0).into())
                             };
                             let mut after = Bound::Unbounded;
-                            while let Some(last) = table.pack(&mut packer, &after, rows, even).unwrap().last {
+                            while let Some(last) = table.pack(&mut packer, &after, rows, Edited::Wait, even).unwrap().last {
                                 after = Bound::Excluded(last);
                             }
                             // What is settled has moved, and removals were carried out.
@@ -212,7 +212,7 @@ fn chunks_fill_their_pages_once_they_are_repacked() {
             if n % 1_000 == 999 {
                 let all = |_: &[u8], _: &[u8], _: Option<&[u8]>| Ok(Settled::AsItIs);
                 let moved = table
-                    .pack(&mut packer, &Bound::Unbounded, 2_000, all)
+                    .pack(&mut packer, &Bound::Unbounded, 2_000, Edited::Wait, all)
                     .unwrap();
                 assert_eq!((moved.rows, moved.last), (1_000, None));
             }
@@ -234,6 +234,75 @@ fn chunks_fill_their_pages_once_they_are_repacked() {
         assert_eq!(Rows::iter(&table).unwrap().count(), 20_000);
     }
     txn.commit().unwrap();
+}
+
+/// Inserts rows under these keys, and packs them.
+fn pack_numbers<'txn>(
+    table: &mut PackedWrite<'txn, &'static [u8]>,
+    packer: &mut Packer,
+    numbers: impl Iterator<Item = u32>,
+) {
+    for n in numbers {
+        let key = n.to_be_bytes();
+        let payload = blake3::hash(&key).as_bytes().repeat(2);
+        let row = codec::seal(PARTS.hot, &key, &payload);
+        table.insert(&key, &row).unwrap();
+    }
+    let all = |_: &[u8], _: &[u8], _: Option<&[u8]>| Ok(Settled::AsItIs);
+    let moved = table.pack(packer, &Bound::Unbounded, usize::MAX, Edited::Wait, all);
+    assert!(moved.unwrap().rows > 0);
+}
+
+/// What one chunk has too little is not carried through all that follow; but few are left that are not full.
+#[test]
+fn chunks_that_are_full_stay_as_they_are() {
+    let database = in_memory();
+    let txn = database.begin_write().unwrap();
+    let mut packer = Packer::default();
+    let hot = txn.open_table(HOT).unwrap();
+    let packed = txn.open_table(PACKED).unwrap();
+    let mut table: PackedWrite<'_, &[u8]> = PackedWrite::new(hot, packed, PARTS);
+    let chunks = |table: &PackedWrite<'_, &[u8]>| -> BTreeMap<Vec<u8>, usize> {
+        let chunks = table.packed.table.iter().unwrap().map(|entry| {
+            let (key, value) = entry.unwrap();
+            (key.value().to_vec(), value.value().len())
+        });
+        chunks.collect()
+    };
+    for n in 0..40 {
+        // A piece ends with so many bytes.
+        pack_numbers(
+            &mut table,
+            &mut packer,
+            (0..1_000).map(|m| (n * 1_000 + m) * 1_000),
+        );
+    }
+    table.repack(&mut Packer::default()).unwrap();
+    let full = chunks(&table);
+    assert!(full.len() > 150, "{}", full.len());
+    // One chunk in the midst is split.
+    pack_numbers(&mut table, &mut packer, 20_000_001..20_000_040);
+    table.repack(&mut Packer::default()).unwrap();
+    let after = chunks(&table);
+    let stay = full.keys().filter(|key| after.contains_key(*key)).count();
+    assert!(full.len() - stay <= 2, "{stay} of {}", full.len());
+    // Every third.
+    let starts: Vec<u32> = full
+        .keys()
+        .step_by(3)
+        .map(|key| u32::from_be_bytes(key.as_slice().try_into().unwrap()))
+        .collect();
+    let between = starts.iter().flat_map(|start| start + 1..start + 40);
+    pack_numbers(&mut table, &mut packer, between);
+    table.repack(&mut Packer::default()).unwrap();
+    let lengths: Vec<usize> = chunks(&table).into_values().collect();
+    let least = crate::limits::PACKED_PAGE_BYTES * 9 / 10;
+    let not_full = lengths.iter().filter(|len| **len < least).count();
+    assert!(
+        not_full <= lengths.len() / 16 + 2,
+        "{not_full} of {}",
+        lengths.len()
+    );
 }
 
 const NAMED: &Parts = &Parts {
@@ -266,7 +335,7 @@ fn pack_names(table: &mut PackedWrite<'_, &'static [u8]>, names: std::ops::Range
     let all = |_: &[u8], _: &[u8], _: Option<&[u8]>| Ok(Settled::AsItIs);
     let mut packer = Packer::default();
     table
-        .pack(&mut packer, &Bound::Unbounded, 10_000, all)
+        .pack(&mut packer, &Bound::Unbounded, 10_000, Edited::Wait, all)
         .unwrap();
 }
 

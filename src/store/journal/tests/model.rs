@@ -5,8 +5,8 @@ use std::ops::Bound;
 use proptest::prelude::*;
 
 use super::*;
-use crate::store::packed::Packer;
 use crate::store::packed::tests::{self, Model, bound, compare};
+use crate::store::packed::{Edited, Packer, Settled};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -24,6 +24,9 @@ enum Step {
     Fold(usize),
     /// A transaction of its own: the oldest record.
     FoldOldest,
+    /// Transactions of their own: so many pieces, of so many rows, of packing what is settled as the journal has made it; if
+    /// that is all, the journal goes.
+    PackEdited(usize, usize),
     /// The process starts anew.
     Restart,
     /// Somebody begins to read, and goes on reading.
@@ -48,6 +51,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Abort),
         3 => (1usize..4).prop_map(Step::Fold),
         1 => Just(Step::FoldOldest),
+        1 => (1usize..4, 1usize..12).prop_map(|(pieces, rows)| Step::PackEdited(pieces, rows)),
         1 => Just(Step::Restart),
         2 => Just(Step::Read),
         1 => Just(Step::StopReading),
@@ -59,6 +63,46 @@ type Probe = (Vec<u8>, Bound<Vec<u8>>, Bound<Vec<u8>>);
 fn agree<T: Rows<&'static [u8]>>(table: &T, model: &Model, probes: &[Probe]) {
     for (probe, from, to) in probes {
         compare(table, objects(), model, probe, from, to);
+    }
+}
+
+/// What is settled.
+fn even(key: &[u8], _: &[u8], _: Option<&[u8]>) -> Result<Settled, StoreError> {
+    Ok(key.last().is_none_or(|last| last % 2 == 0).into())
+}
+
+/// Packs pieces of what is settled, as the journal has made it; if that is all, the journal goes.
+fn pack_edited(
+    database: &Database,
+    journal: &Journal,
+    prefixes: &Arc<Prefixes>,
+    pieces: usize,
+    rows: usize,
+) {
+    let transaction = |work: &mut dyn FnMut(&mut WriteTables<'_>)| {
+        let txn = database.begin_write().unwrap();
+        let mut tables = begin(&txn, journal, prefixes);
+        work(&mut tables);
+        assert!(tables.write_journal(journal).unwrap().edits.is_empty());
+        drop(tables);
+        txn.commit().unwrap();
+        prefixes.committed();
+    };
+    let mut after = Some(Bound::Unbounded);
+    for _ in 0..pieces {
+        let Some(from) = after.take() else { break };
+        transaction(&mut |tables| {
+            let mut packer = Packer::default();
+            let packed = tables
+                .objects
+                .pack(&mut packer, &from, rows, Edited::AsTheyAre, even);
+            after = packed.unwrap().last.map(Bound::Excluded);
+        });
+    }
+    if after.is_none() {
+        transaction(&mut |tables| journal.remove_all(tables).unwrap());
+        journal.removed_all();
+        assert!(journal.is_empty());
     }
 }
 
@@ -115,13 +159,13 @@ fn transaction(
                 }
             }
             _ => {
-                let even = |key: &[u8], _: &[u8], _: Option<&[u8]>| {
-                    Ok(key.last().is_none_or(|last| last % 2 == 0).into())
-                };
-                let packed =
-                    tables
-                        .objects
-                        .pack(&mut Packer::default(), &Bound::Unbounded, 1_000, even);
+                let packed = tables.objects.pack(
+                    &mut Packer::default(),
+                    &Bound::Unbounded,
+                    1_000,
+                    Edited::Wait,
+                    even,
+                );
                 packed.unwrap();
             }
         }
@@ -178,6 +222,11 @@ proptest! {
                     if let Some(number) = folded {
                         journal.folded_oldest(number);
                     }
+                }
+                Step::PackEdited(pieces, rows) => {
+                    let (pieces, rows) = (*pieces, *rows);
+                    steps.next();
+                    pack_edited(&database, &journal, &prefixes, pieces, rows);
                 }
                 Step::Restart => {
                     steps.next();
