@@ -41,11 +41,11 @@ pub const EPOCH_LOOKS_PER_ROW: usize = 4;
 /// Rows that are looked at for the next epoch between two looks at the time.
 pub const EPOCH_STRIDE_ROWS: usize = 64;
 /// Objects of which the writer remembers where their last version stands: 200 bytes each.
-pub const HEADS_MAX: usize = 32_768;
+pub const HEADS_MAX: usize = 65_536;
 /// Last versions of objects that the writer remembers whole, bytes.
-pub const HEAD_BODIES_BYTES_MAX: usize = 8 << 20;
+pub const HEAD_BODIES_BYTES_MAX: usize = 24 << 20;
 /// Objects whose rows the writer remembers, 150 bytes each.
-pub const KNOWN_OBJECTS_MAX: usize = 32_768;
+pub const KNOWN_OBJECTS_MAX: usize = 65_536;
 /// Pods whose lifecycles the writer remembers, 400 bytes each.
 pub const KNOWN_PODS_MAX: usize = 8_192;
 /// Owners whose rows the writer remembers, 16 bytes each and as much again.

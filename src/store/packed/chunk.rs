@@ -14,8 +14,8 @@ use crate::limits::{PACKED_CHUNK_ROWS_BYTES_MAX, PACKED_ROW_BYTES_MAX};
 use crate::store::body::varint::{read_varint, write_varint};
 use crate::store::{StoreError, codec};
 
-/// Stronger than for bodies: what is packed is written once, and by the way.
-const LEVEL: i32 = 5;
+/// Level 5 makes files smaller by 1 to 2 %, but takes three times as long: a tenth of the CPU of recording 50,000 objects.
+const LEVEL: i32 = 3;
 
 /// What a chunk holds, about: rows, and bytes of their keys.
 const ROWS_ABOUT: usize = 512;
