@@ -152,9 +152,13 @@ struct All {
     /// Above so many changes no record of pod-churn is made: that of 10,000,000 takes most of an hour.
     #[arg(long, default_value_t = 10_000_000)]
     churn_changes_max: u64,
-    /// Above so many changes a record is made and exported, and nothing else: other phases need a second one.
+    /// Objects of these records, so that what grows with the changes is told from what grows with the objects. Where none is
+    /// given, every object has as many changes as in a record of the full size.
+    #[arg(long, value_parser = at_least_one)]
+    bench_objects: Option<usize>,
+    /// Above so many changes no recorder is killed: that takes a second record of them.
     #[arg(long, default_value_t = 10_000_000)]
-    all_phases_changes_max: u64,
+    killed_changes_max: u64,
     /// Phases of `sk-tracedb bench`.
     #[arg(long, value_delimiter = ',', default_values_t = BENCH_PHASES)]
     bench_phases: Vec<Phase>,
@@ -228,13 +232,16 @@ impl All {
                 }
                 let mut arguments = Vec::new();
                 arguments.extend(text("changes", changes));
-                arguments.extend(text("objects", &self.objects_of(*changes)));
+                let objects = match self.bench_objects {
+                    Some(objects) => objects as u64,
+                    None => self.objects_of(*changes),
+                };
+                arguments.extend(text("objects", &objects));
                 arguments.extend(text("mix", mix));
                 arguments.extend(text("runs", &self.runs));
-                let few = *changes > self.all_phases_changes_max;
+                let kills = *changes <= self.killed_changes_max;
                 let phases = self.bench_phases.iter();
-                let phases =
-                    phases.filter(|phase| !few || matches!(phase, Phase::Ingest | Phase::Export));
+                let phases = phases.filter(|phase| kills || !matches!(phase, Phase::Killed));
                 let phases: Vec<_> = phases.map(Phase::to_string).collect();
                 arguments.extend(text("phases", &phases.join(",")));
                 bench.push(arguments);
@@ -387,14 +394,35 @@ mod tests {
         assert_eq!(records(&["--churn-changes-max", "6"]), (5, 2));
     }
 
+    fn calls(more: &[&str]) -> Vec<Vec<String>> {
+        let arguments = ["", "--out", "x.md", "--bench-changes", "5,600000"];
+        let command = Command::try_parse_from(arguments.iter().chain(more)).unwrap();
+        command.all.plan().bench
+    }
+
     #[test]
-    fn large_records_may_be_exported_and_nothing_else() {
-        let arguments = ["", "--out", "x.md", "--bench-changes", "5,6"];
-        let arguments = arguments.iter().chain(&["--all-phases-changes-max", "5"]);
-        let command = Command::try_parse_from(arguments).unwrap();
+    fn of_large_records_nothing_need_be_killed() {
         let phases = |call: &Vec<String>| call.last().unwrap().clone();
-        let phases: Vec<_> = command.all.plan().bench.iter().map(phases).collect();
-        let all = "ingest,export,window,state,history,open,killed";
-        assert_eq!(phases, [all, "ingest,export", all, "ingest,export"]);
+        let found: Vec<_> = calls(&["--killed-changes-max", "5"])
+            .iter()
+            .map(phases)
+            .collect();
+        let few = "ingest,export,window,state,history,open";
+        let all = format!("{few},killed");
+        assert_eq!(found, [&all, few, &all, few]);
+    }
+
+    #[test]
+    fn records_have_as_many_objects_as_is_said_or_as_many_as_fit_their_changes() {
+        let objects = |more: &[&str]| -> Vec<String> {
+            let calls = calls(more);
+            let of = |call: &Vec<String>| {
+                let at = call.iter().position(|text| text == "--objects").unwrap();
+                call[at + 1].clone()
+            };
+            calls.iter().map(of).collect()
+        };
+        assert_eq!(objects(&[]), ["1", "30000", "1", "30000"]);
+        assert_eq!(objects(&["--bench-objects", "7"]), ["7"; 4]);
     }
 }
