@@ -61,8 +61,8 @@ impl Writer {
         }
     }
 
-    /// Folds all of the journal into the tables, or as much as some time allows. Recording does it by itself, and
-    /// [`Writer::pack_all`] before a store is closed; what is recorded is durable before and after.
+    /// Folds all of the journal into the tables, or as much as some time allows. Recording does it by itself;
+    /// [`Writer::pack_all`] packs what the journal says without it. What is recorded is durable before and after.
     ///
     /// # Errors
     /// What the store says.
@@ -91,9 +91,13 @@ impl Writer {
         Ok(())
     }
 
-    /// Removes the journal's records: everything that they say has been done to the tables, in transactions before.
-    pub(super) fn drop_journal(&mut self) -> Result<(), StoreError> {
+    /// Removes the journal's records, of which this is the next number: everything that they say has been done to the tables by
+    /// transactions before. Where others have been added, they are folded.
+    pub(super) fn drop_journal(&mut self, next: u64) -> Result<(), StoreError> {
         let journal = Arc::clone(self.store.journal());
+        if journal.next() != next {
+            return self.fold_all(Duration::MAX);
+        }
         if journal.is_empty() {
             return Ok(());
         }

@@ -108,7 +108,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Packs everything, or as much as some time allows. Call it before the store is closed:
+    /// Packs everything, in the form that the journal has given it, and then drops the journal; or as much as some time
+    /// allows: then the journal stays, and is read by the next open. Call it before the store is closed:
     /// [`PACKING_AT_CLOSE_SECONDS_MAX`](crate::limits::PACKING_AT_CLOSE_SECONDS_MAX) is what a recorder allows itself then.
     ///
     /// # Errors
@@ -146,12 +147,12 @@ impl Writer {
             };
             Ok(fits && deadline.is_none_or(|deadline| Instant::now() < deadline))
         };
-        self.state.packing.begin_anew();
-        while !self.pack_which(effort, Which::All)?.done {
+        let journal = self.store.journal().next();
+        while !self.pack_which(effort, Which::All { journal })?.done {
             if !goes_on(self)? {
                 return Ok(());
             }
         }
-        self.drop_journal()
+        self.drop_journal(journal)
     }
 }

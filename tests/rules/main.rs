@@ -13,6 +13,7 @@
 mod support;
 
 mod changes;
+mod closing;
 mod config;
 mod copies;
 mod downtime;

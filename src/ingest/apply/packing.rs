@@ -40,6 +40,7 @@ pub(in super::super) struct Packing {
 
 #[derive(Debug)]
 struct Pass {
+    which: Which,
     table: Table,
     after: Bound<KeyBytes>,
     looked_at: u64,
@@ -54,12 +55,16 @@ const BASES_IN_USE: u64 = 1_024;
 pub(in super::super) enum Which {
     /// What is not expected to change any more.
     Settled,
-    /// Everything, as the journal says that it has become: nothing will change for a while, because the store is about to be
-    /// closed. When a pass of this is complete, all that the journal says is done.
-    All,
+    /// Everything, in the form that the journal has given it: nothing will change for a while, because the store is about to
+    /// be closed. When a pass of this is complete, every row has seen all edits that were in the journal when it began.
+    All {
+        /// The number of the journal's next record. A pass that began at another one has gone by rows that have been edited
+        /// since.
+        journal: u64,
+    },
 }
 
-/// The tables of two parts.
+/// The tables of two parts, all of them.
 #[derive(Clone, Copy, Debug)]
 enum Table {
     Versions,
@@ -115,11 +120,6 @@ impl Packing {
         self.passes
     }
 
-    /// The next piece begins a pass: one that is under way has gone by rows that another kind of pass moves.
-    pub(in super::super) fn begin_anew(&mut self) {
-        self.pass = None;
-    }
-
     /// Something was recorded.
     pub(in super::super) fn note(&mut self, changes: u64) {
         self.changes = self.changes.saturating_add(changes);
@@ -167,10 +167,12 @@ impl Apply<'_, '_> {
         let mut remaining = Remaining::new(effort);
         let mut packed = Packed::default();
         let packing = &mut self.state.packing;
-        let mut pass = packing.pass.take().unwrap_or_else(|| {
+        let under_way = packing.pass.take().filter(|pass| pass.which == which);
+        let mut pass = under_way.unwrap_or_else(|| {
             packing.changes = 0;
             packing.dropped = 0;
             Pass {
+                which,
                 table: Table::Versions,
                 after: Bound::Unbounded,
                 looked_at: 0,
@@ -207,7 +209,7 @@ impl Apply<'_, '_> {
         let last_base = self.state.row.last_base;
         let (tables, packer) = (&mut *self.tables, &mut self.state.packing.packer);
         let decompressor = &self.state.packing.decompressor;
-        let all = which == Which::All;
+        let all = matches!(which, Which::All { .. });
         let edited = if all { Edited::AsTheyAre } else { Edited::Wait };
         let (after, rows) = (&pass.after, PACKING_STRIDE_ROWS);
         let epoch = self.state.row.epoch.to_be_bytes();
@@ -292,5 +294,18 @@ impl Apply<'_, '_> {
                 .pack(packer, after, rows, edited, at_the_end),
             Table::Owners => tables.owners.pack(packer, after, rows, edited, at_the_end),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Table;
+    use crate::store::tables::PACKED_TABLES_COUNT;
+
+    /// When a pass over everything is complete, the journal is dropped.
+    #[test]
+    fn a_pass_goes_over_every_table_of_two_parts() {
+        let tables = std::iter::successors(Some(Table::Versions), |table| table.next());
+        assert_eq!(tables.count(), PACKED_TABLES_COUNT);
     }
 }

@@ -3,7 +3,8 @@
 //! A change of an object touches a row among millions, and with it a whole page. So a transaction does not write such
 //! rows: it appends one [`record`] to the table `journal` that says what it did to them, and keeps the [`edit`]s in
 //! memory. Later, when many have gathered, they are *folded* into their tables in the order of their keys ([`fold`]), each
-//! page once for many changes, and their records go. A reader sees a table of three parts: what the journal says of a row
+//! page once for many changes, and their records go. Before a store is closed, they are packed instead
+//! ([`super::packed::Edited`]). A reader sees a table of three parts: what the journal says of a row
 //! ([`view`]), its hot part, its packed part ([`super::packed`]).
 //!
 //! Invariants:
@@ -247,6 +248,11 @@ impl Journal {
             .map(|layer| layer.bytes())
             .sum::<usize>()
             >= JOURNAL_MEMORY_BYTES_MAX
+    }
+
+    /// The number of the next record: nothing has been added as long as it stays the same.
+    pub(crate) fn next(&self) -> u64 {
+        self.lock().next
     }
 
     /// Whether there are no edits.

@@ -17,8 +17,8 @@ use crate::store::journal::{Keys, View};
 pub(crate) enum Edited {
     /// They wait until it has been folded.
     Wait,
-    /// They are told as they have become, and so all that the journal says is done to them. A fold before would write each
-    /// of them to the hot part, from which it would leave at once.
+    /// They are packed in the form that the journal has given them: afterwards, their stored rows have seen all edits. A fold
+    /// before would write each of them to the hot part, from which it would leave at once.
     AsTheyAre,
 }
 

@@ -1,9 +1,9 @@
 //! Packing: rows move from the hot part of a table into chunks of the packed part.
 //!
-//! A chunk fills a page of [`PACKED_PAGE_BYTES`], as nearly as can be guessed from how well the chunks before it were
-//! compressed. What moves, [`super::loose`] tells. Rows that move into the midst of the table are merged with the chunk around them, which is split evenly
-//! where it grows too large; at the table's end chunks are filled one after the other. [`PackedWrite::repack`] fills those
-//! that were split.
+//! [`super::loose`] has the rows that may move. A chunk fills a page of [`PACKED_PAGE_BYTES`], as nearly as can be guessed
+//! from how well the chunks before it were compressed. Rows that move into the midst of the table are merged with the chunk
+//! around them, which is split evenly where it grows too large; at the table's end chunks are filled one after the other.
+//! [`PackedWrite::repack`] fills those that were split.
 
 use std::iter::Peekable;
 use std::ops::Bound;
@@ -14,7 +14,7 @@ use zstd_safe::DCtx;
 use super::chunk::{self, ChunkWriter, PackedRow};
 use super::key::{KeyBytes, RowKey};
 use super::loose::{Edited, Loose, LooseRow, LooseRows};
-use super::read::payload_of;
+use super::read::{RowValue, payload_of};
 use super::write::PackedWrite;
 use crate::limits::{
     PACKED_CHUNK_ROWS_BYTES_MAX, PACKED_PAGE_BYTES, PACKED_PIECE_BYTES_MAX, PACKED_ROW_BYTES_MAX,
@@ -27,8 +27,19 @@ const PAGE_OVERHEAD_BYTES: usize = 24;
 const TRIES_MAX: usize = 4;
 /// A chunk that fills so much of its page is full, percent.
 const FULL_PERCENT: usize = 92;
-/// For so many full chunks one may be left that is not: what it has too little would have to be carried through all that follow.
+/// Among this many full chunks one may stay that is not: to fill it, rows would have to be carried through all that follow.
 const FULL_FOR_ONE_THAT_IS_NOT: usize = 16;
+
+/// The bytes that a chunk at this key may take in its page.
+fn room_of(key: &[u8]) -> usize {
+    PACKED_PAGE_BYTES
+        .saturating_sub(PAGE_OVERHEAD_BYTES + key.len())
+        .max(1)
+}
+
+fn is_full(stored: usize, room: usize) -> bool {
+    stored * 100 >= room * FULL_PERCENT
+}
 
 /// Makes chunks of the right size.
 #[derive(Debug)]
@@ -137,7 +148,7 @@ impl<K: RowKey> PackedWrite<'_, K> {
         Ok(moved)
     }
 
-    /// Decides what becomes of a row. Returns how many bytes move with it.
+    /// Decides what becomes of a row. Returns how many bytes are written for it.
     fn judge(
         &self,
         row: LooseRow<'_>,
@@ -146,7 +157,7 @@ impl<K: RowKey> PackedWrite<'_, K> {
         piece: &mut Piece,
     ) -> Result<usize, StoreError> {
         let LooseRow { key, is_hot, state } = row;
-        let (value, is_edited) = match &state {
+        let (value, is_edited) = match state {
             // Its turn comes when the journal is folded.
             Loose::Waits => return Ok(0),
             Loose::Gone => {
@@ -156,25 +167,27 @@ impl<K: RowKey> PackedWrite<'_, K> {
                 piece.leaving.extend(is_hot.then_some(key));
                 return Ok(0);
             }
-            Loose::Stored(value) => (value.value(), false),
-            Loose::Edited(value) => (value.value(), true),
+            Loose::Stored(value) => (RowValue::Hot(value), false),
+            Loose::Edited(value) => (value, true),
         };
-        let payload = if value.len() > PACKED_ROW_BYTES_MAX {
+        let stored = value.value();
+        let payload = if stored.len() > PACKED_ROW_BYTES_MAX {
             None
         } else {
-            match settled(&key, value, next)? {
+            match settled(&key, stored, next)? {
                 Settled::Not => None,
                 Settled::As(payload) if payload.len() <= PACKED_ROW_BYTES_MAX => Some(payload),
                 Settled::As(_) | Settled::AsItIs => {
-                    Some(payload_of(self.packed.parts, &key, value)?.to_vec())
+                    Some(payload_of(self.packed.parts, &key, stored)?.to_vec())
                 }
             }
         };
         let Some(payload) = payload else {
+            let bytes = if is_edited { stored.len() } else { 0 };
             if is_edited {
-                piece.staying.push((key, value.to_vec()));
+                piece.staying.push((key, value.into_bytes()));
             }
-            return Ok(0);
+            return Ok(bytes);
         };
         let bytes = key.len() + payload.len();
         piece.leaving.extend(is_hot.then(|| key.clone()));
@@ -266,9 +279,7 @@ impl<K: RowKey> PackedWrite<'_, K> {
         let Some(first) = rows.first() else {
             return Ok(0);
         };
-        let room = PACKED_PAGE_BYTES
-            .saturating_sub(PAGE_OVERHEAD_BYTES + first.key.len())
-            .max(1);
+        let room = room_of(&first.key);
         let mut best: Option<(usize, Vec<u8>)> = None;
         for _ in 0..TRIES_MAX {
             let goal_now = goal.min(PACKED_CHUNK_ROWS_BYTES_MAX);
@@ -296,7 +307,7 @@ impl<K: RowKey> PackedWrite<'_, K> {
             if (fits || count == 1) && better {
                 best = Some((count, stored));
             }
-            let full = len * 100 >= room * FULL_PERCENT;
+            let full = is_full(len, room);
             let whole = count == rows.len() || goal_now == PACKED_CHUNK_ROWS_BYTES_MAX;
             if count == 1 && !fits || fits && (full || whole || !fill) {
                 break;
@@ -323,13 +334,13 @@ impl<K: RowKey> PackedWrite<'_, K> {
         Ok(count)
     }
 
-    /// Fills the chunks of the whole packed part, one after the other. Those that are full stay as they are, with few that are
-    /// not between them.
+    /// Fills the chunks of the whole packed part, one after the other. Full ones stay as they are, with a few between them that
+    /// are not.
     pub(crate) fn repack(&mut self, packer: &mut Packer) -> Result<(), StoreError> {
         self.packed.forget();
         let mut after: Bound<KeyBytes> = Bound::Unbounded;
         let mut carried: Vec<PackedRow> = Vec::new();
-        // Passed since rows were left in a chunk that is not full.
+        // Full chunks met since rows were left in one that is not full.
         let mut full_ones = FULL_FOR_ONE_THAT_IS_NOT;
         loop {
             let next = {
@@ -341,11 +352,8 @@ impl<K: RowKey> PackedWrite<'_, K> {
                 match range.next() {
                     Some(entry) => {
                         let (key, stored) = entry?;
-                        let room = PACKED_PAGE_BYTES * FULL_PERCENT / 100;
-                        Some((
-                            KeyBytes::from_slice(key.value()),
-                            stored.value().len() >= room,
-                        ))
+                        let full = is_full(stored.value().len(), room_of(key.value()));
+                        Some((KeyBytes::from_slice(key.value()), full))
                     }
                     None => None,
                 }
@@ -356,8 +364,8 @@ impl<K: RowKey> PackedWrite<'_, K> {
                     self.store(packer, &std::mem::take(&mut carried), true)?;
                     full_ones = 0;
                 }
+                full_ones += 1;
                 if carried.is_empty() {
-                    full_ones += 1;
                     after = Bound::Excluded(key);
                     continue;
                 }

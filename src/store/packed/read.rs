@@ -121,6 +121,14 @@ impl RowValue<'_> {
             Self::Made(bytes) => bytes,
         }
     }
+
+    /// The same, as bytes of one's own.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        match self {
+            Self::Hot(guard) => guard.value().to_vec(),
+            Self::Made(bytes) => bytes,
+        }
+    }
 }
 
 /// The stored bytes of a payload, as the hot part would have them.

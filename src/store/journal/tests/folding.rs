@@ -1,6 +1,10 @@
 //! What becomes of records and layers.
 
+use std::ops::Bound;
+
 use super::*;
+use crate::limits::{PACKED_PIECE_BYTES_MAX, PACKED_ROW_BYTES_MAX};
+use crate::store::packed::{Edited, Packer, Settled};
 
 /// What is left while records are removed a piece at a time begins with a whole one, and is done again without harm.
 #[test]
@@ -39,6 +43,52 @@ fn records_are_removed_in_pieces_and_each_as_a_whole() {
     // One in which only rows were folded, and one after each record.
     assert_eq!(spans.len(), 41, "{spans:?}");
     assert_eq!(spans.last(), Some(&None));
+}
+
+/// Rows that are too long for a chunk are brought to the hot part, so that nothing is left in the journal.
+#[test]
+fn packing_what_the_journal_says_keeps_rows_that_are_too_long_to_be_packed() {
+    let database = in_memory();
+    let journal = Journal::default();
+    let long = |n: u32| incompressible(n, PACKED_ROW_BYTES_MAX + 1 + n as usize);
+    let expected = |n: u32| if n % 2 == 0 { long(n) } else { vec![7; 9] };
+    commit(&database, &journal, |tables| {
+        for n in 0..20 {
+            insert(tables, n, &expected(n));
+        }
+    });
+    let mut after = Some(Bound::Unbounded);
+    let mut pieces = 0;
+    while let Some(from) = after.take() {
+        let txn = database.begin_write().unwrap();
+        let mut tables = begin(&txn, &journal, &Arc::default());
+        let all = |_: &[u8], _: &[u8], _: Option<&[u8]>| Ok(Settled::AsItIs);
+        let mut packer = Packer::default();
+        let moved = tables
+            .objects
+            .pack(&mut packer, &from, usize::MAX, Edited::AsTheyAre, all);
+        after = moved.unwrap().last.map(Bound::Excluded);
+        if after.is_none() {
+            journal.remove_all(&mut tables).unwrap();
+        }
+        drop(tables);
+        txn.commit().unwrap();
+        pieces += 1;
+    }
+    journal.removed_all();
+    // What is written at once is bounded.
+    assert_eq!(
+        pieces,
+        10 * PACKED_ROW_BYTES_MAX / PACKED_PIECE_BYTES_MAX + 1
+    );
+    let txn = database.begin_read().unwrap();
+    assert_eq!(span(&txn).unwrap(), None);
+    let tables = ReadTables::open(&txn).unwrap();
+    for n in 0..20u32 {
+        let key = n.to_be_bytes();
+        let row = tables.objects.get(key.as_slice()).unwrap().unwrap();
+        assert_eq!(row.value(), codec::seal(objects().hot, &key, &expected(n)));
+    }
 }
 
 /// What a row takes gives its room back after its transaction only: so no transaction writes much more than the journal
