@@ -18,8 +18,10 @@ pub const DICTIONARY_BYTES: usize = (16 << 10) - 64;
 pub const DICTIONARY_KINDS_MAX: usize = 64;
 /// Dictionaries held ready at once, for each direction.
 pub const BODY_COMPRESSORS_MAX: usize = 64;
-/// Size on disk up to which a store is compacted when it is closed, bytes: about a second.
+/// What is in use of a store up to which it is compacted when it is closed, bytes: about a second for each 100 MB.
 pub const CLOSE_COMPACT_BYTES_MAX: u64 = 256 << 20;
+/// Size on disk up to which it is looked what is in use then, bytes: that reads the index pages, 10 ms for each 100 MB.
+pub const CLOSE_MEASURE_BYTES_MAX: u64 = 2 << 30;
 /// Rows that a migration writes in one transaction.
 pub const MIGRATION_BATCH_ROWS: usize = 4_096;
 /// Size of the page that a chunk of packed rows fills, bytes: two of redb's. Larger ones compress

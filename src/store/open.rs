@@ -19,7 +19,7 @@ use super::{
     Pins, ReadTables, Reader, SCHEMA_VERSION, StoreError, WriteTables, check, create, meta, reader,
     recognize, tables,
 };
-use crate::limits::{CLOSE_COMPACT_BYTES_MAX, WRITER_CACHE_BYTES};
+use crate::limits::{CLOSE_COMPACT_BYTES_MAX, CLOSE_MEASURE_BYTES_MAX, WRITER_CACHE_BYTES};
 use crate::migrations;
 
 /// One process's handle on a store that it may write. There is at most one per file, in any process.
@@ -317,7 +317,8 @@ impl Store {
         })
     }
 
-    /// Commits leave behind the pages that they replaced: many, compared with what a small file holds.
+    /// Commits leave behind the pages that they replaced: many, compared with what a small file holds. What is moved bounds the
+    /// time, and not what is free.
     fn compact_small(&mut self) -> Result<(), StoreError> {
         if !self.place.is_file() {
             return Ok(());
@@ -325,14 +326,15 @@ impl Store {
         let Ok(allocated) = allocated_bytes(&self.path) else {
             return Ok(());
         };
-        if allocated > CLOSE_COMPACT_BYTES_MAX {
+        if allocated > CLOSE_MEASURE_BYTES_MAX {
             return Ok(());
         }
         let used: u64 = tables::sizes(&self.database()?.begin_read()?)?
             .iter()
             .map(|table| table.stored_bytes + table.overhead_bytes)
             .sum();
-        if allocated < used + (used / 4).max(CLOSE_FREE_BYTES_MIN) {
+        let is_worth_it = allocated >= used + (used / 4).max(CLOSE_FREE_BYTES_MIN);
+        if !is_worth_it || used > CLOSE_COMPACT_BYTES_MAX {
             return Ok(());
         }
         match self.compact() {
@@ -342,8 +344,8 @@ impl Store {
         }
     }
 
-    /// Closes the file cleanly, which makes the next open instant. Readers live on. A file of up to
-    /// [`CLOSE_COMPACT_BYTES_MAX`] that holds much free room gives it back first, unless somebody is reading it.
+    /// Closes the file cleanly, which makes the next open instant. Readers live on. A file that holds much free room, and not
+    /// more than [`CLOSE_COMPACT_BYTES_MAX`] besides, gives it back first, unless somebody is reading it.
     ///
     /// # Errors
     /// What redb says.
