@@ -203,19 +203,11 @@ fn chunks_fill_their_pages_once_they_are_repacked() {
         let packed = txn.open_table(PACKED).unwrap();
         let mut table: PackedWrite<'_, &[u8]> = PackedWrite::new(hot, packed, PARTS);
         // In an order that splits chunks again and again.
-        for n in 0u32..20_000 {
-            let key = n.wrapping_mul(2_654_435_761).to_be_bytes();
-            let payload = blake3::hash(&key).as_bytes().repeat(2);
-            table
-                .insert(&key, &codec::seal(PARTS.hot, &key, &payload))
-                .unwrap();
-            if n % 1_000 == 999 {
-                let all = |_: &[u8], _: &[u8], _: Option<&[u8]>| Ok(Settled::AsItIs);
-                let moved = table
-                    .pack(&mut packer, &Bound::Unbounded, 2_000, Edited::Wait, all)
-                    .unwrap();
-                assert_eq!((moved.rows, moved.last), (1_000, None));
-            }
+        for thousand in 0u32..20 {
+            let numbers = thousand * 1_000..(thousand + 1) * 1_000;
+            let keys = numbers.map(|n| n.wrapping_mul(2_654_435_761));
+            let moved = pack_numbers(&mut table, &mut packer, keys);
+            assert_eq!((moved.rows, moved.last), (1_000, None));
         }
         table.repack(&mut packer).unwrap();
         let mut lengths: Vec<usize> = table
@@ -241,7 +233,7 @@ fn pack_numbers<'txn>(
     table: &mut PackedWrite<'txn, &'static [u8]>,
     packer: &mut Packer,
     numbers: impl Iterator<Item = u32>,
-) {
+) -> Moved {
     for n in numbers {
         let key = n.to_be_bytes();
         let payload = blake3::hash(&key).as_bytes().repeat(2);
@@ -250,7 +242,7 @@ fn pack_numbers<'txn>(
     }
     let all = |_: &[u8], _: &[u8], _: Option<&[u8]>| Ok(Settled::AsItIs);
     let moved = table.pack(packer, &Bound::Unbounded, usize::MAX, Edited::Wait, all);
-    assert!(moved.unwrap().rows > 0);
+    moved.unwrap()
 }
 
 /// The number at which a chunk begins.

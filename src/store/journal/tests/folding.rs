@@ -51,7 +51,13 @@ fn packing_what_the_journal_says_keeps_rows_that_are_too_long_to_be_packed() {
     let database = in_memory();
     let journal = Journal::default();
     let long = |n: u32| incompressible(n, PACKED_ROW_BYTES_MAX + 1 + n as usize);
-    let expected = |n: u32| if n.is_multiple_of(2) { long(n) } else { vec![7; 9] };
+    let expected = |n: u32| {
+        if n.is_multiple_of(2) {
+            long(n)
+        } else {
+            vec![7; 9]
+        }
+    };
     commit(&database, &journal, |tables| {
         for n in 0..20 {
             insert(tables, n, &expected(n));
