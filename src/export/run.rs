@@ -196,8 +196,8 @@ impl PreparedExport {
         &self.summary
     }
 
-    /// Lets it take more memory, up to about 130 MiB in all: for a process that does nothing else. Of a window in which many objects
-    /// change, it is quicker then.
+    /// Lets it take more memory, 28 MiB: for a process that does nothing else. Of a window in which many objects change, it is
+    /// quicker then. (It took 118 MiB in all for a million changes of 50,000 objects, and 173 for ten million.)
     #[must_use]
     pub fn alone(self) -> Self {
         Self {
