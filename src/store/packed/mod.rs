@@ -7,8 +7,8 @@
 //! wherever it lies; only [`moving`] writes chunks. A move is part of one transaction, so a row is never in neither part.
 //! Before either part comes what the journal says of a row ([`super::journal`]).
 //!
-//! [`chunk`] has the bytes, [`read`] reads both parts as one, [`write`] is the writer's view, [`moving`] packs, [`prefixes`]
-//! spares the writer looks for what is not there.
+//! [`chunk`] has the bytes, [`read`] reads both parts as one, [`write`] is the writer's view, [`loose`] has the rows that are not
+//! packed, [`moving`] packs them, [`prefixes`] spares the writer looks for what is not there.
 
 pub(crate) mod chunk;
 mod key;

@@ -192,6 +192,11 @@ proptest! {
     }
 }
 
+fn opened(txn: &redb::WriteTransaction) -> PackedWrite<'_, &'static [u8]> {
+    let hot = txn.open_table(HOT).unwrap();
+    PackedWrite::new(hot, txn.open_table(PACKED).unwrap(), PARTS)
+}
+
 /// Chunks fill their pages: that is what they are for.
 #[test]
 fn chunks_fill_their_pages_once_they_are_repacked() {
@@ -199,9 +204,7 @@ fn chunks_fill_their_pages_once_they_are_repacked() {
     let txn = database.begin_write().unwrap();
     let mut packer = Packer::default();
     {
-        let hot = txn.open_table(HOT).unwrap();
-        let packed = txn.open_table(PACKED).unwrap();
-        let mut table: PackedWrite<'_, &[u8]> = PackedWrite::new(hot, packed, PARTS);
+        let mut table = opened(&txn);
         // In an order that splits chunks again and again.
         for thousand in 0u32..20 {
             let numbers = thousand * 1_000..(thousand + 1) * 1_000;
@@ -257,9 +260,7 @@ fn chunks_that_are_full_stay_as_they_are() {
     let database = in_memory();
     let txn = database.begin_write().unwrap();
     let mut packer = Packer::default();
-    let hot = txn.open_table(HOT).unwrap();
-    let packed = txn.open_table(PACKED).unwrap();
-    let mut table: PackedWrite<'_, &[u8]> = PackedWrite::new(hot, packed, PARTS);
+    let mut table = opened(&txn);
     let chunks = |table: &PackedWrite<'_, &[u8]>| -> BTreeMap<Vec<u8>, Vec<u8>> {
         let chunks = table.packed.table.iter().unwrap().map(|entry| {
             let (key, value) = entry.unwrap();
