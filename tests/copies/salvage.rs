@@ -110,17 +110,26 @@ fn of_damaged_stores_everything_is_saved_but_what_the_damage_hit() {
     let expected = trace(&Reader::open(&path).unwrap(), 60);
     let damaged = folder.path().join("damaged.redb");
     let mut random = Random(3);
-    let (mut whole, mut losses, mut most) = (0, 0, 0);
+    let length = std::fs::metadata(&path).unwrap().len();
+    let (mut whole, mut losses, mut most, mut refused) = (0, 0, 0, 0);
     for n in 0..copies(25, 200) {
         std::fs::copy(&path, &damaged).unwrap();
         let what = format!("{n}: {}", damage(&damaged, &mut random));
         let rescued = folder.path().join("rescued.redb");
         let _ = std::fs::remove_file(&rescued);
-        // A file that was cut off in its first pages has no rows.
-        if std::fs::metadata(&damaged).unwrap().len() < 100_000 {
-            let _ = salvage(&damaged, &rescued, &mut |_| true);
+        // Where redb puts the pages of versions is its own affair: the first half of a file may hold none of them.
+        if std::fs::metadata(&damaged).unwrap().len() < length / 2
+            && let Err(error) = salvage(&damaged, &rescued, &mut |_| true)
+        {
+            assert!(
+                matches!(error, StoreError::Refused(_) | StoreError::NotAStore { .. }),
+                "{what}: {error:?}"
+            );
+            assert!(!rescued.exists(), "{what}");
+            refused += 1;
             continue;
         }
+        let _ = std::fs::remove_file(&rescued);
         let saved = saved(&damaged, &rescued, &what);
         assert!(saved.changes <= all, "{what}");
         if what.contains("cut off") {
@@ -150,7 +159,9 @@ fn of_damaged_stores_everything_is_saved_but_what_the_damage_hit() {
             most = most.max(saved.changes_lost);
         }
     }
-    println!("{whole} saved as a whole, {losses} with losses, {most} changes at most");
+    println!(
+        "{whole} saved as a whole, {losses} with losses, {most} changes at most; {refused} refused"
+    );
     assert!(whole > 0 && losses > 0);
 }
 
