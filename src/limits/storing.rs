@@ -33,6 +33,8 @@ pub const PACKED_CHUNK_ROWS_BYTES_MAX: usize = 128 << 10;
 pub const PACKED_ROW_BYTES_MAX: usize = 32 << 10;
 /// Chunks that a transaction keeps decompressed for each table.
 pub const PACKED_CHUNKS_CACHED_MAX: usize = 64;
+/// Memory of those, bytes of each table; a few are kept whatever they take.
+pub const PACKED_CHUNKS_BYTES_MAX: usize = 4 << 20;
 /// What the writer remembers of names and UIDs in chunks, bytes: two for each row.
 pub const PACKED_PREFIXES_BYTES_MAX: usize = 4 << 20;
 /// Rows that packing moves before it looks at the time, bytes.

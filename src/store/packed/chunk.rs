@@ -5,8 +5,6 @@
 //! value is the row's payload, without its seal: the chunk has one for all of them. Numbers are varints. A chunk stands
 //! at its first key.
 
-use std::ops::Range;
-
 use zstd_safe::{CCtx, CParameter, DCtx};
 
 use super::{KeyBytes, Parts};
@@ -42,8 +40,17 @@ impl PackedRow {
 pub(crate) struct Chunk {
     keys: Vec<u8>,
     rows: Vec<u8>,
-    /// End of the key in `keys`, and where the value lies in `rows`.
-    entries: Vec<(usize, Range<usize>)>,
+    entries: Vec<Entry>,
+}
+
+/// Where a row lies. There are thousands in a chunk of small rows.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    /// End of the key in `keys`.
+    key_end: u32,
+    /// Where the value lies in `rows`.
+    from: u32,
+    to: u32,
 }
 
 impl Chunk {
@@ -53,21 +60,30 @@ impl Chunk {
 
     /// Key and payload of a row.
     pub(crate) fn row(&self, at: usize) -> Option<(&[u8], &[u8])> {
-        let (end, value) = self.entries.get(at)?;
-        Some((self.key_between(at, *end)?, self.rows.get(value.clone())?))
+        let entry = self.entries.get(at)?;
+        let value = self.rows.get(entry.from as usize..entry.to as usize)?;
+        Some((self.key_between(at, entry)?, value))
     }
 
-    fn key_between(&self, at: usize, end: usize) -> Option<&[u8]> {
+    fn key_between(&self, at: usize, entry: &Entry) -> Option<&[u8]> {
         let start = match at.checked_sub(1) {
-            Some(before) => self.entries.get(before)?.0,
+            Some(before) => self.entries.get(before)?.key_end,
             None => 0,
         };
-        self.keys.get(start..end)
+        self.keys.get(start as usize..entry.key_end as usize)
     }
 
     fn key(&self, at: usize) -> &[u8] {
-        let end = self.entries.get(at).map_or(0, |(end, _)| *end);
-        self.key_between(at, end).unwrap_or_default()
+        let entry = self.entries.get(at);
+        entry
+            .and_then(|entry| self.key_between(at, entry))
+            .unwrap_or_default()
+    }
+
+    /// Memory that it takes, bytes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let entries = self.entries.capacity() * size_of::<Entry>();
+        size_of::<Self>() + self.keys.capacity() + self.rows.capacity() + entries
     }
 
     /// Its last key.
@@ -191,7 +207,11 @@ fn parse_rows(rows: Vec<u8>, len: usize) -> Option<Chunk> {
         let value = usize::try_from(read_varint(&mut rest)?).ok()?;
         let at = len - rest.len();
         (_, rest) = rest.split_at_checked(value)?;
-        chunk.entries.push((end, at..at + value));
+        chunk.entries.push(Entry {
+            key_end: u32::try_from(end).ok()?,
+            from: u32::try_from(at).ok()?,
+            to: u32::try_from(at + value).ok()?,
+        });
     }
     chunk.rows = rows;
     Some(chunk)

@@ -10,6 +10,7 @@
 //! [`chunk`] has the bytes, [`read`] reads both parts as one, [`write`] is the writer's view, [`loose`] has the rows that are not
 //! packed, [`moving`] packs them, [`prefixes`] spares the writer looks for what is not there.
 
+mod cache;
 pub(crate) mod chunk;
 mod key;
 mod loose;

@@ -6,43 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use redb::ReadableTable;
 use zstd_safe::DCtx;
 
+use super::cache::{Cache, Found};
 use super::chunk::{self, Chunk, PackedRow};
 use super::{Parts, Prefix, Prefixes};
-use crate::limits::PACKED_CHUNKS_CACHED_MAX;
 use crate::store::{StoreError, keys};
-
-/// A chunk and the key that it stands at.
-type Found = (Arc<[u8]>, Arc<Chunk>);
-
-/// Chunks of which one is likely to be read again at once.
-const NEWEST: usize = 4;
-
-/// Chunks that were read last, newest first. Chunks of one transaction never change under their keys, unless they are
-/// forgotten here.
-#[derive(Default)]
-struct Cache {
-    chunks: Vec<Found>,
-    /// Those that no thread decompresses with just now.
-    contexts: Vec<DCtx<'static>>,
-}
-
-impl Cache {
-    /// The chunk that stands at this key, if it is still there.
-    fn get(&mut self, key: &[u8]) -> Option<Found> {
-        let at = self.chunks.iter().position(|(known, _)| **known == *key)?;
-        self.chunks.get_mut(..=at)?.rotate_right(1);
-        self.chunks.first().cloned()
-    }
-
-    /// The chunk that was read last by one of the threads and has this key between its first and its last one: reading in
-    /// order, it is most often the one, and nothing has to be looked up.
-    fn newest_around(&self, key: &[u8]) -> Option<Found> {
-        let mut newest = self.chunks.iter().take(NEWEST);
-        newest
-            .find(|(first, chunk)| **first <= *key && chunk.last_key() >= key)
-            .cloned()
-    }
-}
 
 /// The packed part, in a transaction of either kind.
 pub(crate) struct Part<T> {
@@ -120,7 +87,7 @@ impl<T: ReadableTable<&'static [u8], &'static [u8]>> Part<T> {
 
     /// Forgets what was read: chunks are about to change.
     pub(super) fn forget(&self) {
-        self.lock().chunks.clear();
+        self.lock().clear();
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Cache> {
@@ -145,8 +112,7 @@ impl<T: ReadableTable<&'static [u8], &'static [u8]>> Part<T> {
             return Ok(found);
         }
         let found = (Arc::from(key), Arc::new(chunk));
-        cache.chunks.truncate(PACKED_CHUNKS_CACHED_MAX - 1);
-        cache.chunks.insert(0, Found::clone(&found));
+        cache.insert(Found::clone(&found));
         Ok(found)
     }
 
