@@ -34,7 +34,7 @@ pub const READ_THREADS: usize = 2;
 pub const EXPORT_HOLES_ALONE_MAX: usize = 64;
 /// Memory of an export, in a process that does nothing else, and of the first of several in a recorder, for places in groups
 /// of versions, bytes, of all decoders together: about a kilobyte for each object that changes.
-pub const EXPORT_ALONE_CURSORS_BYTES_MAX: usize = 36 << 20;
+pub const EXPORT_ALONE_CURSORS_BYTES_MAX: usize = 28 << 20;
 /// The same of the other exports in a recorder.
 pub const EXPORT_BESIDE_CURSORS_BYTES_MAX: usize = 8 << 20;
 /// Memory of an export for bodies at such places, bytes, of all decoders together: where it has them all, each body is made

@@ -13,6 +13,7 @@ use by_body::ByBody;
 use by_recipe::ByRecipe;
 pub(crate) use kept::KeptVersion;
 
+use super::arena::Piece;
 use super::base;
 use super::group::{Group, Keyframe, Place, is_end};
 use crate::limits::{CURSOR_BASES_BYTES_MAX, OBJECT_BYTES_MAX};
@@ -173,10 +174,13 @@ fn other_length(group: &Group<'_>) -> StoreError {
     group.damaged("a body has another length than its change says")
 }
 
-/// A place in a group from which its next versions are read.
+/// A place in a group from which its next versions are read. What is kept of the group lies elsewhere, in one memory for the
+/// cursors of many objects.
 pub(super) struct Cursor {
     pub(super) object: u64,
     way: Way,
+    /// What is kept of the group.
+    pub(super) kept: Piece,
     /// Used since the search for a cursor to give up came by.
     pub(super) used: bool,
 }
@@ -191,7 +195,7 @@ enum Way {
 
 impl Cursor {
     /// Keeps a standing in a group whose body was made a moment ago; and that body, if it takes no more than so many bytes.
-    /// `None`: nothing follows in the group.
+    /// `None`: nothing follows in the group. What is to be kept of the group is in [`Tools::packed`] then.
     pub(super) fn new(
         group: &Group<'_>,
         standing: &Standing,
@@ -203,13 +207,14 @@ impl Cursor {
             return None;
         }
         let way = if body.len() <= room_bytes {
-            Way::Body(ByBody::new(group, &standing.place, body))
+            Way::Body(ByBody::new(group, &standing.place, body, tools))
         } else {
             Way::Recipe(ByRecipe::new(group, standing, tools))
         };
         Some(Self {
             object: group.object,
             way,
+            kept: Piece::default(),
             used: false,
         })
     }
@@ -222,35 +227,32 @@ impl Cursor {
         }
     }
 
-    /// Memory of what is kept besides, bytes.
-    pub(super) fn heap_bytes(&self) -> usize {
-        match &self.way {
-            Way::Body(by) => by.rest().0.len(),
-            Way::Recipe(by) => by.rest().0.len(),
-        }
-    }
-
-    /// Nothing follows in the group, as far as that is known.
-    pub(super) fn is_at_end(&self) -> bool {
-        let (bytes, at) = match &self.way {
-            Way::Body(by) => by.rest(),
-            Way::Recipe(by) => by.rest(),
+    /// Nothing follows in the group, of which this is kept.
+    pub(super) fn is_at_end(&self, kept: &[u8]) -> bool {
+        let at = match &self.way {
+            Way::Body(by) => by.at(),
+            Way::Recipe(by) => by.at(),
         };
-        is_end(bytes.get(at..).unwrap_or_default())
+        is_end(kept.get(at..).unwrap_or_default())
     }
 
-    /// Goes on to a version and makes its body. `false`: it is not there, or lies behind. After an error, and after `false`,
-    /// it is of no use any more.
+    /// Goes on to a version and makes its body. Returns how many bytes of the group are to be kept now: if they are more than
+    /// `kept`, they are in [`Tools::packed`]. `None`: the version is not there, or lies behind. After an error, and after
+    /// `None`, it is of no use any more.
     pub(super) fn read(
         &mut self,
+        kept: &mut [u8],
         tables: &impl Tables,
         event: EventKey,
         out: &mut [u8],
         tools: &mut Tools,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<usize>, StoreError> {
         match &mut self.way {
-            Way::Body(by) => by.read(self.object, event, out, tools),
-            Way::Recipe(by) => by.read(self.object, tables, event, out, tools),
+            Way::Body(by) => {
+                let read = by.read(self.object, kept, event, out, tools)?;
+                Ok(read.then_some(kept.len()))
+            }
+            Way::Recipe(by) => by.read(self.object, kept, tables, event, out, tools),
         }
     }
 }
@@ -270,6 +272,11 @@ pub(crate) struct Tools {
 }
 
 impl Tools {
+    /// What the last cursor that was made, or that became longer, keeps of its group.
+    pub(super) fn packed(&self) -> &[u8] {
+        &self.packed
+    }
+
     fn write_recipe(&mut self) {
         self.packed_recipe.clear();
         self.recipe.write(&mut self.packed_recipe);

@@ -7,26 +7,37 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use super::arena::Arena;
 use super::cursor::{Cursor, KeptVersion, Standing, Tools};
 use super::read::group_before;
 use crate::model::EventKey;
 use crate::store::tables::Tables;
 use crate::store::{StoreError, codec, keys};
 
-/// What a cursor costs besides its heap, bytes: itself, its place in the index, and what allocations round up.
-const CURSOR_OVERHEAD_BYTES: usize = size_of::<Cursor>() + 48;
+/// What a cursor costs besides what it keeps of its group, bytes: itself, and its place in the index.
+const CURSOR_OVERHEAD_BYTES: usize = size_of::<Cursor>() + 40;
 /// One part of the memory for bodies is left for their growth.
 const GROWTH_PARTS: usize = 16;
 /// One object may take this part of the memory: a large one must not push out all others.
 const CURSOR_PARTS: usize = 16;
+/// When the memory is full, this part of it is made free at once: what remains is moved together.
+const FREED_PARTS: usize = 8;
+/// What is unused between what is kept may be so much, and one part of all in so many: else it is moved together.
+const UNUSED_BYTES: usize = 16 << 10;
+const UNUSED_PARTS: usize = 4;
+/// Room for cursors is made for so many more at once, at least.
+const CURSORS_MORE_MIN: usize = 64;
 
 /// The cursors of some objects. Whichever thread reads of them brings its [`Tools`].
 pub(crate) struct Places {
     cursors: Vec<Cursor>,
+    /// What they keep of their groups.
+    arena: Arena,
     /// Object id -> its cursor's position.
     index: HashMap<u64, usize, BuildHasherDefault<IdHasher>>,
     /// Where the search for a cursor to give up goes on.
     hand: usize,
+    /// Of the cursors and of what they keep, without what has become free between it.
     bytes: usize,
     limit_bytes: usize,
     /// Of the bodies that are kept.
@@ -39,6 +50,7 @@ impl Places {
     pub(crate) fn new(limit_bytes: usize, bodies_limit_bytes: usize) -> Self {
         Self {
             cursors: Vec::new(),
+            arena: Arena::new(limit_bytes),
             index: HashMap::default(),
             hand: 0,
             bytes: 0,
@@ -62,22 +74,9 @@ impl Places {
         tools: &mut Tools,
     ) -> Result<(), StoreError> {
         if let Some(slot) = self.index.get(&object).copied()
-            && let Some(cursor) = self.cursors.get_mut(slot)
+            && self.read_on(slot, tables, event, out, tools)?
         {
-            cursor.used = true;
-            let (bytes, body_bytes) = (cursor.heap_bytes(), cursor.body_bytes());
-            let read = cursor.read(tables, event, out, tools);
-            self.bytes = (self.bytes + cursor.heap_bytes()).saturating_sub(bytes);
-            self.body_bytes = (self.body_bytes + cursor.body_bytes()).saturating_sub(body_bytes);
-            let fits = self.body_bytes <= self.bodies_limit_bytes;
-            if !matches!(read, Ok(true)) || cursor.is_at_end() || !fits {
-                self.remove(slot);
-            }
-            // Its recipe may have become longer.
-            self.make_room(0);
-            if read? {
-                return Ok(());
-            }
+            return Ok(());
         }
         let end = EventKey {
             at: event.at,
@@ -96,26 +95,81 @@ impl Places {
         })?;
         let cursor = cursor.ok_or_else(|| missing(object, event))?;
         if let Some(cursor) = cursor.flatten() {
-            self.keep(cursor);
+            self.keep(cursor, tools.packed());
         }
         Ok(())
     }
 
-    fn keep(&mut self, cursor: Cursor) {
-        let bytes = CURSOR_OVERHEAD_BYTES + cursor.heap_bytes();
-        if bytes > self.limit_bytes / CURSOR_PARTS {
+    /// Makes a body with the cursor in a slot, and gives the cursor up if it is of no more use. `false`: it has not got there.
+    fn read_on(
+        &mut self,
+        slot: usize,
+        tables: &impl Tables,
+        event: EventKey,
+        out: &mut [u8],
+        tools: &mut Tools,
+    ) -> Result<bool, StoreError> {
+        let Some(cursor) = self.cursors.get_mut(slot) else {
+            return Ok(false);
+        };
+        cursor.used = true;
+        let body_bytes = cursor.body_bytes();
+        let read = cursor.read(self.arena.get_mut(cursor.kept), tables, event, out, tools);
+        self.body_bytes = (self.body_bytes + cursor.body_bytes()).saturating_sub(body_bytes);
+        let Ok(Some(len)) = read else {
+            self.remove(slot);
+            return read.map(|_| false);
+        };
+        let is_longer = len > cursor.kept.len();
+        if !is_longer {
+            let freed = cursor.kept.shorten(len);
+            self.bytes = self.bytes.saturating_sub(freed);
+        }
+        let kept = if is_longer {
+            tools.packed()
+        } else {
+            self.arena.get(cursor.kept)
+        };
+        let is_done = cursor.is_at_end(kept) || self.body_bytes > self.bodies_limit_bytes;
+        if is_done || is_longer {
+            let cursor = self.remove(slot);
+            if !is_done {
+                self.keep(cursor, tools.packed());
+            }
+        }
+        Ok(true)
+    }
+
+    /// Keeps a cursor, and so many bytes of its group for it.
+    fn keep(&mut self, mut cursor: Cursor, bytes: &[u8]) {
+        let needed = CURSOR_OVERHEAD_BYTES + bytes.len();
+        if needed > self.limit_bytes / CURSOR_PARTS {
             return;
         }
-        self.make_room(bytes);
-        self.bytes += bytes;
+        self.make_room(needed);
+        let Some(kept) = self.arena.push(bytes) else {
+            return;
+        };
+        cursor.kept = kept;
+        self.bytes += needed;
         self.body_bytes += cursor.body_bytes();
         self.index.insert(cursor.object, self.cursors.len());
+        if self.cursors.len() == self.cursors.capacity() {
+            let more = (self.cursors.len() / FREED_PARTS).max(CURSORS_MORE_MIN);
+            self.cursors.reserve_exact(more);
+        }
         self.cursors.push(cursor);
     }
 
-    /// Gives up cursors until there is room for so many bytes.
+    /// Makes room for so many bytes, if need be by giving up cursors.
     fn make_room(&mut self, bytes: usize) {
-        while self.bytes + bytes > self.limit_bytes {
+        let taken = self.arena.used() + self.cursors.len() * CURSOR_OVERHEAD_BYTES;
+        let unused = taken.saturating_sub(self.bytes);
+        if taken + bytes <= self.limit_bytes && unused <= UNUSED_BYTES + taken / UNUSED_PARTS {
+            return;
+        }
+        let most = self.limit_bytes - self.limit_bytes / FREED_PARTS;
+        while self.bytes + bytes > most {
             if self.hand >= self.cursors.len() {
                 self.hand = 0;
             }
@@ -124,21 +178,24 @@ impl Places {
                     cursor.used = false;
                     self.hand += 1;
                 }
-                Some(_) => self.remove(self.hand),
+                Some(_) => drop(self.remove(self.hand)),
                 None => break,
             }
         }
+        let kept = self.cursors.iter_mut().map(|cursor| &mut cursor.kept);
+        self.arena.move_together(kept.collect());
     }
 
-    fn remove(&mut self, slot: usize) {
+    fn remove(&mut self, slot: usize) -> Cursor {
         let cursor = self.cursors.swap_remove(slot);
-        let bytes = CURSOR_OVERHEAD_BYTES + cursor.heap_bytes();
+        let bytes = CURSOR_OVERHEAD_BYTES + cursor.kept.len();
         self.bytes = self.bytes.saturating_sub(bytes);
         self.body_bytes = self.body_bytes.saturating_sub(cursor.body_bytes());
         self.index.remove(&cursor.object);
         if let Some(moved) = self.cursors.get(slot) {
             self.index.insert(moved.object, slot);
         }
+        cursor
     }
 }
 

@@ -8,6 +8,7 @@
 //! [`group`] has the bytes, [`read`] what readers ask, [`cursors`] reads many bodies, with a [`cursor`] in each object's group, [`write`] is how the writer adds a
 //! version, [`heads`] what it knows of those that it added, [`drop`] how retention removes them, [`base`] has bases and siblings.
 
+mod arena;
 #[allow(dead_code, reason = "tests and statistics ask for the uses of a base")]
 pub(crate) mod base;
 mod cursor;

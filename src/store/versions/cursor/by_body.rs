@@ -11,17 +11,19 @@ use crate::store::versions::group::Place;
 pub(super) struct ByBody {
     /// Key of the group.
     first: EventKey,
-    /// The versions of the group that were not read when it was made.
-    bytes: Box<[u8]>,
+    /// In what is kept of the group: the versions that were not read when it was made.
     place: Place,
     body: Vec<u8>,
 }
 
 impl ByBody {
-    pub(super) fn new(group: &Group<'_>, place: &Place, body: &[u8]) -> Self {
+    /// What is to be kept of the group is in `tools.packed` then.
+    pub(super) fn new(group: &Group<'_>, place: &Place, body: &[u8], tools: &mut Tools) -> Self {
+        let rest = group.payload.get(place.at()..).unwrap_or_default();
+        tools.packed.clear();
+        tools.packed.extend_from_slice(rest);
         Self {
             first: group.first,
-            bytes: group.payload.get(place.at()..).unwrap_or_default().into(),
             place: place.moved(0),
             body: body.to_vec(),
         }
@@ -31,15 +33,16 @@ impl ByBody {
         self.body.capacity()
     }
 
-    /// What is kept of the group, and where in it lies what has not been read yet.
-    pub(super) fn rest(&self) -> (&[u8], usize) {
-        (&self.bytes, self.place.at())
+    /// Where in what is kept of the group lies what has not been read yet.
+    pub(super) fn at(&self) -> usize {
+        self.place.at()
     }
 
     /// See [`super::Cursor::read`].
     pub(super) fn read(
         &mut self,
         object: u64,
+        kept: &[u8],
         event: EventKey,
         out: &mut [u8],
         tools: &mut Tools,
@@ -47,7 +50,7 @@ impl ByBody {
         let group = Group {
             object,
             first: self.first,
-            payload: &self.bytes,
+            payload: kept,
         };
         if let Some(last) = self.place.before
             && last.event >= event

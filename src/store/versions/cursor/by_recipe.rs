@@ -10,18 +10,16 @@ use crate::store::versions::Group;
 pub(super) struct ByRecipe {
     /// Key of the group.
     first: EventKey,
-    bytes: Box<[u8]>,
     recipe_at: u32,
     recipe_len: u32,
     standing: Standing,
 }
 
 impl ByRecipe {
-    /// Keeps a standing, whose recipe is in the tools.
+    /// Keeps a standing, whose recipe is in the tools. What is to be kept of the group is in `tools.packed` then.
     pub(super) fn new(group: &Group<'_>, standing: &Standing, tools: &mut Tools) -> Self {
         let mut kept = Self {
             first: group.first,
-            bytes: Box::default(),
             recipe_at: 0,
             recipe_len: 0,
             standing: *standing,
@@ -31,29 +29,30 @@ impl ByRecipe {
         kept
     }
 
-    /// What is kept of the group, and where in it lies what has not been read yet.
-    pub(super) fn rest(&self) -> (&[u8], usize) {
-        (&self.bytes, self.standing.place.at())
+    /// Where in what is kept of the group lies what has not been read yet.
+    pub(super) fn at(&self) -> usize {
+        self.standing.place.at()
     }
 
     /// See [`super::Cursor::read`].
     pub(super) fn read(
         &mut self,
         object: u64,
+        kept: &mut [u8],
         tables: &impl Tables,
         event: EventKey,
         out: &mut [u8],
         tools: &mut Tools,
-    ) -> Result<bool, StoreError> {
-        let bytes = std::mem::take(&mut self.bytes);
+    ) -> Result<Option<usize>, StoreError> {
         let group = Group {
             object,
             first: self.first,
-            payload: &bytes,
+            payload: kept,
         };
         let mut standing = self.standing;
         let (from, len) = (self.recipe_at as usize, self.recipe_len as usize);
-        bytes
+        group
+            .payload
             .get(from..from + len)
             .and_then(|recipe| {
                 let body_len = standing.place.body_len();
@@ -61,23 +60,26 @@ impl ByRecipe {
             })
             .ok_or_else(|| group.damaged("what was read of the group has been lost"))?;
         if !standing.advance(&group, event, tools)? {
-            return Ok(false);
+            return Ok(None);
         }
         standing.make(&group, tables, out, tools)?;
         tools.write_recipe();
         let room = standing.place.at() - from;
         let unused = room.checked_sub(tools.packed_recipe.len());
-        if unused.is_none_or(|unused| unused > bytes.len() / UNUSED_PARTS) {
+        if unused.is_none_or(|unused| unused > kept.len() / UNUSED_PARTS) {
             self.pack(&group, &standing, tools);
-            return Ok(true);
+            let len = tools.packed.len();
+            if let Some(to) = kept.get_mut(..len) {
+                to.copy_from_slice(&tools.packed);
+            }
+            return Ok(Some(len));
         }
-        self.bytes = bytes;
         self.standing = standing;
         self.recipe_len = tools.packed_recipe.len() as u32;
-        if let Some(to) = self.bytes.get_mut(from..from + tools.packed_recipe.len()) {
+        if let Some(to) = kept.get_mut(from..from + tools.packed_recipe.len()) {
             to.copy_from_slice(&tools.packed_recipe);
         }
-        Ok(true)
+        Ok(Some(kept.len()))
     }
 
     fn pack(&mut self, group: &Group<'_>, standing: &Standing, tools: &mut Tools) {
@@ -85,7 +87,6 @@ impl ByRecipe {
         self.standing = standing.pack(group, recipe, &mut tools.packed);
         self.recipe_at = (self.standing.place.at() - recipe.len()) as u32;
         self.recipe_len = recipe.len() as u32;
-        self.bytes = tools.packed.as_slice().into();
     }
 }
 

@@ -86,9 +86,11 @@ fn read(cursors: &mut Cursors, tables: &WriteTables<'_>, written: &Written) -> u
         assert!(made == *body, "object {object}, change {}", event.seq);
         let places = &cursors.places;
         assert!(places.bytes <= places.limit_bytes);
-        let bytes = |cursor: &Cursor| CURSOR_OVERHEAD_BYTES + cursor.heap_bytes();
+        let bytes = |cursor: &Cursor| CURSOR_OVERHEAD_BYTES + cursor.kept.len();
         let kept: usize = places.cursors.iter().map(bytes).sum();
         assert_eq!(places.bytes, kept);
+        let overhead = places.cursors.len() * CURSOR_OVERHEAD_BYTES;
+        assert!(places.arena.used() + overhead <= places.limit_bytes);
         assert!(places.body_bytes <= places.bodies_limit_bytes);
         let bodies: usize = places.cursors.iter().map(Cursor::body_bytes).sum();
         assert_eq!(places.body_bytes, bodies);
