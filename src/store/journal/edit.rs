@@ -45,6 +45,14 @@ impl Edit {
         }
     }
 
+    /// Gives back what its payload takes besides its bytes.
+    pub(super) fn shrink(&mut self) {
+        match self {
+            Self::Whole(bytes) | Self::Grown { bytes, .. } => bytes.shrink_to_fit(),
+            Self::Removed => {}
+        }
+    }
+
     /// Bytes of payload in it.
     pub(crate) fn len(&self) -> usize {
         match self {

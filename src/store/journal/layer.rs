@@ -31,6 +31,12 @@ impl Layer {
         self.edits
     }
 
+    /// Gives back the room that payloads were given to grow: nothing will be added.
+    pub(super) fn shrink(&mut self) {
+        let edits = self.tables.iter_mut().flat_map(Edits::values_mut);
+        edits.for_each(Edit::shrink);
+    }
+
     /// Does another edit. `false`: it does not fit the one that is there.
     #[must_use]
     pub(super) fn add(&mut self, table: usize, key: KeyBytes, edit: Edit) -> bool {

@@ -86,5 +86,6 @@ fn read(
         }
     }
     records.finish()?;
+    loaded.layer.shrink();
     Ok(loaded)
 }
