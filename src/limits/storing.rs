@@ -54,7 +54,7 @@ pub const PACK_CHANGES_LISTING: u64 = 524_288;
 /// Bytes of packed rows that a pass may write anew for each change since the pass before it: four times what a change takes.
 pub const PACK_REWRITTEN_BYTES_PER_CHANGE: u64 = 256;
 /// Longest time that what can be packed is packed before a store is closed, seconds.
-pub const PACKING_AT_CLOSE_SECONDS_MAX: u64 = 5;
+pub const PACKING_AT_CLOSE_SECONDS_MAX: u64 = 10;
 /// Edits of the journal that are gathered in memory before a fold begins, bytes; the fold is done when as many have
 /// gathered behind it.
 pub const JOURNAL_FOLD_BYTES_MIN: usize = 16 << 20;
