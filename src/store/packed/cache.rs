@@ -65,16 +65,8 @@ impl Cache {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::chunk::{ChunkWriter, PackedRow, read};
-    use super::super::{Parts, Prefix};
+    use super::super::tests::PARTS;
     use super::*;
-
-    const PARTS: Parts = Parts {
-        hot: "t",
-        packed: "t_packed",
-        sealed: true,
-        number: 0,
-        prefix: Prefix::None,
-    };
 
     /// A chunk of so many small rows, behind `n` others.
     fn chunk(n: u32, rows: u32) -> Found {
@@ -83,9 +75,9 @@ mod tests {
             payload: vec![7; 8],
         };
         let rows: Vec<_> = (0..rows).map(row).collect();
-        let stored = ChunkWriter::default().write(&PARTS, &rows).unwrap();
+        let stored = ChunkWriter::default().write(PARTS, &rows).unwrap();
         let key = &rows.first().unwrap().key;
-        let chunk = read(&PARTS, key, &stored, &mut DCtx::create()).unwrap();
+        let chunk = read(PARTS, key, &stored, &mut DCtx::create()).unwrap();
         (Arc::from(key.as_slice()), Arc::new(chunk))
     }
 

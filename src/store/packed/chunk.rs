@@ -275,17 +275,9 @@ impl ChunkWriter {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::super::Prefix;
+    use super::super::tests::PARTS;
     use super::*;
     use proptest::prelude::*;
-
-    const PARTS: Parts = Parts {
-        hot: "t",
-        packed: "t_packed",
-        sealed: true,
-        number: 0,
-        prefix: Prefix::None,
-    };
 
     fn rows(map: &BTreeMap<Vec<u8>, Vec<u8>>) -> Vec<PackedRow> {
         let row = |(key, payload): (&Vec<u8>, &Vec<u8>)| PackedRow {
@@ -304,10 +296,10 @@ mod tests {
         #[test]
         fn rows_come_back(map in map(), probe in proptest::collection::vec(0u8..4, 0..6)) {
             let rows = rows(&map);
-            let stored = ChunkWriter::default().write(&PARTS, &rows).unwrap();
+            let stored = ChunkWriter::default().write(PARTS, &rows).unwrap();
             let first = &rows.first().unwrap().key;
-            prop_assert_eq!(last_key(&PARTS, first, &stored).unwrap(), rows.last().unwrap().key.as_slice());
-            let chunk = read(&PARTS, first, &stored, &mut DCtx::create()).unwrap();
+            prop_assert_eq!(last_key(PARTS, first, &stored).unwrap(), rows.last().unwrap().key.as_slice());
+            let chunk = read(PARTS, first, &stored, &mut DCtx::create()).unwrap();
             prop_assert_eq!(chunk.get(&probe), map.get(&probe).map(Vec::as_slice));
             prop_assert_eq!(chunk.rank(&probe), map.range(..probe).count());
             prop_assert_eq!(chunk.into_rows(), rows);
@@ -327,11 +319,11 @@ mod tests {
     #[test]
     fn a_chunk_under_another_key_is_refused() {
         let map = BTreeMap::from([(vec![1], vec![2]), (vec![3], vec![4])]);
-        let stored = ChunkWriter::default().write(&PARTS, &rows(&map)).unwrap();
-        assert!(read(&PARTS, &[1], &stored, &mut DCtx::create()).is_ok());
-        assert!(read(&PARTS, &[2], &stored, &mut DCtx::create()).is_err());
+        let stored = ChunkWriter::default().write(PARTS, &rows(&map)).unwrap();
+        assert!(read(PARTS, &[1], &stored, &mut DCtx::create()).is_ok());
+        assert!(read(PARTS, &[2], &stored, &mut DCtx::create()).is_err());
         let payload = codec::unseal(PARTS.packed, &[1], &stored).unwrap();
         let elsewhere = codec::seal(PARTS.packed, &[0], payload);
-        assert!(read(&PARTS, &[0], &elsewhere, &mut DCtx::create()).is_err());
+        assert!(read(PARTS, &[0], &elsewhere, &mut DCtx::create()).is_err());
     }
 }

@@ -13,7 +13,8 @@ use super::*;
 use crate::store::codec;
 use crate::store::journal::Pending;
 
-const PARTS: &Parts = &Parts {
+/// A table for tests.
+pub(super) const PARTS: &Parts = &Parts {
     hot: "t",
     packed: "t_packed",
     sealed: true,
