@@ -31,7 +31,7 @@ impl Layer {
         self.edits
     }
 
-    /// Gives back the room that payloads were given to grow: nothing will be added.
+    /// Gives back the room that payloads were given to grow: to most of them nothing will be added.
     pub(super) fn shrink(&mut self) {
         let edits = self.tables.iter_mut().flat_map(Edits::values_mut);
         edits.for_each(Edit::shrink);

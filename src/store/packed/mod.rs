@@ -4,14 +4,15 @@
 //!
 //! A reader sees one table: a row of the hot part stands for what the packed part has under the same key, and a
 //! [`TOMBSTONE`] in the hot part says that there is none. So every row can be written, changed and removed at any time,
-//! wherever it lies; only [`moving`] writes chunks. A move is part of one transaction, so a row is never in neither part.
+//! wherever it lies; only [`filling`] writes chunks. A move is part of one transaction, so a row is never in neither part.
 //! Before either part comes what the journal says of a row ([`super::journal`]).
 //!
-//! [`chunk`] has the bytes, [`read`] reads both parts as one, [`write`] is the writer's view, [`loose`] has the rows that are not
-//! packed, [`moving`] packs them, [`prefixes`] spares the writer looks for what is not there.
+//! [`chunk`] has the bytes, [`cache`] keeps some decompressed, [`read`] reads both parts as one, [`write`] is the writer's view, [`loose`] has the rows that are not
+//! packed, [`moving`] packs them, [`filling`] makes chunks of them, [`prefixes`] spares the writer looks for what is not there.
 
 mod cache;
 pub(crate) mod chunk;
+mod filling;
 mod key;
 mod loose;
 mod moving;
@@ -24,9 +25,10 @@ mod read;
 pub(in crate::store) mod tests;
 mod write;
 
+pub(crate) use filling::Packer;
 pub(crate) use key::{KeyBytes, RowKey};
 pub(crate) use loose::Edited;
-pub(crate) use moving::{Moved, Packer, Settled};
+pub(crate) use moving::{Moved, Settled};
 pub(crate) use prefixes::{Prefix, Prefixes};
 pub(crate) use read::{PackedRead, Rows};
 pub(crate) use write::PackedWrite;
