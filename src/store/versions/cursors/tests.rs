@@ -268,3 +268,51 @@ proptest! {
         }
     }
 }
+
+/// What is kept of a group becomes longer where a small difference repeats a body that has many pieces.
+#[test]
+fn what_is_kept_may_become_longer() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::create(folder.path().join("trace.redb")).unwrap();
+    let txn = store.begin_write().unwrap();
+    let mut tables = WriteTables::open(&txn).unwrap();
+    let mut noise = vec![0; 2_000];
+    blake3::Hasher::new().finalize_xof().fill(&mut noise);
+    let mut bodies = vec![noise.clone()];
+    for at in (50..2_000).step_by(100) {
+        noise[at] ^= 1;
+        bodies.push(noise.clone());
+    }
+    for _ in 0..2 {
+        bodies.push(bodies.last().unwrap().repeat(2));
+    }
+    bodies.push(bodies.last().unwrap()[1..].to_vec());
+    let mut writer = WriterRow::default();
+    let mut body_writer = BodyWriter::default();
+    for (n, body) in (1..).zip(&bodies) {
+        let new = NewVersion {
+            event: event(n),
+            kind: 1,
+            spec_hash: n,
+            body: Some(body),
+            owner: None,
+            initial: false,
+            change_hash: None,
+        };
+        body_writer
+            .append(&mut tables, &mut writer, 1, 0, &new)
+            .unwrap();
+    }
+    let mut cursors = Cursors::new(1 << 20);
+    cursors.places.bodies_limit_bytes = 0;
+    let mut longer = 0;
+    for (n, body) in (1..).zip(&bodies) {
+        let kept = |cursors: &Cursors| cursors.places.cursors.first().map(|one| one.kept.len());
+        let before = kept(&cursors);
+        let mut made = vec![0; body.len()];
+        cursors.body(&tables, 1, event(n), &mut made).unwrap();
+        assert!(made == *body, "change {n}");
+        longer += u32::from(before.is_some() && kept(&cursors) > before);
+    }
+    assert!(longer > 0);
+}
