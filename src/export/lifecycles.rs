@@ -8,13 +8,12 @@ use std::sync::{Mutex, PoisonError};
 
 use super::error::ExportError;
 use super::plan::Plan;
-use crate::config::TracerConfig;
+use super::pod_owners::PodOwners;
 use crate::limits::{EXPORT_LIFECYCLES_AT_ONCE_MAX, EXPORT_PODS_AT_ONCE_MAX, READ_THREADS};
-use crate::model::{EventKey, Gvk, MICROS_PER_SECOND, Timestamp, Uid};
-use crate::query::Ownership;
-use crate::query::shares::for_each_share;
+use crate::model::{MICROS_PER_SECOND, Timestamp, Uid};
+use crate::query::shares::for_each_run;
 use crate::store::lookup::{Lookup, as_slice};
-use crate::store::rows::{OwnerRow, PodRow};
+use crate::store::rows::PodRow;
 use crate::store::scratch::Scratch;
 use crate::store::tables::Rows;
 use crate::store::{Snapshot, StoreError, keys};
@@ -196,7 +195,12 @@ impl Lifecycles {
         scratch_folder: &Path,
     ) -> Result<Self, ExportError> {
         let tables = snapshot.tables();
-        let found = Mutex::new(Self::new(scratch_folder));
+        let finding = Finding {
+            snapshot,
+            plan,
+            found: Mutex::new(Self::new(scratch_folder)),
+        };
+        let mut workers = [(); READ_THREADS].map(|()| PodOwners::new(snapshot, plan));
         // Pods that the kubelet started are listed in every epoch that their run overlaps; each counts once, as keys do.
         let mut numbers: Vec<u64> = Vec::new();
         for epoch in tables.epochs_over(plan.window.start, plan.window.end)? {
@@ -205,55 +209,65 @@ impl Lifecycles {
                 let entry = entry?.0;
                 numbers.push(keys::epoch_pod_of("epoch_and_pod_to_unit", entry.value())?);
                 if numbers.len() >= EXPORT_PODS_AT_ONCE_MAX {
-                    find_of_pods(snapshot, plan, &mut numbers, &found)?;
+                    finding.of_pods(&mut workers, &mut numbers)?;
                 }
             }
         }
-        find_of_pods(snapshot, plan, &mut numbers, &found)?;
-        let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        finding.of_pods(&mut workers, &mut numbers)?;
+        let mut found = finding
+            .found
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
         found.count()?;
         Ok(found)
     }
 }
 
-/// Takes these pods in the order of their numbers: that is how their lifecycles are packed.
-fn find_of_pods(
-    snapshot: &Snapshot,
-    plan: &Plan,
-    numbers: &mut Vec<u64>,
-    found: &Mutex<Lifecycles>,
-) -> Result<(), ExportError> {
-    numbers.sort_unstable();
-    numbers.dedup();
-    let share = numbers.len().div_ceil(READ_THREADS).max(1);
-    for_each_share(
-        numbers.chunks(share),
-        |numbers| -> Result<(), ExportError> {
-            let mut ownership = Ownership::new(snapshot);
-            for some in numbers.chunks(EXPORT_LIFECYCLES_AT_ONCE_MAX) {
-                let mut pods = Vec::new();
-                for number in some {
-                    if let Some(pod) = snapshot.tables().pod_of(*number)?
-                        && let Some(lifecycle) = inside(&pod, plan)
-                    {
-                        pods.push((pod, lifecycle));
-                    }
-                }
-                ownership.look_up_ahead(pods.iter().flat_map(|(pod, _)| &pod.owners))?;
-                for (pod, lifecycle) in pods {
-                    let uid = Uid::from(&pod.uid);
-                    let owner = owner_of(snapshot, &mut ownership, plan, &uid, &pod)?;
-                    if let Some((gvk, name)) = owner {
-                        let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-                        found.insert(&gvk, &name, pod.spec_hash, &lifecycle, &uid.0)?;
-                    }
-                }
+/// What the threads that look for lifecycles read, and what they fill.
+struct Finding<'a> {
+    snapshot: &'a Snapshot,
+    plan: &'a Plan,
+    found: Mutex<Lifecycles>,
+}
+
+impl Finding<'_> {
+    /// Takes these pods in the order of their numbers: that is how their lifecycles are packed.
+    fn of_pods(
+        &self,
+        workers: &mut [PodOwners<'_>],
+        numbers: &mut Vec<u64>,
+    ) -> Result<(), ExportError> {
+        numbers.sort_unstable();
+        numbers.dedup();
+        for_each_run(workers, numbers, |owners, numbers| {
+            numbers
+                .chunks(EXPORT_LIFECYCLES_AT_ONCE_MAX)
+                .try_for_each(|some| self.of_some(owners, some))
+        })?;
+        numbers.clear();
+        Ok(())
+    }
+
+    fn of_some(&self, owners: &mut PodOwners<'_>, numbers: &[u64]) -> Result<(), ExportError> {
+        let mut pods = Vec::new();
+        for number in numbers {
+            if let Some(pod) = self.snapshot.tables().pod_of(*number)?
+                && let Some(lifecycle) = inside(&pod, self.plan)
+            {
+                pods.push((pod, lifecycle));
             }
-            Ok(())
-        },
-    )?;
-    numbers.clear();
-    Ok(())
+        }
+        owners.look_up_ahead(pods.iter().map(|(pod, _)| pod))?;
+        for (pod, lifecycle) in pods {
+            let Some(owner) = owners.of(&pod)? else {
+                continue;
+            };
+            let uid = Uid::from(&pod.uid);
+            let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+            found.insert(&owner.gvk, &owner.name, pod.spec_hash, &lifecycle, &uid.0)?;
+        }
+        Ok(())
+    }
 }
 
 /// The pod's lifecycle as the window shows it; `None` where it does not overlap.
@@ -268,70 +282,5 @@ fn inside(pod: &PodRow, plan: &Plan) -> Option<Lifecycle> {
     Some(Lifecycle {
         start_s,
         end_s: end.map(|end| end.as_seconds().max(start_s)),
-    })
-}
-
-/// The object of the trace that a pod's lifecycle belongs to: the nearest ancestor that is in the trace and whose kind has
-/// `trackLifecycle`; a bare pod belongs to itself.
-fn owner_of(
-    snapshot: &Snapshot,
-    ownership: &mut Ownership<'_>,
-    plan: &Plan,
-    uid: &Uid,
-    pod: &PodRow,
-) -> Result<Option<(String, String)>, StoreError> {
-    if let Some(given) = &pod.given_owner {
-        let gvk = Gvk::new(&*given.group, &*given.version, &*given.kind).to_string();
-        return Ok(plan
-            .index
-            .contains(&gvk, &given.name)?
-            .then(|| (gvk, given.name.clone())));
-    }
-    let candidates = if pod.owners.is_empty() {
-        ownership.facts(uid)?.into_iter().collect()
-    } else {
-        ownership.ancestors(&pod.owners)?
-    };
-    for owner in candidates {
-        if !tracks_lifecycles(&plan.config, &owner) {
-            continue;
-        }
-        let Some(id) = owner.object else { continue };
-        if plan.decisions.includes(id)? {
-            let name = crate::model::ObjectKey::new("", "", &*owner.namespace, &*owner.name)
-                .namespaced_name();
-            return Ok(Some((
-                version_in_trace(snapshot, plan, id, &owner)?.to_string(),
-                name,
-            )));
-        }
-    }
-    Ok(None)
-}
-
-/// The kind of an object of the trace, in the version in which the trace has it last: what is known of it as an owner may
-/// be newer.
-fn version_in_trace(
-    snapshot: &Snapshot,
-    plan: &Plan,
-    id: u64,
-    owner: &OwnerRow,
-) -> Result<Gvk, StoreError> {
-    if let Some(only) = snapshot.only_number_of(&owner.group, &owner.kind) {
-        return snapshot.gvk(only);
-    }
-    let end = EventKey {
-        at: plan.window.end,
-        seq: 0,
-    };
-    match snapshot.tables().version_before(id, end)? {
-        Some(version) => snapshot.gvk(version.kind),
-        None => Ok(owner.gvk()),
-    }
-}
-
-fn tracks_lifecycles(config: &TracerConfig, owner: &OwnerRow) -> bool {
-    config.tracked.iter().any(|(gvk, tracked)| {
-        gvk.group == owner.group && gvk.kind == owner.kind && tracked.track_lifecycle
     })
 }

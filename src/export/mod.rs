@@ -15,6 +15,7 @@ mod index;
 mod lifecycles;
 mod objects;
 mod plan;
+mod pod_owners;
 mod reading;
 mod run;
 mod selection;

@@ -77,14 +77,17 @@ impl Objects<'_> {
                 decisions.set(alive.id, Decision::in_if(selected.is_some()))?;
                 let Some(selected) = selected else { continue };
                 let version = &alive.version;
+                let Some(row) = self.snapshot.tables().incarnation(alive.id)? else {
+                    continue;
+                };
                 let gvk = self.snapshot.gvk(version.kind)?;
                 let wanted = Wanted {
                     object: alive.id,
                     event: version.event,
                     body_len: version.body_len,
                 };
-                lock(&self.index).set(&gvk, &selected.key, alive.id, version.spec_hash)?;
-                lock(&self.start).insert(&selected.key, selected.owned, wanted)?;
+                lock(&self.index).set(&gvk, &row.key, alive.id, version.spec_hash)?;
+                lock(&self.start).insert(&row.key, selected.owned, wanted)?;
                 start_objects += 1;
             }
         }

@@ -4,16 +4,19 @@
 //! applies, and the order of arrival does not matter (X6).
 
 use std::collections::HashMap;
+use std::iter;
 
 use super::ExportFilters;
-use crate::model::{EventKey, ObjectKey, TimeRange, Timestamp};
+use crate::model::{EventKey, TimeRange, Timestamp, Uid};
 use crate::query::Ownership;
 use crate::store::lookup::Lookup;
-use crate::store::rows::{Incarnation, OwnerRefRow, OwnerRow};
-use crate::store::{Snapshot, StoreError, keys};
+use crate::store::rows::{Incarnation, OwnerRefRow, OwnerRow, UidBytes};
+use crate::store::{Snapshot, StoreError};
 
 /// Ancestors whose membership is remembered.
 const CACHED_CANDIDATES_MAX: usize = 65_536;
+/// Owners of which it is remembered whether the trace creates what they own, about 80 bytes each.
+const CACHED_OWNERS_MAX: usize = 16_384;
 
 /// Decides what is in a window's trace.
 pub(super) struct Selection<'s> {
@@ -22,6 +25,8 @@ pub(super) struct Selection<'s> {
     window: TimeRange,
     ownership: Ownership<'s>,
     candidates: HashMap<u64, bool>,
+    /// Whether applying the trace creates what an owner with this UID owns: many objects have the same owner.
+    creates: HashMap<UidBytes, bool>,
     /// Objects left out only because they are cluster-scoped.
     pub(super) cluster_scoped_left_out: u64,
 }
@@ -38,71 +43,81 @@ impl<'s> Selection<'s> {
             window,
             ownership: Ownership::new(snapshot),
             candidates: HashMap::new(),
+            creates: HashMap::new(),
             cluster_scoped_left_out: 0,
         }
     }
 
     /// Which of these objects are part of the trace, each with the event of its first version in the window. At most
-    /// [`EXPORT_OBJECTS_AT_ONCE_MAX`](crate::limits::EXPORT_OBJECTS_AT_ONCE_MAX): what is known of them is held in memory.
+    /// [`EXPORT_OBJECTS_AT_ONCE_MAX`](crate::limits::EXPORT_OBJECTS_AT_ONCE_MAX): some of what is known of them is held in
+    /// memory.
     pub(super) fn selects(
         &mut self,
         asked: &[(u64, EventKey)],
     ) -> Result<Vec<Option<Selected>>, StoreError> {
-        let mut selected: Vec<Option<Selected>> = Vec::new();
-        selected.resize_with(asked.len(), || None);
         let mut named = Vec::new();
-        for (at, (id, _)) in asked.iter().enumerate() {
+        for (at, (id, first)) in asked.iter().enumerate() {
             if let Some(row) = self.snapshot.tables().incarnation(*id)?
                 && self.filters.wants_name(&row.key)
             {
-                // Pods by number and owners by UID, as they are packed.
-                let uid = match row.pod {
-                    Some(_) => Vec::new(),
-                    None => keys::uid(&row.uid),
-                };
-                named.push(((row.pod, uid), at, row));
+                named.push((Named::new(*id, *first, &row, self.filters), at));
             }
         }
-        named.sort_unstable_by(|(one, ..), (other, ..)| one.cmp(other));
-        let facts = named
-            .iter()
-            .map(|(_, _, row)| self.ownership.facts_once(row))
-            .collect::<Result<Vec<_>, _>>()?;
-        let owners = facts.iter().flatten().flat_map(|facts| &facts.owners);
-        self.ownership.look_up_ahead(owners)?;
-        for ((_, at, row), facts) in named.into_iter().zip(facts) {
-            if let (Some(asked), Some(place)) = (asked.get(at), selected.get_mut(at)) {
-                *place = self.selects_named(*asked, &row, facts.as_deref())?;
+        // Pods by number and owners by UID, as they are packed.
+        named.sort_unstable_by(|(one, _), (other, _)| one.place().cmp(&other.place()));
+        let mut wanted = Vec::new();
+        for (object, at) in named {
+            let owners = self.ownership.owners_once(object.pod, &object.uid)?;
+            if self.is_wanted(&object, &owners)? {
+                let owners = owners.into_iter().map(|owner| owner.uid);
+                wanted.push((at, object.wants_scope, owners.collect::<Vec<_>>()));
+            }
+        }
+        let owners = wanted.iter().flat_map(|(_, _, owners)| owners);
+        let unknown = owners.filter(|owner| !self.creates.contains_key(*owner));
+        self.ownership.look_up_ahead(unknown)?;
+        let mut selected = vec![None; asked.len()];
+        for (at, wants_scope, owners) in wanted {
+            if self.any_creates(&owners)? {
+                // Applying the trace creates the object: it must not be in it a second time.
+                continue;
+            }
+            if !wants_scope {
+                self.cluster_scoped_left_out += 1;
+            } else if let Some(place) = selected.get_mut(at) {
+                let owned = !owners.is_empty();
+                *place = Some(Selected { owned });
             }
         }
         Ok(selected)
     }
 
-    fn selects_named(
-        &mut self,
-        (id, first): (u64, EventKey),
-        row: &Incarnation,
-        facts: Option<&OwnerRow>,
-    ) -> Result<Option<Selected>, StoreError> {
-        let key = row.key.clone();
-        let owners = facts.map_or(&[][..], |facts| &facts.owners);
-        if !self.is_wanted(id, first, row, &key, owners)? {
-            return Ok(None);
-        }
-        for ancestor in self.ownership.ancestors(owners)? {
-            // Applying the ancestor creates the object: it must not be in the trace a second time.
-            if self.ancestor_is_in(&ancestor)? {
-                return Ok(None);
+    fn any_creates(&mut self, owners: &[UidBytes]) -> Result<bool, StoreError> {
+        for owner in owners {
+            if self.creates(owner)? {
+                return Ok(true);
             }
         }
-        if !self.filters.wants_scope(&key) {
-            self.cluster_scoped_left_out += 1;
-            return Ok(None);
+        Ok(false)
+    }
+
+    /// Whether an owner is in the trace, or one above it.
+    fn creates(&mut self, owner: &UidBytes) -> Result<bool, StoreError> {
+        if let Some(known) = self.creates.get(owner) {
+            return Ok(*known);
         }
-        Ok(Some(Selected {
-            key,
-            owned: !owners.is_empty(),
-        }))
+        let mut creates = false;
+        for ancestor in self.ownership.ancestors(iter::once(owner))? {
+            if self.ancestor_is_in(&ancestor)? {
+                creates = true;
+                break;
+            }
+        }
+        if self.creates.len() >= CACHED_OWNERS_MAX {
+            self.creates.clear();
+        }
+        self.creates.insert(owner.clone(), creates);
+        Ok(creates)
     }
 
     fn ancestor_is_in(&mut self, ancestor: &OwnerRow) -> Result<bool, StoreError> {
@@ -156,32 +171,25 @@ impl<'s> Selection<'s> {
         first: EventKey,
         row: &Incarnation,
     ) -> Result<bool, StoreError> {
-        let key = &row.key;
-        if !self.filters.wants_scope(key) || !self.filters.wants_name(key) {
+        let object = Named::new(id, first, row, self.filters);
+        if !object.wants_scope || !self.filters.wants_name(&row.key) {
             return Ok(false);
         }
-        let facts = self.ownership.facts(&row.uid)?;
+        let facts = self.ownership.facts(&object.uid)?;
         let owners = facts.as_deref().map_or(&[][..], |facts| &facts.owners);
-        self.is_wanted(id, first, row, key, owners)
+        self.is_wanted(&object, owners)
     }
 
     /// Whether the filters want the object, its name, its scope and its ancestors aside.
-    fn is_wanted(
-        &self,
-        id: u64,
-        first: EventKey,
-        row: &Incarnation,
-        key: &ObjectKey,
-        owners: &[OwnerRefRow],
-    ) -> Result<bool, StoreError> {
+    fn is_wanted(&self, object: &Named, owners: &[OwnerRefRow]) -> Result<bool, StoreError> {
         if owners.iter().any(|owner| owner.kind == "DaemonSet") {
             return Ok(false);
         }
-        if owners.is_empty() && key.is_pod() && self.had_ended(row)? {
+        if owners.is_empty() && object.is_pod && self.had_ended(object)? {
             return Ok(false);
         }
         if self.filters.need_labels() {
-            let labels = labels_of(self.snapshot, id, first)?;
+            let labels = labels_of(self.snapshot, object.id, object.first)?;
             if !self.filters.wants_labels(&labels) {
                 return Ok(false);
             }
@@ -190,11 +198,11 @@ impl<'s> Selection<'s> {
     }
 
     /// A bare pod that had finished before the window is not part of it.
-    fn had_ended(&self, row: &Incarnation) -> Result<bool, StoreError> {
+    fn had_ended(&self, pod: &Named) -> Result<bool, StoreError> {
         let tables = self.snapshot.tables();
-        let pod = match row.pod {
+        let pod = match pod.pod {
             Some(number) => tables.pod_of(number)?,
-            None => tables.pod(&row.uid)?.map(|(_, pod)| pod),
+            None => tables.pod(&Uid::from(&pod.uid))?.map(|(_, pod)| pod),
         };
         let end = pod
             .and_then(|pod| pod.times.end_us)
@@ -203,9 +211,39 @@ impl<'s> Selection<'s> {
     }
 }
 
+/// An object that may be part of the trace, in a hundred bytes: what its name has to say is said.
+struct Named {
+    id: u64,
+    /// Its first version in the window.
+    first: EventKey,
+    /// Number of its lifecycle, where its row refers to that.
+    pod: Option<u64>,
+    uid: UidBytes,
+    is_pod: bool,
+    wants_scope: bool,
+}
+
+impl Named {
+    fn new(id: u64, first: EventKey, row: &Incarnation, filters: &ExportFilters) -> Self {
+        Self {
+            id,
+            first,
+            pod: row.pod,
+            uid: UidBytes::from(&row.uid),
+            is_pod: row.key.is_pod(),
+            wants_scope: filters.wants_scope(&row.key),
+        }
+    }
+
+    /// Where what is known of it as something that is owned is packed: among pods, or among owners.
+    fn place(&self) -> (Option<u64>, &UidBytes) {
+        (self.pod, &self.uid)
+    }
+}
+
 /// An object that is part of the trace.
+#[derive(Clone, Copy)]
 pub(super) struct Selected {
-    pub(super) key: ObjectKey,
     pub(super) owned: bool,
 }
 

@@ -72,6 +72,6 @@ pub const CURSOR_BASES_BYTES_MAX: usize = 4 << 20;
 pub const EXPORT_PODS_AT_ONCE_MAX: usize = 65_536;
 /// Lifecycles of which one thread of an export looks up the owners at once: half a kilobyte for each.
 pub const EXPORT_LIFECYCLES_AT_ONCE_MAX: usize = 2_048;
-/// Objects that one thread of an export decides on at once, with owners in the order in which they are packed: about
-/// half a kilobyte for each.
-pub const EXPORT_OBJECTS_AT_ONCE_MAX: usize = 4_096;
+/// Objects that one thread of an export decides on at once, with owners in the order in which they are packed: about two
+/// hundred bytes for each.
+pub const EXPORT_OBJECTS_AT_ONCE_MAX: usize = 16_384;

@@ -41,7 +41,7 @@ row_of! {
 }
 
 /// A UID, packed as [`keys::uid`] says.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub(crate) struct UidBytes(Vec<u8>);
 
 impl UidBytes {
