@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::iter;
 
 use super::ExportFilters;
+use crate::limits::ANCESTORS_MAX;
 use crate::model::{EventKey, TimeRange, Timestamp, Uid};
 use crate::query::Ownership;
 use crate::store::lookup::Lookup;
@@ -69,7 +70,8 @@ impl<'s> Selection<'s> {
         for (object, at) in named {
             let owners = self.ownership.owners_once(object.pod, &object.uid)?;
             if self.is_wanted(&object, &owners)? {
-                let owners = owners.into_iter().map(|owner| owner.uid);
+                let owners = owners.into_iter().take(ANCESTORS_MAX);
+                let owners = owners.map(|owner| owner.uid);
                 wanted.push((at, object.wants_scope, owners.collect::<Vec<_>>()));
             }
         }

@@ -70,6 +70,8 @@ pub const STATE_NAMES_AT_ONCE_MAX: usize = 32_768;
 pub const CURSOR_BASES_BYTES_MAX: usize = 4 << 20;
 /// Pods whose lifecycles an export looks up at once, in the order in which they are packed: half a megabyte of numbers.
 pub const EXPORT_PODS_AT_ONCE_MAX: usize = 65_536;
+/// Owners visited from one object, and of those that it names itself: far above any real chain, and an end for hostile ones.
+pub const ANCESTORS_MAX: usize = 64;
 /// Lifecycles of which one thread of an export looks up the owners at once: half a kilobyte for each.
 pub const EXPORT_LIFECYCLES_AT_ONCE_MAX: usize = 2_048;
 /// Objects that one thread of an export decides on at once, with owners in the order in which they are packed: about two

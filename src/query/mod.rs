@@ -9,6 +9,9 @@ mod info;
 mod kind_match;
 mod named;
 mod ownership;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod recorded;
 pub(crate) mod shares;
 mod state;
 mod state_ahead;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
+use crate::limits::ANCESTORS_MAX;
 use crate::model::Uid;
 use crate::store::lookup::Lookup;
 use crate::store::rows::{OwnerRefRow, OwnerRow, UidBytes};
@@ -10,8 +11,6 @@ use crate::store::{Snapshot, StoreError, keys};
 
 /// Owners remembered between walks, about 400 bytes each.
 const CACHED_OWNERS_MAX: usize = 8_192;
-/// Owners visited in one walk: far above any real chain, and an end for hostile ones.
-const ANCESTORS_MAX: usize = 64;
 
 /// What is known of an object as an owner; `None`: nothing.
 type Facts = Option<Arc<OwnerRow>>;
@@ -20,6 +19,8 @@ type Facts = Option<Arc<OwnerRow>>;
 pub(crate) struct Ownership<'s> {
     snapshot: &'s Snapshot,
     cache: HashMap<UidBytes, Facts>,
+    /// How many are remembered.
+    most: usize,
 }
 
 impl<'s> Ownership<'s> {
@@ -27,6 +28,7 @@ impl<'s> Ownership<'s> {
         Self {
             snapshot,
             cache: HashMap::new(),
+            most: CACHED_OWNERS_MAX,
         }
     }
 
@@ -36,7 +38,7 @@ impl<'s> Ownership<'s> {
             return Ok(known.clone());
         }
         let facts = self.look_up(uid)?;
-        if self.cache.len() >= CACHED_OWNERS_MAX {
+        if self.cache.len() >= self.most {
             self.cache.clear();
         }
         self.cache.insert(uid.clone(), facts.clone());
@@ -71,11 +73,11 @@ impl<'s> Ownership<'s> {
     ) -> Result<(), StoreError> {
         let mut level = self.unknown(owners);
         // Most have one above them. Should the place run out in the midst of them, all would be forgotten before their walks.
-        if self.cache.len() + 2 * level.len() > CACHED_OWNERS_MAX {
+        if self.cache.len() + 2 * level.len() > self.most {
             self.cache.clear();
         }
         for _ in 0..ANCESTORS_MAX {
-            let room = CACHED_OWNERS_MAX.saturating_sub(self.cache.len());
+            let room = self.most.saturating_sub(self.cache.len());
             let found = self.look_up_level(level.into_iter().take(room))?;
             let above = found.iter().flat_map(|(_, facts)| facts);
             let above = above.flat_map(|facts| &facts.owners);
@@ -148,5 +150,73 @@ impl<'s> Ownership<'s> {
             seen.push(uid);
         }
         Ok(ancestors)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::query::recorded::recorded;
+
+    /// Of every pod the owners' ids, nearest first; so many pods are looked up ahead at a time.
+    fn chains(snapshot: &Snapshot, most: usize, ahead: usize) -> Vec<Vec<Option<u64>>> {
+        let mut ownership = Ownership::new(snapshot);
+        ownership.most = most;
+        let pod = |number| snapshot.tables().pod_of(number).unwrap();
+        let pods: Vec<_> = (1..=snapshot.writer().last_pod).filter_map(pod).collect();
+        let mut chains = Vec::new();
+        for some in pods.chunks(ahead.max(1)) {
+            let owners = some.iter().flat_map(|pod| &pod.owners);
+            if ahead > 0 {
+                let owners = owners.map(|owner| &owner.uid);
+                ownership.look_up_ahead(owners).unwrap();
+            }
+            for pod in some {
+                let owners = pod.owners.iter().map(|owner| &owner.uid);
+                let chain = ownership.ancestors(owners).unwrap();
+                chains.push(chain.iter().map(|owner| owner.object).collect());
+                assert!(ownership.cache.len() <= most);
+            }
+        }
+        chains
+    }
+
+    #[tokio::test]
+    async fn what_is_looked_up_ahead_or_forgotten_changes_no_chain() {
+        let folder = tempfile::tempdir().unwrap();
+        let reader = recorded(folder.path(), 1_000, 3_000).await;
+        let snapshot = reader.snapshot().unwrap();
+        let expected = chains(&snapshot, CACHED_OWNERS_MAX, 0);
+        assert!(expected.iter().filter(|chain| !chain.is_empty()).count() > 100);
+        // Nothing is remembered, less than a batch has, more than it has.
+        for (most, ahead) in [(1, 1), (5, 64), (40, 64), (10_000, 64), (10_000, 10_000)] {
+            assert_eq!(chains(&snapshot, most, ahead), expected, "{most} {ahead}");
+        }
+    }
+
+    /// What a walk finds was looked up with others, be it a recorded owner, a pod, or nothing.
+    #[tokio::test]
+    async fn looked_up_together_or_alone_is_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let reader = recorded(folder.path(), 300, 1_000).await;
+        let snapshot = reader.snapshot().unwrap();
+        let ownership = Ownership::new(&snapshot);
+        let writer = snapshot.writer();
+        let row = |id| snapshot.tables().incarnation(id).unwrap();
+        let rows = (1..=writer.last_object).filter_map(row);
+        let mut uids: BTreeSet<_> = rows.map(|row| UidBytes::from(&row.uid)).collect();
+        uids.insert(UidBytes::from(&Uid("nobody's".to_owned())));
+        let found = ownership.look_up_level(uids.iter().cloned()).unwrap();
+        assert_eq!(found.len(), uids.len());
+        let mut seen = BTreeSet::new();
+        for (uid, facts) in found {
+            assert_eq!(facts, ownership.look_up(&uid).unwrap());
+            let kind = facts
+                .as_ref()
+                .map_or(0, |facts| 1 + usize::from(facts.kind == "Pod"));
+            seen.insert(kind);
+        }
+        assert_eq!(seen.len(), 3);
     }
 }

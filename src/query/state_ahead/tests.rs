@@ -4,29 +4,7 @@
 
 use super::*;
 use crate::model::Timestamp;
-use crate::recorder::SimulatedRecorder;
-use crate::store::{Reader, Store};
-
-use crate::workload::{Workload, WorkloadOptions};
-
-/// A record of more objects than are read ahead at first, some of which come and go.
-async fn recorded(folder: &std::path::Path) -> Reader {
-    let mut workload = Workload::new(WorkloadOptions {
-        objects: 1_000,
-        changes: 3_000,
-        ..WorkloadOptions::default()
-    });
-    let store = Store::create(folder.join("trace.redb")).unwrap();
-    let recorder = SimulatedRecorder::start(store, &workload, "test")
-        .await
-        .unwrap();
-    while let Some(step) = workload.next() {
-        recorder.step(step, &workload).await.unwrap();
-    }
-    let store = recorder.stop().await.unwrap();
-    drop(store);
-    Reader::open(folder.join("trace.redb")).unwrap()
-}
+use crate::query::recorded::recorded;
 
 /// What was alive, object by object and put in order.
 fn expected(snapshot: &Snapshot, end: EventKey) -> Vec<ObjectVersion> {
@@ -61,7 +39,7 @@ fn times(snapshot: &Snapshot) -> Vec<Timestamp> {
 #[tokio::test]
 async fn the_state_is_what_was_alive_whatever_is_read_ahead() {
     let folder = tempfile::tempdir().unwrap();
-    let reader = recorded(folder.path()).await;
+    let reader = recorded(folder.path(), 1_000, 3_000).await;
     let snapshot = reader.snapshot().unwrap();
     let (mut largest, mut left) = (0, 0);
     for at in times(&snapshot) {
@@ -100,7 +78,7 @@ async fn the_state_is_what_was_alive_whatever_is_read_ahead() {
 #[tokio::test]
 async fn what_is_not_wanted_is_left_out_and_headers_have_no_bodies() {
     let folder = tempfile::tempdir().unwrap();
-    let reader = recorded(folder.path()).await;
+    let reader = recorded(folder.path(), 1_000, 3_000).await;
     let snapshot = reader.snapshot().unwrap();
     let (_, last) = snapshot.extent().unwrap();
     let wanted = |key: &ObjectKey| key.kind == "Pod" && key.name.ends_with('1');
