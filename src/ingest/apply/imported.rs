@@ -76,7 +76,7 @@ impl Apply<'_, '_> {
                 let at = self.state.advance(at);
                 match self.newest_incarnation(key)? {
                     Some((id, row)) if row.live => {
-                        self.record_delete(at, key, id, row, Certainty::default())
+                        self.record_delete(at, key, id, row, None, Certainty::default())
                     }
                     _ => Ok(()),
                 }

@@ -4,6 +4,7 @@
 //! write transaction through [`Apply`] and never fail on what a cluster says: errors are those of the store.
 
 mod epochs;
+mod gap_reason;
 mod imported;
 mod objects;
 mod owners;
@@ -146,14 +147,21 @@ impl Apply<'_, '_> {
         item: &crate::model::Item,
         certainty: Certainty,
     ) -> Result<(), StoreError> {
+        // Deleting the object changes nothing of the lifecycle.
+        let pod = item.pod.as_ref();
+        let known = match pod {
+            Some(pod) => self.known_pod(&pod.uid)?,
+            None => None,
+        };
         if let Some(object) = &item.object {
-            self.object_deleted(at, &object.key, &object.uid, certainty)?;
+            let lifecycle = known.as_ref().map(|(_, row)| row);
+            self.object_deleted(at, &object.key, &object.uid, lifecycle, certainty)?;
         }
         if let Some((uid, facts)) = &item.skipped {
             self.object_skipped(at, uid, facts, certainty, item.pod.is_some())?;
         }
-        if let Some(pod) = &item.pod {
-            self.pod_deleted(at, pod, certainty)?;
+        if let Some(pod) = pod {
+            self.pod_deleted(at, pod, known.as_ref(), certainty)?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use super::{Apply, Certainty};
 use crate::model::{Gvk, ObjectKey, ObservedObject, OwnerFacts, Timestamp, Uid};
 use crate::store::headers::Header;
 use crate::store::lookup::Lookup;
-use crate::store::rows::{IncarnationRow, ObjectRow, OwnerRow, UidBytes, change_hash};
+use crate::store::rows::{IncarnationRow, ObjectRow, OwnerRow, PodRow, UidBytes, change_hash};
 use crate::store::tables::{get, put};
 use crate::store::versions::NewVersion;
 use crate::store::{StoreError, keys};
@@ -29,7 +29,7 @@ impl Apply<'_, '_> {
             }
             // Another object has taken the name: the deletion between the two was missed (R1, R9).
             Some((id, row)) if row.live => {
-                self.record_delete(at, &object.key, id, row, certainty)?;
+                self.record_delete(at, &object.key, id, row, None, certainty)?;
                 (self.new_incarnation(object)?, None)
             }
             _ => (self.new_incarnation(object)?, None),
@@ -39,17 +39,18 @@ impl Apply<'_, '_> {
     }
 
     /// The object is gone, if it is the one that is stored under its name; a late word of an earlier incarnation changes
-    /// nothing.
+    /// nothing. `pod`: its lifecycle, where it has one and that is at hand.
     pub(super) fn object_deleted(
         &mut self,
         at: Timestamp,
         key: &ObjectKey,
         uid: &Uid,
+        pod: Option<&PodRow>,
         certainty: Certainty,
     ) -> Result<(), StoreError> {
         match self.newest_incarnation(key)? {
             Some((id, row)) if row.live && self.is_of(id, &row, uid)? => {
-                self.record_delete(at, key, id, row, certainty)
+                self.record_delete(at, key, id, row, pod, certainty)
             }
             _ => Ok(()),
         }
@@ -71,19 +72,21 @@ impl Apply<'_, '_> {
             &*facts.namespace,
             &*facts.name,
         );
-        self.object_deleted(at, &key, uid, certainty)?;
+        self.object_deleted(at, &key, uid, None, certainty)?;
         if is_pod {
             return Ok(());
         }
         self.owner_known(at, uid, OwnerRow::new(facts, None), &facts.owners)
     }
 
+    /// Records that an incarnation is gone. `pod`: the lifecycle of a pod, where it is at hand.
     pub(super) fn record_delete(
         &mut self,
         at: Timestamp,
         key: &ObjectKey,
         id: u64,
         mut row: ObjectRow,
+        pod: Option<&PodRow>,
         certainty: Certainty,
     ) -> Result<(), StoreError> {
         let event = self.state.next_event(at);
@@ -104,9 +107,7 @@ impl Apply<'_, '_> {
             change_hash: None,
         };
         self.record(&header, &version)?;
-        if key.is_pod()
-            && let Some(IncarnationRow::Pod(_)) = get(&self.tables.incarnations, id)?
-        {
+        if key.is_pod() && self.is_told_by_lifecycle(key, id, pod)? {
             row.uid = None;
         }
         row.live = false;
@@ -119,6 +120,23 @@ impl Apply<'_, '_> {
             kind.live = kind.live.saturating_sub(1);
         });
         Ok(())
+    }
+
+    /// Whether the UID of a pod's incarnation stands in its lifecycle. `pod` spares a look at a random place: it became the
+    /// lifecycle of this incarnation, under this name, in the same moment as the incarnation came to refer to it.
+    fn is_told_by_lifecycle(
+        &self,
+        key: &ObjectKey,
+        id: u64,
+        pod: Option<&PodRow>,
+    ) -> Result<bool, StoreError> {
+        if pod.is_some_and(|pod| {
+            pod.object == Some(id) && pod.namespace == *key.namespace && pod.name == *key.name
+        }) {
+            return Ok(true);
+        }
+        let incarnation = get(&self.tables.incarnations, id)?;
+        Ok(matches!(incarnation, Some(IncarnationRow::Pod(_))))
     }
 
     /// The newest incarnation of a name, with its id. Its row has the hash of its last version.

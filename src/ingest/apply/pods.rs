@@ -41,25 +41,23 @@ impl Apply<'_, '_> {
         self.store_pod(at, pod, known.as_ref(), &row, certainty)
     }
 
-    /// The pod was deleted; `pod` is its final version, or its last known one.
+    /// The pod was deleted; `pod` is its final version, or its last known one. `known`: what [`Apply::known_pod`] says.
     pub(super) fn pod_deleted(
         &mut self,
         at: Timestamp,
         pod: &ObservedPod,
+        known: Option<&(u64, PodRow)>,
         certainty: Certainty,
     ) -> Result<(), StoreError> {
-        let known = self.known_pod(&pod.uid)?;
-        let mut row = known
-            .as_ref()
-            .map_or_else(|| new_pod(pod), |(_, row)| row.clone());
+        let mut row = known.map_or_else(|| new_pod(pod), |(_, row)| row.clone());
         learn(&mut row, pod);
         row.gone = true;
         end(&mut row.times, at, certainty.since);
-        self.store_pod(at, pod, known.as_ref(), &row, certainty)
+        self.store_pod(at, pod, known, &row, certainty)
     }
 
     /// A pod's lifecycle, with its number.
-    fn known_pod(&self, uid: &Uid) -> Result<Option<(u64, PodRow)>, StoreError> {
+    pub(super) fn known_pod(&self, uid: &Uid) -> Result<Option<(u64, PodRow)>, StoreError> {
         match self.state.pods.get(&UidBytes::from(uid)) {
             Some(known) => Ok(Some(known)),
             None => self.tables.pod(uid),

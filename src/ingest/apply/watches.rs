@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::Bound;
 
-use super::{Apply, Certainty};
+use super::{Apply, Certainty, gap_reason};
 use crate::ingest::list_marks::Listed;
 use crate::ingest::state::{Watch, uid_mark};
 use crate::limits::WATCHES_STOP_MS_MAX;
@@ -13,8 +13,6 @@ use crate::store::rows::{GapRow, ObjectRow, PodRow, WatchRow};
 use crate::store::tables::{Rows, get, put};
 use crate::store::{StoreError, keys};
 
-/// Longest reason stored with a gap, characters.
-const REASON_CHARS_MAX: usize = 400;
 /// Rows that a sweep reads before it writes.
 const SWEEP_CHUNK_ROWS: usize = 1_024;
 
@@ -174,7 +172,7 @@ impl Apply<'_, '_> {
             if let Some(mut gap) = get::<_, GapRow>(&self.tables.gaps, number)?
                 && !gap.reason.contains(reason)
             {
-                gap.reason = shorten(&format!("{}; {reason}", gap.reason));
+                gap.reason = gap_reason::with(&gap.reason, reason);
                 put(&mut self.tables.gaps, number, &gap)?;
             }
             return Ok(());
@@ -186,7 +184,7 @@ impl Apply<'_, '_> {
             watch: watch.to_string(),
             start_us,
             end_us: None,
-            reason: shorten(reason),
+            reason: gap_reason::first(reason),
         };
         put(&mut self.tables.gaps, number, &gap)?;
         state.row.gap = Some(number);
@@ -258,7 +256,7 @@ impl Apply<'_, '_> {
             let Some(last) = last else { return Ok(()) };
             start = Bound::Excluded(last);
             for (key, id, row) in gone {
-                self.record_delete(at, &key, id, row, certainty)?;
+                self.record_delete(at, &key, id, row, None, certainty)?;
             }
         }
     }
@@ -311,8 +309,4 @@ pub(super) fn new_watch(at: Timestamp) -> Watch {
     });
     watch.dirty = true;
     watch
-}
-
-fn shorten(reason: &str) -> String {
-    reason.chars().take(REASON_CHARS_MAX).collect()
 }
