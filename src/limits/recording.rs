@@ -11,9 +11,9 @@ pub const BATCH_BYTES_MAX: usize = 16 << 20;
 /// Longest time that an observation waits for others to share its commit, milliseconds.
 pub const BATCH_AGE_MS_MAX: u64 = 60;
 /// The same while few come, milliseconds: a commit costs twenty pages however few are in it.
-pub const BATCH_AGE_MS_QUIET: u64 = 200;
+pub const BATCH_AGE_MS_QUIET: u64 = 400;
 /// Observations from which on a batch is no longer few.
-pub const BATCH_OBSERVATIONS_QUIET: usize = 32;
+pub const BATCH_OBSERVATIONS_QUIET: usize = 64;
 /// First wait before a write that the storage failed is tried again, milliseconds.
 pub const WRITE_RETRY_MS_MIN: u64 = 500;
 /// Longest wait before a write that the storage failed is tried again, milliseconds.

@@ -151,16 +151,16 @@ async fn first_batch(at_once: Vec<Observation>) -> (usize, u128) {
 async fn few_observations_wait_longer_unless_a_list_is_among_them() {
     let few = vec![bookmark(0); 3];
     let (came, age) = first_batch(few.clone()).await;
-    assert!((22..=23).contains(&came), "{came}");
+    assert!((42..=43).contains(&came), "{came}");
     assert_eq!(u64::try_from(age), Ok(BATCH_AGE_MS_QUIET));
 
     // Until they are no longer few.
-    let (came, age) = first_batch(vec![bookmark(0); 20]).await;
-    assert_eq!(came, BATCH_OBSERVATIONS_QUIET);
-    assert!((110..=120).contains(&age), "{age}");
-
     let (came, age) = first_batch(vec![bookmark(0); 50]).await;
-    assert!((55..=56).contains(&came), "{came}");
+    assert_eq!(came, BATCH_OBSERVATIONS_QUIET);
+    assert!((130..=140).contains(&age), "{age}");
+
+    let (came, age) = first_batch(vec![bookmark(0); 70]).await;
+    assert!((75..=76).contains(&came), "{came}");
     assert_eq!(u64::try_from(age), Ok(BATCH_AGE_MS_MAX));
 
     let mut list = few;

@@ -5,6 +5,7 @@ use std::fs;
 use std::process::Command;
 
 use serde::{Deserialize, Serialize};
+use sk_tracedb::limits::{BATCH_AGE_MS_MAX, BATCH_AGE_MS_QUIET, BATCH_OBSERVATIONS_QUIET};
 
 /// The circumstances of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,10 +110,12 @@ pub fn render(about: &[About]) -> String {
             let _ = writeln!(text, "Left out: {part}\n");
         }
     }
-    text.push_str(
+    let _ = write!(
+        text,
         "The machine is a shared virtual one, and noisy: figures of one table were taken in turns, minutes apart at most, and \
          only their ratios mean anything. In `writer-at-...` changes come one by one at a steady rate; the writer of \
-         sk-tracedb waits up to 60 ms for more to share a commit (200 ms while fewer than 32 have come), and so does the \
+         sk-tracedb waits up to {BATCH_AGE_MS_MAX} ms for more to share a commit ({BATCH_AGE_MS_QUIET} ms while fewer than \
+         {BATCH_OBSERVATIONS_QUIET} have come), and so does the \
          append-only file beside it: what that takes longer is the storage. A delay counts from the moment at which a change was due. Each figure is the \
          median of its runs, with the smallest and the largest in brackets where there were several (`ingest` is one \
          run); `= 2x` means twice the figure of sk-tracedb.\n\n\
@@ -127,7 +130,6 @@ pub fn render(about: &[About]) -> String {
          the trace and leaves out objects with owners that are part of it: its rate counts only what it wrote. \
          `object by object` reads the history of every object, and so the same rows as the others. For the same reason the \
          trace file in `stores-disk` holds less than the store where objects have owners, as pods have.\n",
-
     );
     text
 }
