@@ -40,6 +40,11 @@ impl Index {
         self.entries.insert(key, hash.to_be_bytes().to_vec())
     }
 
+    /// See [`Scratch::rest`].
+    pub(super) fn rest(&mut self) -> Result<(), StoreError> {
+        self.entries.rest()
+    }
+
     /// Whether the trace contains an object of this kind and name.
     pub(super) fn contains(&self, gvk: &str, name: &str) -> Result<bool, StoreError> {
         self.entries.has_prefix(&Self::key(gvk, name))

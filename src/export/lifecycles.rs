@@ -43,6 +43,12 @@ impl Lifecycles {
         }
     }
 
+    /// See [`Scratch::rest`].
+    pub(super) fn rest(&mut self) -> Result<(), StoreError> {
+        self.entries.rest()?;
+        self.counts.rest()
+    }
+
     fn insert(
         &mut self,
         gvk: &str,

@@ -14,7 +14,7 @@ use super::start_state::StartState;
 use crate::config::TracerConfig;
 use crate::model::{EventKey, TimeRange, Timestamp};
 use crate::query::shares::for_each_share;
-use crate::store::{Snapshot, headers};
+use crate::store::{Snapshot, StoreError, headers};
 
 /// Everything about an export except the bodies. Memory is bounded: what grows with the window is in scratch maps.
 pub(super) struct Plan {
@@ -72,7 +72,15 @@ impl Plan {
         plan.objects(snapshot, request)?;
         plan.count_events(snapshot)?;
         plan.lifecycles = Lifecycles::find(snapshot, &plan, scratch_folder)?;
+        plan.rest()?;
         Ok(plan)
+    }
+
+    /// Gives up the memory that only making the plan needs: the stream takes its own.
+    fn rest(&mut self) -> Result<(), StoreError> {
+        self.start.rest()?;
+        self.index.rest()?;
+        self.lifecycles.rest()
     }
 
     /// Where the changes of the window begin and end.

@@ -29,6 +29,11 @@ impl StartState {
         self.0.insert(sort_key, value)
     }
 
+    /// See [`Scratch::rest`].
+    pub(super) fn rest(&mut self) -> Result<(), StoreError> {
+        self.0.rest()
+    }
+
     /// Calls `each` with every object in its order.
     pub(super) fn for_each(
         &mut self,

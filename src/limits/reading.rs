@@ -12,6 +12,8 @@ pub const TRACE_EVENT_BYTES_MAX: usize = 4 << 20;
 pub const DENSE_DECISIONS_MAX: u64 = (64 << 20) - 1;
 /// Memory of one ordered scratch set before it goes to a temporary file, bytes.
 pub const SCRATCH_BYTES_MAX: usize = 6 << 20;
+/// Page cache of the file of such a map, bytes. An export may have four of them.
+pub const SCRATCH_CACHE_BYTES: usize = 3 << 20;
 /// Longest life of one read transaction of an export's stream pass, milliseconds.
 pub const READ_TXN_MS_MAX: u64 = 2_000;
 /// How long an export of a file that another process writes keeps its first snapshot, seconds. It keeps the rows that the
@@ -21,7 +23,7 @@ pub const EXPORT_SNAPSHOT_SECONDS_MAX: u64 = 60;
 pub const GAPS_REPORTED_MAX: usize = 1_000;
 /// Bytes of a trace that are encoded before they are written, in a process that does nothing else: what is decoded at once by
 /// several threads.
-pub const EXPORT_ALONE_SHEET_BYTES: usize = 3 << 20;
+pub const EXPORT_ALONE_SHEET_BYTES: usize = 2 << 20;
 /// The same in a recorder, which may serve several exports at once.
 pub const EXPORT_BESIDE_SHEET_BYTES: usize = 1 << 20;
 /// Sheets of an export: one that is being filled, one that is being written, one between them.

@@ -9,7 +9,7 @@ use redb::{Database, Durability, ReadableDatabase, TableDefinition, TableError};
 
 use super::StoreError;
 use super::temporary::Temporary;
-use crate::limits::SCRATCH_BYTES_MAX;
+use crate::limits::{SCRATCH_BYTES_MAX, SCRATCH_CACHE_BYTES};
 
 const SCRATCH: TableDefinition<'static, &'static [u8], &'static [u8]> =
     TableDefinition::new("scratch");
@@ -93,11 +93,18 @@ impl Scratch {
         }
     }
 
+    /// Nothing more is inserted for a while: a map that has a file needs no memory for entries meanwhile. What is left of
+    /// them goes to the file before they are read in order anyway.
+    pub(crate) fn rest(&mut self) -> Result<(), StoreError> {
+        match self.spilled {
+            Some(_) if !self.recent.is_empty() => self.spill(),
+            _ => Ok(()),
+        }
+    }
+
     /// Every entry, in the order of the keys.
     pub(crate) fn into_entries(mut self) -> Result<Entries, StoreError> {
-        if self.spilled.is_some() {
-            self.spill()?;
-        }
+        self.rest()?;
         let Some(database) = self.spilled else {
             return Ok(Entries::Memory(self.recent.into_iter()));
         };
@@ -114,9 +121,7 @@ impl Scratch {
         &mut self,
         mut each: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        if self.spilled.is_some() {
-            self.spill()?;
-        }
+        self.rest()?;
         let Some(database) = &self.spilled else {
             return self
                 .recent
@@ -187,7 +192,7 @@ fn temporary_database(folder: &Path) -> Result<Database, StoreError> {
     let failed = |error: redb::DatabaseError| StoreError::Database(Box::new(error.into()));
     let backend = Temporary::new(file).map_err(failed)?;
     redb::Builder::new()
-        .set_cache_size(SCRATCH_BYTES_MAX)
+        .set_cache_size(SCRATCH_CACHE_BYTES)
         .create_with_backend(backend)
         .map_err(failed)
 }
@@ -209,6 +214,34 @@ mod tests {
         }
         assert!(scratch.spilled.is_none());
         assert_eq!(scratch.recent_bytes, 3 + 8 + ENTRY_OVERHEAD_BYTES);
+    }
+
+    #[test]
+    fn a_map_that_rests_keeps_its_entries_in_its_file_if_it_has_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut scratch = Scratch::with_limit(folder.path(), 1_000);
+        scratch.insert(b"first".to_vec(), b"1".to_vec()).unwrap();
+        scratch.rest().unwrap();
+        assert!(scratch.spilled.is_none() && scratch.recent.len() == 1);
+        for n in 0u64..15 {
+            scratch
+                .insert(n.to_be_bytes().to_vec(), b"2".to_vec())
+                .unwrap();
+        }
+        assert!(scratch.spilled.is_some() && !scratch.recent.is_empty());
+        scratch.rest().unwrap();
+        assert!(scratch.recent.is_empty() && scratch.recent_bytes == 0);
+        let first = scratch.get(b"first").unwrap();
+        assert_eq!(first.as_deref(), Some(&b"1"[..]));
+        // What comes later counts all the same.
+        scratch.insert(b"first".to_vec(), b"3".to_vec()).unwrap();
+        let entries: Vec<_> = scratch
+            .into_entries()
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(entries.len(), 16);
+        assert_eq!(entries.last(), Some(&(b"first".to_vec(), b"3".to_vec())));
     }
 
     proptest! {
