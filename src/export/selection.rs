@@ -3,13 +3,13 @@
 //! Decided once for each incarnation, from its first version in the window, so that its deletes share the fate of its
 //! applies, and the order of arrival does not matter (X6).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::iter;
 
 use super::ExportFilters;
 use crate::limits::ANCESTORS_MAX;
 use crate::model::{EventKey, TimeRange, Timestamp, Uid};
-use crate::query::Ownership;
+use crate::query::{OWNERS_AHEAD_MAX, Ownership};
 use crate::store::lookup::Lookup;
 use crate::store::rows::{Incarnation, OwnerRefRow, OwnerRow, UidBytes};
 use crate::store::{Snapshot, StoreError};
@@ -28,6 +28,8 @@ pub(super) struct Selection<'s> {
     candidates: HashMap<u64, bool>,
     /// Whether applying the trace creates what an owner with this UID owns: many objects have the same owner.
     creates: HashMap<UidBytes, bool>,
+    /// Of how many owners that is remembered.
+    creates_max: usize,
     /// Objects left out only because they are cluster-scoped.
     pub(super) cluster_scoped_left_out: u64,
 }
@@ -45,6 +47,7 @@ impl<'s> Selection<'s> {
             ownership: Ownership::new(snapshot),
             candidates: HashMap::new(),
             creates: HashMap::new(),
+            creates_max: CACHED_OWNERS_MAX,
             cluster_scoped_left_out: 0,
         }
     }
@@ -75,9 +78,7 @@ impl<'s> Selection<'s> {
                 wanted.push((at, object.wants_scope, owners.collect::<Vec<_>>()));
             }
         }
-        let owners = wanted.iter().flat_map(|(_, _, owners)| owners);
-        let unknown = owners.filter(|owner| !self.creates.contains_key(*owner));
-        self.ownership.look_up_ahead(unknown)?;
+        self.learn(wanted.iter().flat_map(|(_, _, owners)| owners))?;
         let mut selected = vec![None; asked.len()];
         for (at, wants_scope, owners) in wanted {
             if self.any_creates(&owners)? {
@@ -92,6 +93,29 @@ impl<'s> Selection<'s> {
             }
         }
         Ok(selected)
+    }
+
+    /// Finds out of all these owners whether the trace creates what they own: a few thousand at a time, in the order in which
+    /// they are packed.
+    fn learn<'o>(
+        &mut self,
+        owners: impl Iterator<Item = &'o UidBytes> + Clone,
+    ) -> Result<(), StoreError> {
+        let mut unknown: BTreeSet<_> = owners.clone().collect();
+        unknown.retain(|owner| !self.creates.contains_key(*owner));
+        if self.creates.len() + unknown.len() > self.creates_max {
+            // Not in the midst of them.
+            self.creates.clear();
+            unknown = owners.collect();
+        }
+        let unknown: Vec<_> = unknown.into_iter().collect();
+        for some in unknown.chunks(OWNERS_AHEAD_MAX) {
+            self.ownership.look_up_ahead(some.iter().copied())?;
+            for owner in some {
+                self.creates(owner)?;
+            }
+        }
+        Ok(())
     }
 
     fn any_creates(&mut self, owners: &[UidBytes]) -> Result<bool, StoreError> {
@@ -115,7 +139,7 @@ impl<'s> Selection<'s> {
                 break;
             }
         }
-        if self.creates.len() >= CACHED_OWNERS_MAX {
+        if self.creates.len() >= self.creates_max {
             self.creates.clear();
         }
         self.creates.insert(owner.clone(), creates);
@@ -264,4 +288,44 @@ fn labels_of(
         .flatten()
         .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
         .collect())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::query::recorded::recorded;
+
+    /// Which of all objects are in the trace, so many decided on at a time.
+    fn selected(snapshot: &Snapshot, creates_max: usize, at_once: usize) -> Vec<Option<bool>> {
+        let filters = ExportFilters::default();
+        let window = TimeRange::new(Timestamp::from_seconds(0), Timestamp::MAX).unwrap();
+        let mut selection = Selection::new(snapshot, &filters, window);
+        selection.creates_max = creates_max;
+        let first = |id| Some((id, selection.first_version(id).unwrap()?));
+        let asked: Vec<_> = (1..=snapshot.writer().last_object)
+            .filter_map(first)
+            .collect();
+        let mut selected = Vec::new();
+        for some in asked.chunks(at_once) {
+            let some = selection.selects(some).unwrap();
+            selected.extend(some.into_iter().map(|one| Some(one?.owned)));
+            assert!(selection.creates.len() <= creates_max);
+        }
+        selected
+    }
+
+    #[tokio::test]
+    async fn what_is_remembered_of_owners_changes_no_decision() {
+        let folder = tempfile::tempdir().unwrap();
+        let reader = recorded(folder.path(), 1_000, 3_000).await;
+        let snapshot = reader.snapshot().unwrap();
+        let expected = selected(&snapshot, 1, 1);
+        let count = |what| expected.iter().filter(|one| **one == what).count();
+        assert!(count(None) > 100 && count(Some(false)) > 100);
+        for (creates_max, at_once) in [(5, 64), (40, 64), (10_000, 64), (10_000, 100_000)] {
+            let decided = selected(&snapshot, creates_max, at_once);
+            assert_eq!(decided, expected, "{creates_max} {at_once}");
+        }
+    }
 }

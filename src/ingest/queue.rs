@@ -89,6 +89,7 @@ impl Queue {
         let at = self.now();
         // An observation larger than the whole queue passes alone.
         let weight = observation.weight_bytes().min(QUEUE_BYTES_MAX);
+        let is_waited_for = observation.is_waited_for();
         let weight = u32::try_from(weight).unwrap_or(u32::MAX);
         let share = match Arc::clone(&self.bytes).try_acquire_many_owned(weight) {
             Ok(share) => share,
@@ -112,7 +113,7 @@ impl Queue {
             .await
             .map_err(|_| QueueClosed)?;
         let waiting = self.sender.max_capacity() - self.sender.capacity();
-        if waiting >= self.gate.wanted.load(Ordering::SeqCst) {
+        if is_waited_for || waiting >= self.gate.wanted.load(Ordering::SeqCst) {
             self.gate.open.notify_one();
         }
         Ok(())
@@ -151,39 +152,42 @@ impl Receiver {
         self.receiver.is_closed()
     }
 
-    /// The batch that begins with `first`: what comes within [`BATCH_AGE_MS_MAX`] of now, up to `max`. While few
-    /// come, and no list is among them, for which readiness waits, nor the end of a watch, for which a stop waits, it is
-    /// [`BATCH_AGE_MS_QUIET`]: what few changes cost is mostly their commits.
+    /// The batch that begins with `first`: what comes within [`BATCH_AGE_MS_MAX`] of now, up to `max`. While few come, it is
+    /// [`BATCH_AGE_MS_QUIET`], or until one comes that somebody waits for: what few changes cost is mostly their commits.
     pub(super) async fn batch(&mut self, first: Queued, max: BatchMax) -> Vec<Queued> {
         let began = Instant::now();
         let until = |ms| began + Duration::from_millis(ms);
         let mut batch = vec![first];
         self.gather(&mut batch, max, until(BATCH_AGE_MS_MAX)).await;
-        let is_waited_for = |queued: &Queued| {
-            matches!(
-                queued.observation,
-                Observation::ListStarted { .. }
-                    | Observation::ListFinished { .. }
-                    | Observation::Ended { .. }
-            )
+        let few = BatchMax {
+            observations: max.observations.min(BATCH_OBSERVATIONS_QUIET),
+            ..max
         };
-        if !batch.iter().any(is_waited_for) {
-            let few = BatchMax {
-                observations: max.observations.min(BATCH_OBSERVATIONS_QUIET),
-                ..max
-            };
-            self.gather(&mut batch, few, until(BATCH_AGE_MS_QUIET))
-                .await;
-        }
+        let quiet = until(BATCH_AGE_MS_QUIET);
+        self.gather_until(&mut batch, few, quiet, |queued| {
+            queued.observation.is_waited_for()
+        })
+        .await;
         batch
     }
 
     /// Adds to a batch what comes until `deadline`, or until it has `max`. Sleeps meanwhile, also when the queue is closed
     /// meanwhile.
     async fn gather(&mut self, batch: &mut Vec<Queued>, max: BatchMax, deadline: Instant) {
+        self.gather_until(batch, max, deadline, |_| false).await;
+    }
+
+    /// The same, or until it has one that `ends` it.
+    async fn gather_until(
+        &mut self,
+        batch: &mut Vec<Queued>,
+        max: BatchMax,
+        deadline: Instant,
+        ends: fn(&Queued) -> bool,
+    ) {
         let mut bytes = batch.iter().map(Queued::weight_bytes).sum();
         let mut late = false;
-        while self.take(batch, &mut bytes, max) && !late {
+        while self.take(batch, &mut bytes, max) && !late && !batch.iter().any(ends) {
             let wanted = max.observations.saturating_sub(batch.len());
             self.gate.wanted.store(wanted, Ordering::SeqCst);
             // What came before the gate was set did not open it.

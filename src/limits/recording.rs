@@ -46,9 +46,9 @@ pub const HEADS_MAX: usize = 65_536;
 pub const HEAD_BODIES_BYTES_MAX: usize = 24 << 20;
 /// Objects whose rows the writer remembers, 150 bytes each.
 pub const KNOWN_OBJECTS_MAX: usize = 65_536;
-/// Pods whose lifecycles the writer remembers, 400 bytes each.
+/// Pods whose lifecycles the writer remembers, 600 bytes each.
 pub const KNOWN_PODS_MAX: usize = 32_768;
 /// Owners whose rows the writer remembers, 16 bytes each and as much again.
 pub const KNOWN_OWNERS_MAX: usize = 65_536;
 /// Characters of the reasons that are stored with a gap: some of those that a watch gives (`REASON_CHARS_MAX`).
-pub const GAP_REASON_CHARS_MAX: usize = 1_000;
+pub const GAP_REASON_CHARS_MAX: usize = 500;

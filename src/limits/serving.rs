@@ -20,8 +20,8 @@ pub const HTTP_EXPORTS_MAX: usize = 4;
 pub const HTTP_RETRY_AFTER_SECONDS: u64 = 10;
 /// Warnings about one export in headers of its response.
 pub const HTTP_WARNINGS_MAX: usize = 8;
-/// Longest header value that carries a warning, bytes.
-pub const HTTP_WARNING_BYTES_MAX: usize = 512;
+/// Longest header value that carries a warning, bytes: a gap with all its reasons.
+pub const HTTP_WARNING_BYTES_MAX: usize = 640;
 /// One piece of a backup or an upload, bytes; a client gets the sheets of an export as they are.
 pub const EXPORT_CHUNK_BYTES: usize = 256 << 10;
 /// Pieces of a streamed export that wait for the receiver.

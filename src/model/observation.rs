@@ -156,6 +156,18 @@ impl Observation {
         }
     }
 
+    /// Whether somebody waits until this is durable: for the end of a list or of being blind to be ready, for the end of a
+    /// watch to stop.
+    pub fn is_waited_for(&self) -> bool {
+        matches!(
+            self,
+            Self::ListStarted { .. }
+                | Self::ListFinished { .. }
+                | Self::Sighted { .. }
+                | Self::Ended { .. }
+        )
+    }
+
     /// About how many bytes this holds on to: what a bounded queue counts.
     pub fn weight_bytes(&self) -> usize {
         const FIXED_BYTES: usize = 512;

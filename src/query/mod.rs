@@ -11,7 +11,7 @@ mod named;
 mod ownership;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod recorded;
+pub(crate) mod recorded;
 pub(crate) mod shares;
 mod state;
 mod state_ahead;
@@ -22,7 +22,7 @@ pub use gaps::Gap;
 pub use history::HistoryEntry;
 pub use info::{Info, KindInfo, Run};
 pub use kind_match::KindMatch;
-pub(crate) use ownership::Ownership;
+pub(crate) use ownership::{OWNERS_AHEAD_MAX, Ownership};
 pub use state::ObjectVersion;
 pub(crate) use state::decode_body;
 pub use wanted::UnknownOwner;

@@ -11,6 +11,8 @@ use crate::store::{Snapshot, StoreError, keys};
 
 /// Owners remembered between walks, about 400 bytes each.
 const CACHED_OWNERS_MAX: usize = 8_192;
+/// Owners that are best looked up at once: with one above each, all are remembered.
+pub(crate) const OWNERS_AHEAD_MAX: usize = CACHED_OWNERS_MAX / 2;
 
 /// What is known of an object as an owner; `None`: nothing.
 type Facts = Option<Arc<OwnerRow>>;
@@ -79,10 +81,11 @@ impl<'s> Ownership<'s> {
         for _ in 0..ANCESTORS_MAX {
             let room = self.most.saturating_sub(self.cache.len());
             let found = self.look_up_level(level.into_iter().take(room))?;
-            let above = found.iter().flat_map(|(_, facts)| facts);
-            let above = above.flat_map(|facts| &facts.owners);
-            level = self.unknown(above.map(|owner| &owner.uid));
+            let above = found.iter().flat_map(|(_, facts)| facts.clone());
+            let above: Vec<_> = above.collect();
             self.cache.extend(found);
+            let above = above.iter().flat_map(|facts| &facts.owners);
+            level = self.unknown(above.map(|owner| &owner.uid));
             if level.is_empty() {
                 break;
             }

@@ -7,7 +7,7 @@ use crate::store::{Reader, Store};
 use crate::workload::{Workload, WorkloadOptions};
 
 /// A record of so many objects, some of which come and go, as a new process would open it.
-pub(super) async fn recorded(folder: &Path, objects: usize, changes: u64) -> Reader {
+pub(crate) async fn recorded(folder: &Path, objects: usize, changes: u64) -> Reader {
     let mut workload = Workload::new(WorkloadOptions {
         objects,
         changes,

@@ -44,9 +44,13 @@ fn at(turn: usize) -> i64 {
 fn turn(number: usize) -> Vec<Observation> {
     let mut rng = Rng(number as u64);
     let map = |n: usize| obj(CONFIGS, &format!("ns/m{n}"), &format!("m{n}"));
-    (0..OBJECTS)
+    let mut turn: Vec<_> = (0..OBJECTS)
         .map(|n| map(n).field("data", json!(rng.text(BODY_BYTES))).applied())
-        .collect()
+        .collect();
+    // The batch of a few changes would wait for others.
+    let watch = gvk(CONFIGS);
+    turn.push(Observation::Sighted { watch });
+    turn
 }
 
 /// A recorder's writer that keeps what fits into `size_bytes`.
@@ -107,8 +111,9 @@ impl Recording {
         let deadline = Instant::now() + deadline;
         for number in turns {
             self.clock.set(s(at(number)));
-            let wanted = self.stats.observations.load(Ordering::SeqCst) + OBJECTS as u64;
-            for seen in turn(number) {
+            let turn = turn(number);
+            let wanted = self.stats.observations.load(Ordering::SeqCst) + turn.len() as u64;
+            for seen in turn {
                 runtime.block_on(self.queue.send(seen)).unwrap();
             }
             while self.stats.observations.load(Ordering::SeqCst) < wanted {
@@ -169,7 +174,8 @@ fn a_store_without_a_limit_drops_nothing_on_a_full_volume() {
     recording.reserve_bytes.set(None);
     assert!(recording.record(0..BEFORE, DEADLINE));
     recording.storage.leave_bytes(Some(LEFT_BYTES));
-    assert!(!recording.record(BEFORE..BEFORE + AFTER, Duration::from_secs(1)));
+    // With room it takes 6 s.
+    assert!(!recording.record(BEFORE..BEFORE + AFTER, Duration::from_secs(10)));
     let deadline = Instant::now() + DEADLINE;
     while recording.stats.pause().is_none() {
         assert!(Instant::now() < deadline, "it is not paused");

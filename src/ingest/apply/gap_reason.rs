@@ -11,11 +11,11 @@ pub(super) fn first(reason: &str) -> String {
 }
 
 /// The reasons of a gap that is open, with one more. Where that is too much, the end of the earlier ones is cut off, as
-/// the last one often tells what it was all about; never more than half of the room.
+/// the last one often tells what it was all about; never more than a third of the room.
 pub(super) fn with(earlier: &str, reason: &str) -> String {
     let room = GAP_REASON_CHARS_MAX.saturating_sub(AND.len());
-    let said = reason.chars().count().min(room);
-    let earlier = cut(earlier, room - said.min(room / 2));
+    let said = reason.chars().count().min(room / 3 * 2);
+    let earlier = cut(earlier, room - said);
     let room = room.saturating_sub(earlier.chars().count());
     format!("{earlier}{AND}{}", cut(reason, room))
 }
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_that_is_longer_than_all_the_room_leaves_half_of_it() {
+    fn a_reason_that_is_longer_than_all_the_room_leaves_a_third_of_it() {
         let long = "ü".repeat(3 * GAP_REASON_CHARS_MAX);
         let alone = first(&long);
         assert_eq!(alone.chars().count(), GAP_REASON_CHARS_MAX);
@@ -64,7 +64,7 @@ mod tests {
             both.split(AND)
                 .map(|half| half.chars().count())
                 .collect::<Vec<_>>(),
-            [GAP_REASON_CHARS_MAX / 2 - 1, GAP_REASON_CHARS_MAX / 2 - 1]
+            [166, 332]
         );
     }
 }

@@ -171,3 +171,40 @@ async fn few_observations_wait_longer_unless_a_list_is_among_them() {
     let (_, age) = first_batch(list).await;
     assert_eq!(u64::try_from(age), Ok(BATCH_AGE_MS_MAX));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_waits_for_ends_a_batch_of_few() {
+    let watch = Gvk::pod;
+    for waited_for in [
+        Observation::ListFinished {
+            watch: watch(),
+            resource_version: "7".to_owned(),
+        },
+        Observation::Sighted { watch: watch() },
+        Observation::Ended {
+            watch: watch(),
+            complete_until: Timestamp::from_seconds(1),
+        },
+    ] {
+        for (comes_ms, ended_ms) in [(200, 200), (20, BATCH_AGE_MS_MAX)] {
+            let (queue, mut receiver) = new_queue();
+            queue.send(bookmark(0)).await.unwrap();
+            let came = waited_for.clone();
+            let sender = tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(comes_ms)).await;
+                queue.send(came).await.unwrap();
+                queue
+            });
+            let began = Instant::now();
+            let first = receiver.recv().await.unwrap();
+            let batch = receiver.batch(first, most(1_000)).await;
+            assert_eq!(batch.len(), 2);
+            assert_eq!(
+                began.elapsed(),
+                Duration::from_millis(ended_ms),
+                "{waited_for:?}"
+            );
+            drop(sender.await.unwrap());
+        }
+    }
+}
