@@ -21,13 +21,29 @@ pub(super) struct TraceOwner {
     pub(super) name: String,
 }
 
+/// Which object of the trace a lifecycle belongs to.
+#[derive(Clone, Debug)]
+pub(super) enum Belongs {
+    To(Arc<TraceOwner>),
+    /// The trace does not have the lifecycle.
+    Nowhere,
+    /// Owners have to be looked up.
+    Unknown,
+}
+
+impl From<Option<TraceOwner>> for Belongs {
+    fn from(owner: Option<TraceOwner>) -> Self {
+        owner.map_or(Self::Nowhere, |owner| Self::To(Arc::new(owner)))
+    }
+}
+
 /// Finds the owners of lifecycles, for one thread.
 pub(super) struct PodOwners<'a> {
     snapshot: &'a Snapshot,
     plan: &'a Plan,
     ownership: Ownership<'a>,
     /// By the UID of a pod's only owner: many pods have the same.
-    known: HashMap<UidBytes, Option<Arc<TraceOwner>>>,
+    known: HashMap<UidBytes, Belongs>,
 }
 
 impl<'a> PodOwners<'a> {
@@ -40,62 +56,80 @@ impl<'a> PodOwners<'a> {
         }
     }
 
-    /// Reads what [`Self::of`] needs of these pods, in the order in which it is packed. At most
-    /// [`EXPORT_LIFECYCLES_AT_ONCE_MAX`](crate::limits::EXPORT_LIFECYCLES_AT_ONCE_MAX).
-    pub(super) fn look_up_ahead<'p>(
-        &mut self,
-        pods: impl Iterator<Item = &'p PodRow>,
-    ) -> Result<(), StoreError> {
-        let owners = pods.flat_map(|pod| &pod.owners).map(|owner| &owner.uid);
-        let unknown = owners.filter(|uid| !self.known.contains_key(*uid));
-        self.ownership.look_up_ahead(unknown)
-    }
-
-    /// The object that a pod's lifecycle belongs to: the nearest ancestor that is in the trace and whose kind has
-    /// `trackLifecycle`; a bare pod belongs to itself. `None`: the trace does not have the lifecycle.
-    pub(super) fn of(&mut self, pod: &PodRow) -> Result<Option<Arc<TraceOwner>>, StoreError> {
+    /// Whose lifecycle it is, where no owner has to be looked up for that.
+    pub(super) fn at_hand(&self, pod: &PodRow) -> Result<Belongs, StoreError> {
         if let Some(given) = &pod.given_owner {
             let gvk = Gvk::new(&*given.group, &*given.version, &*given.kind).to_string();
             let is_in = self.plan.index.contains(&gvk, &given.name)?;
             let name = given.name.clone();
-            return Ok(is_in.then(|| Arc::new(TraceOwner { gvk, name })));
+            return Ok(is_in.then_some(TraceOwner { gvk, name }).into());
         }
-        let [only] = pod.owners.as_slice() else {
-            return self.among_ancestors(pod);
-        };
-        if let Some(known) = self.known.get(&only.uid) {
-            return Ok(known.clone());
+        match pod.owners.as_slice() {
+            [] => self.itself(pod).map(Belongs::from),
+            [only] => Ok(match self.known.get(&only.uid) {
+                Some(known) => known.clone(),
+                None => Belongs::Unknown,
+            }),
+            _ => Ok(Belongs::Unknown),
         }
-        let found = self.among_ancestors(pod)?;
-        if self.known.len() >= CACHED_OWNERS_MAX {
-            self.known.clear();
-        }
-        self.known.insert(only.uid.clone(), found.clone());
-        Ok(found)
     }
 
-    fn among_ancestors(&mut self, pod: &PodRow) -> Result<Option<Arc<TraceOwner>>, StoreError> {
-        let candidates = if pod.owners.is_empty() {
-            let own = self.ownership.facts(&pod.uid)?;
-            own.into_iter().collect()
-        } else {
-            let owners = pod.owners.iter().map(|owner| &owner.uid);
-            self.ownership.ancestors(owners)?
+    /// Reads what [`Self::nearest`] needs of these owners, in the order in which it is packed. At most [`OWNERS_AHEAD_MAX`].
+    pub(super) fn look_up_ahead<'o>(
+        &mut self,
+        owners: impl Iterator<Item = &'o UidBytes>,
+    ) -> Result<(), StoreError> {
+        self.ownership.look_up_ahead(owners)
+    }
+
+    /// The object that the lifecycle of a pod with these owners belongs to: the nearest ancestor that is in the trace and
+    /// whose kind has `trackLifecycle`.
+    pub(super) fn nearest(&mut self, owners: &[UidBytes]) -> Result<Belongs, StoreError> {
+        let only = match owners {
+            [only] => Some(only),
+            _ => None,
         };
-        for owner in candidates {
-            if !tracks_lifecycles(&self.plan.config, &owner) {
-                continue;
-            }
-            let Some(id) = owner.object else { continue };
-            if self.plan.decisions.includes(id)? {
-                let key = ObjectKey::new("", "", &*owner.namespace, &*owner.name);
-                return Ok(Some(Arc::new(TraceOwner {
-                    gvk: self.version_in_trace(id, &owner)?.to_string(),
-                    name: key.namespaced_name(),
-                })));
+        if let Some(known) = only.and_then(|only| self.known.get(only)) {
+            return Ok(known.clone());
+        }
+        let mut nearest = None;
+        for owner in self.ownership.ancestors(owners.iter())? {
+            nearest = self.in_trace(&owner)?;
+            if nearest.is_some() {
+                break;
             }
         }
-        Ok(None)
+        let nearest = Belongs::from(nearest);
+        if let Some(only) = only {
+            if self.known.len() >= CACHED_OWNERS_MAX {
+                self.known.clear();
+            }
+            self.known.insert(only.clone(), nearest.clone());
+        }
+        Ok(nearest)
+    }
+
+    /// A bare pod's lifecycle belongs to the pod itself, of which its row tells as much as an owner's would.
+    fn itself(&self, pod: &PodRow) -> Result<Option<TraceOwner>, StoreError> {
+        self.in_trace(&OwnerRow::of_pod(pod.clone()))
+    }
+
+    /// The object as the trace names it, where lifecycles belong to its kind and it is in the trace.
+    fn in_trace(&self, owner: &OwnerRow) -> Result<Option<TraceOwner>, StoreError> {
+        if !tracks_lifecycles(&self.plan.config, owner) {
+            return Ok(None);
+        }
+        let Some(id) = owner.object else {
+            return Ok(None);
+        };
+        if !self.plan.decisions.includes(id)? {
+            return Ok(None);
+        }
+        let key = ObjectKey::new("", "", &*owner.namespace, &*owner.name);
+        Ok(Some(TraceOwner {
+            gvk: self.version_in_trace(id, owner)?.to_string(),
+            name: key.namespaced_name(),
+        }))
     }
 
     /// The kind of an object of the trace, in the version in which the trace has it last: what is known of it as an owner

@@ -3,7 +3,7 @@
 //! Decided once for each incarnation, from its first version in the window, so that its deletes share the fate of its
 //! applies, and the order of arrival does not matter (X6).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::iter;
 
 use super::ExportFilters;
@@ -111,9 +111,25 @@ impl<'s> Selection<'s> {
         let unknown: Vec<_> = unknown.into_iter().collect();
         for some in unknown.chunks(OWNERS_AHEAD_MAX) {
             self.ownership.look_up_ahead(some.iter().copied())?;
+            self.learn_ancestors(some)?;
             for owner in some {
                 self.creates(owner)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Finds out which of these owners and of those above them may be in the trace, in the order of their ids: that is how
+    /// versions are packed.
+    fn learn_ancestors(&mut self, owners: &[&UidBytes]) -> Result<(), StoreError> {
+        let mut ancestors = BTreeMap::new();
+        for owner in owners {
+            for ancestor in self.ownership.ancestors(iter::once(*owner))? {
+                ancestors.insert(ancestor.object, ancestor);
+            }
+        }
+        for ancestor in ancestors.values() {
+            self.ancestor_is_in(ancestor)?;
         }
         Ok(())
     }

@@ -12,6 +12,8 @@ pub const TRACE_EVENT_BYTES_MAX: usize = 4 << 20;
 pub const DENSE_DECISIONS_MAX: u64 = (64 << 20) - 1;
 /// Memory of one ordered scratch set before it goes to a temporary file, bytes.
 pub const SCRATCH_BYTES_MAX: usize = 6 << 20;
+/// Sorted runs in the file of such a map, before they are merged into one.
+pub const SCRATCH_RUNS_MAX: usize = 8;
 /// Page cache of the file of such a map, bytes. An export may have four of them.
 pub const SCRATCH_CACHE_BYTES: usize = 3 << 20;
 /// Longest life of one read transaction of an export's stream pass, milliseconds.
@@ -29,7 +31,7 @@ pub const EXPORT_BESIDE_SHEET_BYTES: usize = 1 << 20;
 /// Sheets of an export: one that is being filled, one that is being written, one between them.
 pub const EXPORT_SHEETS: usize = 3;
 /// Bytes that are written to an exported file at once. A multiple of every disk's block.
-pub const FILE_SINK_BLOCK_BYTES: usize = 4 << 20;
+pub const FILE_SINK_BLOCK_BYTES: usize = 2 << 20;
 /// Threads that plan one export, and then decode its bodies; and that read the state at a time.
 pub const READ_THREADS: usize = 2;
 /// Objects of one sheet up to which a second thread is not worth its start.
@@ -74,8 +76,8 @@ pub const CURSOR_BASES_BYTES_MAX: usize = 4 << 20;
 pub const EXPORT_PODS_AT_ONCE_MAX: usize = 65_536;
 /// Owners visited from one object, and of those that it names itself: far above any real chain, and an end for hostile ones.
 pub const ANCESTORS_MAX: usize = 64;
-/// Lifecycles of which one thread of an export looks up the owners at once: half a kilobyte for each.
-pub const EXPORT_LIFECYCLES_AT_ONCE_MAX: usize = 2_048;
+/// Lifecycles that wait in one thread of an export until the owners of all are looked up, about two hundred bytes each.
+pub const EXPORT_LIFECYCLES_WAITING_MAX: usize = 16_384;
 /// Objects that one thread of an export decides on at once, with owners in the order in which they are packed: about two
 /// hundred bytes for each.
 pub const EXPORT_OBJECTS_AT_ONCE_MAX: usize = 16_384;

@@ -20,7 +20,8 @@ pub(crate) type HistoryBytes = [u8; 24];
 
 const SIGN: u64 = 1 << 63;
 
-fn time_bytes(at: Timestamp) -> [u8; 8] {
+/// A time, in its order.
+pub(crate) fn time(at: Timestamp) -> [u8; 8] {
     (at.as_micros().cast_unsigned() ^ SIGN).to_be_bytes()
 }
 
@@ -31,8 +32,8 @@ fn time_from(bytes: [u8; 8]) -> Timestamp {
 /// `time | seq`.
 pub(crate) fn event(key: EventKey) -> EventBytes {
     let mut bytes = [0; 16];
-    let (time, seq) = bytes.split_at_mut(8);
-    time.copy_from_slice(&time_bytes(key.at));
+    let (at, seq) = bytes.split_at_mut(8);
+    at.copy_from_slice(&time(key.at));
     seq.copy_from_slice(&key.seq.to_be_bytes());
     bytes
 }

@@ -1,7 +1,7 @@
 //! Reading a key piece by piece.
 
 use super::hex;
-use crate::model::ObjectKey;
+use crate::model::{ObjectKey, Timestamp};
 use crate::store::StoreError;
 
 /// Reads keys piece by piece; every failure names the table and the key.
@@ -35,6 +35,10 @@ impl<'a> KeyReader<'a> {
             .ok_or_else(|| self.damaged("the key is too short"))?;
         self.rest = rest;
         Ok(u64::from_be_bytes(*number))
+    }
+
+    pub(crate) fn time(&mut self) -> Result<Timestamp, StoreError> {
+        Ok(super::time_from(self.number()?.to_be_bytes()))
     }
 
     pub(super) fn short_number(&mut self) -> Result<u32, StoreError> {

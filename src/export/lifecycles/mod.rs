@@ -3,20 +3,15 @@
 //! Whose lifecycle it is follows from stored owner references when it is asked for, so the order in which pods and
 //! owners arrived does not matter (R2).
 
+mod find;
+
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 use super::error::ExportError;
-use super::plan::Plan;
-use super::pod_owners::PodOwners;
-use crate::limits::{EXPORT_LIFECYCLES_AT_ONCE_MAX, EXPORT_PODS_AT_ONCE_MAX, READ_THREADS};
-use crate::model::{MICROS_PER_SECOND, Timestamp, Uid};
-use crate::query::shares::for_each_run;
-use crate::store::lookup::{Lookup, as_slice};
-use crate::store::rows::PodRow;
+use crate::model::Timestamp;
+use crate::store::rows::UidBytes;
 use crate::store::scratch::Scratch;
-use crate::store::tables::Rows;
-use crate::store::{Snapshot, StoreError, keys};
+use crate::store::{StoreError, keys};
 
 /// The lifecycles, in the order in which they are written: owner kind, owner name, pod-spec hash, start, pod.
 pub(super) struct Lifecycles {
@@ -55,21 +50,14 @@ impl Lifecycles {
         name: &str,
         hash: u64,
         lifecycle: &Lifecycle,
-        pod: &str,
+        pod: &UidBytes,
     ) -> Result<(), StoreError> {
-        let mut key = keys::text(gvk);
-        key.extend_from_slice(&keys::text(name));
-        key.extend_from_slice(&hash.to_be_bytes());
-        key.extend_from_slice(&keys::event(crate::model::EventKey {
-            at: Timestamp::from_seconds(lifecycle.start_s),
-            seq: 0,
-        }));
-        key.extend_from_slice(&keys::text(pod));
-        let mut value = lifecycle.start_s.to_be_bytes().to_vec();
-        if let Some(end_s) = lifecycle.end_s {
-            value.extend_from_slice(&end_s.to_be_bytes());
-        }
-        self.entries.insert(key, value)
+        let (gvk, name) = (keys::text(gvk), keys::text(name));
+        let start = keys::time(Timestamp::from_seconds(lifecycle.start_s));
+        let key = [&*gvk, &name, &hash.to_be_bytes(), &start, pod.as_bytes()].concat();
+        let end = lifecycle.end_s.map(i64::to_be_bytes);
+        self.entries
+            .insert(key, end.map_or_else(Vec::new, Vec::from))
     }
 
     /// Counts what the format wants in front of each list. Call when everything is in.
@@ -138,6 +126,7 @@ impl Lifecycles {
             let (owner_now, hash_now) = owner_and_hash(key)?;
             let mut reader = keys::KeyReader::new("lifecycles", key);
             let (gvk, name, hash_number) = (reader.text()?, reader.text()?, reader.number()?);
+            let start = reader.time()?;
             let mut new_owner = None;
             let mut new_hash = None;
             if hash_now != hash {
@@ -155,14 +144,12 @@ impl Lifecycles {
                 });
                 owner = owner_now.to_vec();
             }
-            let (start, end) = value.split_at_checked(8).unwrap_or((&[], &[]));
-            let seconds = |bytes: &[u8]| bytes.try_into().ok().map(i64::from_be_bytes);
             each(
                 new_owner,
                 new_hash,
                 Lifecycle {
-                    start_s: seconds(start).unwrap_or_default(),
-                    end_s: seconds(end),
+                    start_s: start.as_seconds(),
+                    end_s: value.try_into().ok().map(i64::from_be_bytes),
                 },
             )
         })
@@ -191,102 +178,4 @@ fn owner_and_hash(key: &[u8]) -> Result<(&[u8], &[u8]), StoreError> {
     let owner = key.get(..owner_len).unwrap_or(key);
     let hash = key.get(..owner_len + 8).unwrap_or(key);
     Ok((owner, hash))
-}
-
-impl Lifecycles {
-    /// The lifecycles that overlap the window and belong to objects of the trace. Of the plan, all else is known.
-    pub(super) fn find(
-        snapshot: &Snapshot,
-        plan: &Plan,
-        scratch_folder: &Path,
-    ) -> Result<Self, ExportError> {
-        let tables = snapshot.tables();
-        let finding = Finding {
-            snapshot,
-            plan,
-            found: Mutex::new(Self::new(scratch_folder)),
-        };
-        let mut workers = [(); READ_THREADS].map(|()| PodOwners::new(snapshot, plan));
-        // Pods that the kubelet started are listed in every epoch that their run overlaps; each counts once, as keys do.
-        let mut numbers: Vec<u64> = Vec::new();
-        for epoch in tables.epochs_over(plan.window.start, plan.window.end)? {
-            let (from, to) = keys::prefix_range(&epoch.to_be_bytes());
-            for entry in tables.alive_pods.range((as_slice(&from), as_slice(&to)))? {
-                let entry = entry?.0;
-                numbers.push(keys::epoch_pod_of("epoch_and_pod_to_unit", entry.value())?);
-                if numbers.len() >= EXPORT_PODS_AT_ONCE_MAX {
-                    finding.of_pods(&mut workers, &mut numbers)?;
-                }
-            }
-        }
-        finding.of_pods(&mut workers, &mut numbers)?;
-        let mut found = finding
-            .found
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
-        found.count()?;
-        Ok(found)
-    }
-}
-
-/// What the threads that look for lifecycles read, and what they fill.
-struct Finding<'a> {
-    snapshot: &'a Snapshot,
-    plan: &'a Plan,
-    found: Mutex<Lifecycles>,
-}
-
-impl Finding<'_> {
-    /// Takes these pods in the order of their numbers: that is how their lifecycles are packed.
-    fn of_pods(
-        &self,
-        workers: &mut [PodOwners<'_>],
-        numbers: &mut Vec<u64>,
-    ) -> Result<(), ExportError> {
-        numbers.sort_unstable();
-        numbers.dedup();
-        for_each_run(workers, numbers, |owners, numbers| {
-            numbers
-                .chunks(EXPORT_LIFECYCLES_AT_ONCE_MAX)
-                .try_for_each(|some| self.of_some(owners, some))
-        })?;
-        numbers.clear();
-        Ok(())
-    }
-
-    fn of_some(&self, owners: &mut PodOwners<'_>, numbers: &[u64]) -> Result<(), ExportError> {
-        let mut pods = Vec::new();
-        for number in numbers {
-            if let Some(pod) = self.snapshot.tables().pod_of(*number)?
-                && let Some(lifecycle) = inside(&pod, self.plan)
-            {
-                pods.push((pod, lifecycle));
-            }
-        }
-        owners.look_up_ahead(pods.iter().map(|(pod, _)| pod))?;
-        for (pod, lifecycle) in pods {
-            let Some(owner) = owners.of(&pod)? else {
-                continue;
-            };
-            let uid = Uid::from(&pod.uid);
-            let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-            found.insert(&owner.gvk, &owner.name, pod.spec_hash, &lifecycle, &uid.0)?;
-        }
-        Ok(())
-    }
-}
-
-/// The pod's lifecycle as the window shows it; `None` where it does not overlap.
-fn inside(pod: &PodRow, plan: &Plan) -> Option<Lifecycle> {
-    let start = Timestamp::from_micros(pod.times.start_us?);
-    let end = pod.times.end_us.map(Timestamp::from_micros);
-    if start >= plan.window.end || end.is_some_and(|end| end < plan.window.start) {
-        return None;
-    }
-    let window_start_s = plan.window.start.as_micros().div_euclid(MICROS_PER_SECOND);
-    let start_s = start.as_seconds().max(window_start_s);
-    Some(Lifecycle {
-        start_s,
-        end_s: end.map(|end| end.as_seconds().max(start_s)),
-    })
 }

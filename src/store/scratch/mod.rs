@@ -1,18 +1,15 @@
 //! An ordered map with bounded memory, for the work of one export: in memory while it is small, in a temporary redb
 //! file once it is not. The temporary file has no name and is gone with the process.
 
+mod runs;
+
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
-use redb::{Database, Durability, ReadableDatabase, TableDefinition, TableError};
-
+use self::runs::{Merged, Runs};
 use super::StoreError;
-use super::temporary::Temporary;
-use crate::limits::{SCRATCH_BYTES_MAX, SCRATCH_CACHE_BYTES};
-
-const SCRATCH: TableDefinition<'static, &'static [u8], &'static [u8]> =
-    TableDefinition::new("scratch");
+use crate::limits::SCRATCH_BYTES_MAX;
 
 /// What an entry in memory costs besides its bytes.
 const ENTRY_OVERHEAD_BYTES: usize = 96;
@@ -22,7 +19,7 @@ pub(crate) struct Scratch {
     recent: BTreeMap<Vec<u8>, Vec<u8>>,
     recent_bytes: usize,
     limit_bytes: usize,
-    spilled: Option<Database>,
+    spilled: Option<Runs>,
     folder: PathBuf,
 }
 
@@ -61,15 +58,10 @@ impl Scratch {
         if let Some(value) = self.recent.get(key) {
             return Ok(Some(value.clone()));
         }
-        let Some(database) = &self.spilled else {
-            return Ok(None);
-        };
-        let table = match database.begin_read()?.open_table(SCRATCH) {
-            Ok(table) => table,
-            Err(TableError::TableDoesNotExist(_)) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        Ok(table.get(key)?.map(|value| value.value().to_vec()))
+        match &self.spilled {
+            Some(runs) => runs.get(key),
+            None => Ok(None),
+        }
     }
 
     /// Whether there is a key that begins so.
@@ -79,23 +71,24 @@ impl Scratch {
         if recent.is_some_and(|(key, _)| key.starts_with(prefix)) {
             return Ok(true);
         }
-        let Some(database) = &self.spilled else {
-            return Ok(false);
-        };
-        let table = match database.begin_read()?.open_table(SCRATCH) {
-            Ok(table) => table,
-            Err(TableError::TableDoesNotExist(_)) => return Ok(false),
-            Err(error) => return Err(error.into()),
-        };
-        match table.range::<&[u8]>(prefix..)?.next() {
-            Some(entry) => Ok(entry?.0.value().starts_with(prefix)),
+        match &self.spilled {
+            Some(runs) => runs.has_prefix(prefix),
             None => Ok(false),
         }
     }
 
-    /// Nothing more is inserted for a while: a map that has a file needs no memory for entries meanwhile. What is left of
-    /// them goes to the file before they are read in order anyway.
+    /// Nothing more is inserted for a while: a map that has a file needs no memory for entries meanwhile, and is read quicker
+    /// when it is one run.
     pub(crate) fn rest(&mut self) -> Result<(), StoreError> {
+        self.spill_rest()?;
+        match &mut self.spilled {
+            Some(runs) => runs.merge(),
+            None => Ok(()),
+        }
+    }
+
+    /// A map that has a file, and is read in order, has everything there.
+    fn spill_rest(&mut self) -> Result<(), StoreError> {
         match self.spilled {
             Some(_) if !self.recent.is_empty() => self.spill(),
             _ => Ok(()),
@@ -104,15 +97,13 @@ impl Scratch {
 
     /// Every entry, in the order of the keys.
     pub(crate) fn into_entries(mut self) -> Result<Entries, StoreError> {
-        self.rest()?;
-        let Some(database) = self.spilled else {
-            return Ok(Entries::Memory(self.recent.into_iter()));
-        };
-        let txn = database.begin_read()?;
-        let rows = txn.open_table(SCRATCH)?.range::<&[u8]>(..)?;
-        Ok(Entries::File {
-            rows: Box::new(rows),
-            _database: Box::new(database),
+        self.spill_rest()?;
+        Ok(match self.spilled {
+            None => Entries::Memory(self.recent.into_iter()),
+            Some(runs) => Entries::File {
+                rows: runs.entries()?,
+                _runs: runs,
+            },
         })
     }
 
@@ -121,37 +112,26 @@ impl Scratch {
         &mut self,
         mut each: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.rest()?;
-        let Some(database) = &self.spilled else {
+        self.spill_rest()?;
+        let Some(runs) = &self.spilled else {
             return self
                 .recent
                 .iter()
                 .try_for_each(|(key, value)| each(key, value));
         };
-        let txn = database.begin_read().map_err(StoreError::from)?;
-        let table = txn.open_table(SCRATCH).map_err(StoreError::from)?;
-        for entry in table.range::<&[u8]>(..).map_err(StoreError::from)? {
-            let (key, value) = entry.map_err(StoreError::from)?;
+        for entry in runs.entries()? {
+            let (key, value) = entry?;
             each(key.value(), value.value())?;
         }
         Ok(())
     }
 
     fn spill(&mut self) -> Result<(), StoreError> {
-        let database = match &self.spilled {
-            Some(database) => database,
-            None => self.spilled.insert(temporary_database(&self.folder)?),
+        let runs = match &mut self.spilled {
+            Some(runs) => runs,
+            None => self.spilled.insert(Runs::new(&self.folder)?),
         };
-        let mut txn = database.begin_write()?;
-        // Nothing of it has to survive the process.
-        txn.set_durability(Durability::None)?;
-        {
-            let mut table = txn.open_table(SCRATCH)?;
-            for (key, value) in std::mem::take(&mut self.recent) {
-                table.insert(key.as_slice(), value.as_slice())?;
-            }
-        }
-        txn.commit()?;
+        runs.push(std::mem::take(&mut self.recent))?;
         self.recent_bytes = 0;
         Ok(())
     }
@@ -166,10 +146,7 @@ pub(crate) enum Entries {
     /// Nothing was spilled.
     Memory(std::collections::btree_map::IntoIter<Vec<u8>, Vec<u8>>),
     /// The temporary file, open as long as it is read.
-    File {
-        rows: Box<redb::Range<'static, &'static [u8], &'static [u8]>>,
-        _database: Box<Database>,
-    },
+    File { rows: Merged, _runs: Runs },
 }
 
 impl Iterator for Entries {
@@ -184,17 +161,6 @@ impl Iterator for Entries {
             }),
         }
     }
-}
-
-fn temporary_database(folder: &Path) -> Result<Database, StoreError> {
-    let file = tempfile::tempfile_in(folder)
-        .map_err(StoreError::io(folder, "cannot make a temporary file"))?;
-    let failed = |error: redb::DatabaseError| StoreError::Database(Box::new(error.into()));
-    let backend = Temporary::new(file).map_err(failed)?;
-    redb::Builder::new()
-        .set_cache_size(SCRATCH_CACHE_BYTES)
-        .create_with_backend(backend)
-        .map_err(failed)
 }
 
 #[cfg(test)]

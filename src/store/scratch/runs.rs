@@ -1,0 +1,233 @@
+//! The file of a scratch map: sorted runs, each written from its first key to its last. Put into one tree, every run would
+//! have most pages of the tree written anew.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use redb::{
+    AccessGuard, Database, Durability, Range, ReadOnlyTable, ReadableDatabase, TableDefinition,
+    TableHandle, WriteTransaction,
+};
+
+use crate::limits::{SCRATCH_CACHE_BYTES, SCRATCH_RUNS_MAX};
+use crate::store::StoreError;
+use crate::store::temporary::Temporary;
+
+/// Keys and values.
+type Bytes = &'static [u8];
+type Rows = Range<'static, Bytes, Bytes>;
+type Entry = (AccessGuard<'static, Bytes>, AccessGuard<'static, Bytes>);
+
+/// See the [module](self). Of equal keys, that of the newest run counts.
+pub(crate) struct Runs {
+    /// Oldest first. Dropped before the database.
+    runs: Vec<ReadOnlyTable<Bytes, Bytes>>,
+    /// How many tables have been made.
+    made: u64,
+    database: Database,
+}
+
+impl Runs {
+    /// No runs, in a file without a name in `folder`.
+    pub(super) fn new(folder: &Path) -> Result<Self, StoreError> {
+        let file = tempfile::tempfile_in(folder)
+            .map_err(StoreError::io(folder, "cannot make a temporary file"))?;
+        let failed = |error: redb::DatabaseError| StoreError::Database(Box::new(error.into()));
+        let backend = Temporary::new(file).map_err(failed)?;
+        let database = redb::Builder::new()
+            .set_cache_size(SCRATCH_CACHE_BYTES)
+            .create_with_backend(backend)
+            .map_err(failed)?;
+        Ok(Self {
+            runs: Vec::new(),
+            made: 0,
+            database,
+        })
+    }
+
+    /// Adds a run, the newest one.
+    pub(super) fn push(&mut self, entries: BTreeMap<Vec<u8>, Vec<u8>>) -> Result<(), StoreError> {
+        if self.runs.len() >= SCRATCH_RUNS_MAX {
+            self.merge()?;
+        }
+        let run = self.write(|insert| {
+            // An entry at a time leaves memory for its page.
+            entries
+                .into_iter()
+                .try_for_each(|(key, value)| insert(&key, &value))
+        })?;
+        self.runs.push(run);
+        Ok(())
+    }
+
+    /// Makes one run of all.
+    pub(super) fn merge(&mut self) -> Result<(), StoreError> {
+        if self.runs.len() <= 1 {
+            return Ok(());
+        }
+        let names: Vec<_> = self.runs.iter().map(|run| run.name().to_owned()).collect();
+        let mut merged = Merged::of(&self.runs)?;
+        let run = self.write(|insert| {
+            merged.try_for_each(|entry| {
+                let (key, value) = entry?;
+                insert(key.value(), value.value())
+            })
+        })?;
+        self.runs = vec![run];
+        let txn = self.begin_write()?;
+        for name in names {
+            txn.delete_table(TableDefinition::<Bytes, Bytes>::new(&name))?;
+        }
+        Ok(txn.commit()?)
+    }
+
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        for run in self.runs.iter().rev() {
+            if let Some(value) = run.get(key)? {
+                return Ok(Some(value.value().to_vec()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether there is a key that begins so.
+    pub(super) fn has_prefix(&self, prefix: &[u8]) -> Result<bool, StoreError> {
+        for run in &self.runs {
+            if let Some(entry) = run.range::<&[u8]>(prefix..)?.next()
+                && entry?.0.value().starts_with(prefix)
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// All entries, in the order of their keys.
+    pub(super) fn entries(&self) -> Result<Merged, StoreError> {
+        Merged::of(&self.runs)
+    }
+
+    fn begin_write(&self) -> Result<WriteTransaction, StoreError> {
+        let mut txn = self.database.begin_write()?;
+        // Nothing of it has to survive the process.
+        txn.set_durability(Durability::None)?;
+        Ok(txn)
+    }
+
+    /// Makes a table of what `fill` inserts, in the order of the keys.
+    fn write(
+        &mut self,
+        fill: impl FnOnce(
+            &mut dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
+        ) -> Result<(), StoreError>,
+    ) -> Result<ReadOnlyTable<Bytes, Bytes>, StoreError> {
+        self.made += 1;
+        let name = self.made.to_string();
+        let definition = TableDefinition::new(&name);
+        let txn = self.begin_write()?;
+        {
+            let mut table = txn.open_table(definition)?;
+            fill(&mut |key, value| {
+                table.insert(key, value)?;
+                Ok(())
+            })?;
+        }
+        txn.commit()?;
+        Ok(self.database.begin_read()?.open_table(definition)?)
+    }
+}
+
+/// The entries of several runs in the order of their keys, each key once.
+pub(crate) struct Merged {
+    /// Newest first, each with its next entry.
+    runs: Vec<(Rows, Option<Entry>)>,
+}
+
+impl Merged {
+    /// Of runs, oldest first.
+    fn of(runs: &[ReadOnlyTable<Bytes, Bytes>]) -> Result<Self, StoreError> {
+        let rows = runs.iter().rev().map(|run| {
+            let mut rows = run.range::<&[u8]>(..)?;
+            let next = rows.next().transpose()?;
+            Ok((rows, next))
+        });
+        Ok(Self {
+            runs: rows.collect::<Result<_, StoreError>>()?,
+        })
+    }
+
+    fn next_entry(&mut self) -> Result<Option<Entry>, StoreError> {
+        // Of equal keys `min_by` takes the first one: that of the newest run. There are a few runs.
+        let waiting = self.runs.iter().enumerate();
+        let waiting = waiting.filter_map(|(at, (_, next))| Some((at, next.as_ref()?.0.value())));
+        let Some((least, _)) = waiting.min_by(|(_, one), (_, other)| one.cmp(other)) else {
+            return Ok(None);
+        };
+        let Some(entry) = self.take(least)? else {
+            return Ok(None);
+        };
+        for older in least + 1..self.runs.len() {
+            if self.key(older) == Some(entry.0.value()) {
+                self.take(older)?;
+            }
+        }
+        Ok(Some(entry))
+    }
+
+    fn key(&self, run: usize) -> Option<&[u8]> {
+        let (_, next) = self.runs.get(run)?;
+        next.as_ref().map(|(key, _)| key.value())
+    }
+
+    /// The next entry of a run, which goes on.
+    fn take(&mut self, run: usize) -> Result<Option<Entry>, StoreError> {
+        let Some((rows, next)) = self.runs.get_mut(run) else {
+            return Ok(None);
+        };
+        let after = rows.next().transpose()?;
+        Ok(std::mem::replace(next, after))
+    }
+}
+
+impl Iterator for Merged {
+    type Item = Result<Entry, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_entry().transpose()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_few_and_take_the_room_of_those_that_were_merged() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut runs = Runs::new(folder.path()).unwrap();
+        let mut bytes = Vec::new();
+        for run in 0..10 * SCRATCH_RUNS_MAX {
+            // A tenth of them in each run, the same ones all the time.
+            let entry = |n: usize| {
+                let key = (n * 10 + run % 10).to_be_bytes().to_vec();
+                (key, run.to_string().repeat(50).into_bytes())
+            };
+            runs.push((0..100).map(entry).collect()).unwrap();
+            assert!(runs.runs.len() <= SCRATCH_RUNS_MAX);
+            let txn = runs.begin_write().unwrap();
+            bytes.push(txn.stats().unwrap().allocated_pages());
+            txn.abort().unwrap();
+        }
+        runs.merge().unwrap();
+        assert_eq!(runs.runs.len(), 1);
+        let entries: Vec<_> = runs.entries().unwrap().map(Result::unwrap).collect();
+        assert_eq!(entries.len(), 1_000);
+        // Those of the last ten runs.
+        let newest = |value: &[u8]| value.starts_with(b"7");
+        assert!(entries.iter().all(|(_, value)| newest(value.value())));
+        let most = |pages: &[u64]| *pages.iter().max().unwrap();
+        let (first, last) = bytes.split_at(40);
+        assert!(most(last) <= most(first) * 5 / 4, "{bytes:?}");
+    }
+}
