@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use super::encode::sktrace::EncodeError;
 use super::error::ExportError;
-use super::sheet::{Decoders, Sheet, Stage};
+use super::sheet::{Decoders, Sheet, Stage, Wanted};
 use crate::limits::{
-    EXPORT_ALONE_CURSORS_BYTES_MAX, EXPORT_ALONE_SHEET_BYTES, EXPORT_BESIDE_CURSORS_BYTES_MAX,
-    EXPORT_BESIDE_SHEET_BYTES, EXPORT_SHEETS, EXPORT_SNAPSHOT_SECONDS_MAX, READ_TXN_MS_MAX,
+    EXPORT_AHEAD_BYTES, EXPORT_ALONE_CURSORS_BYTES_MAX, EXPORT_ALONE_SHEET_BYTES,
+    EXPORT_BESIDE_CURSORS_BYTES_MAX, EXPORT_BESIDE_SHEET_BYTES, EXPORT_SHEETS,
+    EXPORT_SNAPSHOT_SECONDS_MAX, READ_TXN_MS_MAX,
 };
 use crate::model::Timestamp;
 use crate::store::{Reader, Snapshot};
@@ -193,6 +194,20 @@ impl<'a> Reading<'a> {
     /// The usual length of a sheet: with so many bytes, and what of one object is beyond, it is time to hand it over.
     pub(super) fn full_at(&self) -> usize {
         self.effort.sheet_bytes
+    }
+
+    /// How many objects may be read ahead: their places take a fraction of the memory for places.
+    pub(super) fn ahead_max(&self) -> usize {
+        self.effort.cursors_bytes / EXPORT_AHEAD_BYTES
+    }
+
+    /// Goes to the versions of objects that come next, as the store has them.
+    pub(super) fn stand(&mut self, ahead: &[Wanted]) -> Result<(), ExportError> {
+        self.snapshot()?;
+        match &self.current {
+            Some((snapshot, _)) => self.decoders.stand(snapshot, ahead),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn hand_over_when_full(&mut self) -> Result<(), ExportError> {

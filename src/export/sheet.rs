@@ -93,21 +93,9 @@ impl Sheet {
                 part.push((wanted, hole));
             }
         }
-        let mut parts: Vec<_> = parts.into_iter().zip(&mut decoders.places).collect();
-        // Those with most to do first: what is left at the end is little.
-        parts.sort_by_key(|(part, _)| Reverse(part.len()));
-        let parts = Mutex::new(parts.into_iter());
-        let work = |tools: &mut Tools| {
-            loop {
-                let next = parts.lock().unwrap_or_else(PoisonError::into_inner).next();
-                let Some((part, places)) = next else {
-                    return Ok(());
-                };
-                fill_part(snapshot, places, tools, part)?;
-            }
-        };
-        let threads = if alone { 1 } else { READ_THREADS };
-        for_each_share(decoders.tools.iter_mut().take(threads), work).map(drop)
+        decoders.for_each_part(parts, alone, |places, tools, part| {
+            fill_part(snapshot, places, tools, part)
+        })
     }
 }
 
@@ -152,6 +140,51 @@ impl Decoders {
             }),
             tools: Default::default(),
         }
+    }
+
+    /// Goes to the versions of many objects, as the store has them, before they are wanted in another order.
+    pub(super) fn stand(
+        &mut self,
+        snapshot: &Snapshot,
+        ahead: &[Wanted],
+    ) -> Result<(), ExportError> {
+        let mut parts: [Vec<Wanted>; EXPORT_PARTS] = Default::default();
+        for wanted in ahead {
+            if let Some(part) = parts.get_mut(part_of(wanted.object)) {
+                part.push(*wanted);
+            }
+        }
+        self.for_each_part(parts, false, |places, tools, mut part| {
+            part.sort_unstable_by_key(|wanted| (wanted.object, wanted.event));
+            for Wanted { object, event, .. } in part {
+                places.stand(snapshot.tables(), object, event, tools)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Calls `work` with every part; each thread takes the next one when it is done. `alone`: on this thread.
+    fn for_each_part<T: Send>(
+        &mut self,
+        parts: [Vec<T>; EXPORT_PARTS],
+        alone: bool,
+        work: impl Fn(&mut Places, &mut Tools, Vec<T>) -> Result<(), ExportError> + Sync,
+    ) -> Result<(), ExportError> {
+        let mut parts: Vec<_> = parts.into_iter().zip(&mut self.places).collect();
+        // Those with most to do first: what is left at the end is little.
+        parts.sort_by_key(|(part, _)| Reverse(part.len()));
+        let parts = Mutex::new(parts.into_iter());
+        let thread = |tools: &mut Tools| {
+            loop {
+                let next = parts.lock().unwrap_or_else(PoisonError::into_inner).next();
+                let Some((part, places)) = next else {
+                    return Ok(());
+                };
+                work(places, tools, part)?;
+            }
+        };
+        let threads = if alone { 1 } else { READ_THREADS };
+        for_each_share(self.tools.iter_mut().take(threads), thread).map(drop)
     }
 }
 

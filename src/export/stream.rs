@@ -12,6 +12,7 @@ use super::grouping::Grouping;
 use super::plan::Plan;
 use super::reading::{Effort, Piece, Reading, STRETCH, read_beside};
 use super::sheet::{Stage, Wanted};
+use crate::limits::EXPORT_AHEAD_MIN;
 use crate::model::{EventKey, Gvk};
 use crate::store::headers::{self, Header};
 use crate::store::lookup::Lookup;
@@ -48,11 +49,32 @@ fn write_start_state(
     encoder: &mut TraceEncoder<Stage>,
 ) -> Result<(), ExportError> {
     encoder.event_start(plan.window.start.as_seconds(), plan.start_objects)?;
+    let ahead_max = reading.ahead_max();
+    let mut ahead = Vec::with_capacity(ahead_max.min(plan.start_objects as usize));
     plan.start.for_each(|wanted| {
+        ahead.push(wanted);
+        if ahead.len() < ahead_max {
+            return Ok(());
+        }
+        write_start_objects(reading, &mut ahead, encoder)
+    })?;
+    write_start_objects(reading, &mut ahead, encoder)?;
+    Ok(encoder.deleted_start(0)?)
+}
+
+/// In the order of their names, each sheet would find most of its objects in chunks of their own, and decompress them.
+fn write_start_objects(
+    reading: &mut Reading<'_>,
+    objects: &mut Vec<Wanted>,
+    encoder: &mut TraceEncoder<Stage>,
+) -> Result<(), ExportError> {
+    if objects.len() > EXPORT_AHEAD_MIN {
+        reading.stand(objects)?;
+    }
+    objects.drain(..).try_for_each(|wanted| {
         object_later(encoder, wanted)?;
         reading.hand_over_when_full()
-    })?;
-    Ok(encoder.deleted_start(0)?)
+    })
 }
 
 fn write_events(

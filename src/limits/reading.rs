@@ -44,6 +44,11 @@ pub const EXPORT_BESIDE_CURSORS_BYTES_MAX: usize = 8 << 20;
 /// Memory of an export for bodies at such places, bytes, of all decoders together: where it has them all, each body is made
 /// by one difference.
 pub const EXPORT_BODIES_BYTES_MAX: usize = 4 << 20;
+/// Memory for places in groups of versions, for each object of the start state that is read ahead, bytes: they take about a
+/// fourth of it.
+pub const EXPORT_AHEAD_BYTES: usize = 4 << 10;
+/// Objects of the start state up to which nothing is read ahead: one sheet has most of them.
+pub const EXPORT_AHEAD_MIN: usize = 1_024;
 /// Parts of a sheet, by object, of which each decoding thread takes one after the other: several for each, because they
 /// are not equally much work.
 pub const EXPORT_PARTS: usize = 4 * READ_THREADS;

@@ -219,6 +219,16 @@ impl Cursor {
         })
     }
 
+    /// Keeps a standing in a group whose body was not made. What is to be kept of the group is in [`Tools::packed`] then.
+    pub(super) fn at(group: &Group<'_>, standing: &Standing, tools: &mut Tools) -> Self {
+        Self {
+            object: group.object,
+            way: Way::Recipe(ByRecipe::new(group, standing, tools)),
+            kept: Piece::default(),
+            used: false,
+        }
+    }
+
     /// Memory of the body that it keeps, bytes.
     pub(super) fn body_bytes(&self) -> usize {
         match &self.way {

@@ -78,14 +78,10 @@ impl Places {
         {
             return Ok(());
         }
-        let end = EventKey {
-            at: event.at,
-            seq: event.seq.saturating_add(1),
-        };
         let keeps = self.limit_bytes > 0;
         let limit = self.bodies_limit_bytes - self.bodies_limit_bytes / GROWTH_PARTS;
         let room = limit.saturating_sub(self.body_bytes);
-        let cursor = group_before(tables, object, end, |group| {
+        let cursor = group_before(tables, object, behind(event), |group| {
             let mut standing = Standing::first(tools);
             if !standing.advance(group, event, tools)? {
                 return Err(missing(object, event));
@@ -97,6 +93,35 @@ impl Places {
         if let Some(cursor) = cursor.flatten() {
             self.keep(cursor, tools.packed());
         }
+        Ok(())
+    }
+
+    /// Goes to a version whose body will be wanted soon, in the order in which versions are packed: bodies are made in another.
+    /// Should the memory be too little, it is found anew.
+    ///
+    /// # Errors
+    /// As [`Places::body`].
+    pub(crate) fn stand(
+        &mut self,
+        tables: &impl Tables,
+        object: u64,
+        event: EventKey,
+        tools: &mut Tools,
+    ) -> Result<(), StoreError> {
+        if self.limit_bytes == 0 || self.index.contains_key(&object) {
+            return Ok(());
+        }
+        let cursor = group_before(tables, object, behind(event), |group| {
+            let mut standing = Standing::first(tools);
+            if !standing.advance(group, event, tools)? {
+                return Err(missing(object, event));
+            }
+            Ok(Cursor::at(group, &standing, tools))
+        })?;
+        let mut cursor = cursor.ok_or_else(|| missing(object, event))?;
+        // Others go first.
+        cursor.used = true;
+        self.keep(cursor, tools.packed());
         Ok(())
     }
 
@@ -267,6 +292,14 @@ impl Cursors {
         let mut body = vec![0; kept.version.body_len as usize];
         kept.make(tables, &mut body, &mut self.tools)?;
         Ok(body)
+    }
+}
+
+/// The first event that is later.
+fn behind(event: EventKey) -> EventKey {
+    EventKey {
+        at: event.at,
+        seq: event.seq.saturating_add(1),
     }
 }
 

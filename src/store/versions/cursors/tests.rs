@@ -132,6 +132,68 @@ fn every_body_is_what_was_written_whatever_is_kept() {
 }
 
 #[test]
+fn who_stands_at_a_version_makes_its_body_without_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::create(folder.path().join("trace.redb")).unwrap();
+    let txn = store.begin_write().unwrap();
+    let mut tables = WriteTables::open(&txn).unwrap();
+    let written = write(&mut tables, 97, 8_000);
+    let other = Store::create(folder.path().join("empty.redb")).unwrap();
+    let empty_txn = other.begin_write().unwrap();
+    let empty = WriteTables::open(&empty_txn).unwrap();
+    // The last ones, and those in the midst of groups. Of siblings, and of long bodies, a part is in bases.
+    for last in [8_000, 4_000] {
+        let mut at = std::collections::BTreeMap::new();
+        for (object, event, body) in &written {
+            if event.seq <= last && object % 2 == 0 && object % 3 != 0 {
+                at.insert(*object, (*event, body.clone()));
+            }
+        }
+        at.retain(|_, (_, body)| body.is_some());
+        assert!(at.len() > 10);
+        let mut cursors = Cursors::new(1 << 20);
+        for (object, (event, _)) in &at {
+            let Cursors { places, tools } = &mut cursors;
+            places.stand(&tables, *object, *event, tools).unwrap();
+        }
+        assert_eq!(cursors.places.cursors.len(), at.len());
+        let as_read: Written = at
+            .iter()
+            .rev()
+            .map(|(object, (event, body))| (*object, *event, body.clone()))
+            .collect();
+        read(&mut cursors, &empty, &as_read);
+        // And from there on.
+        let later = written.iter().filter(|(_, event, _)| event.seq > last);
+        read(&mut cursors, &tables, &later.cloned().collect());
+    }
+}
+
+#[test]
+fn standing_takes_no_more_memory_than_there_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::create(folder.path().join("trace.redb")).unwrap();
+    let txn = store.begin_write().unwrap();
+    let mut tables = WriteTables::open(&txn).unwrap();
+    let written = write(&mut tables, 97, 8_000);
+    let with_body: Written = written.into_iter().filter(|one| one.2.is_some()).collect();
+    for limit in [0, 25_000] {
+        let mut cursors = Cursors::new(limit);
+        for (object, event, _) in &with_body {
+            let Cursors { places, tools } = &mut cursors;
+            places.stand(&tables, *object, *event, tools).unwrap();
+            assert!(places.bytes <= places.limit_bytes);
+        }
+        // Where they stand may lie behind what is read.
+        read(&mut cursors, &tables, &with_body);
+    }
+    let mut cursors = Cursors::new(25_000);
+    let Cursors { places, tools } = &mut cursors;
+    let missing = places.stand(&tables, 1, event(9_999), tools).unwrap_err();
+    assert!(missing.to_string().contains("missing"));
+}
+
+#[test]
 fn a_version_taken_out_of_its_group_makes_its_body() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::create(folder.path().join("trace.redb")).unwrap();
