@@ -27,8 +27,6 @@ pub(super) enum Belongs {
     To(Arc<TraceOwner>),
     /// The trace does not have the lifecycle.
     Nowhere,
-    /// Owners have to be looked up.
-    Unknown,
 }
 
 impl From<Option<TraceOwner>> for Belongs {
@@ -56,22 +54,19 @@ impl<'a> PodOwners<'a> {
         }
     }
 
-    /// Whose lifecycle it is, where no owner has to be looked up for that.
-    pub(super) fn at_hand(&self, pod: &PodRow) -> Result<Belongs, StoreError> {
+    /// Whose lifecycle it is; `None` where owners have to be looked up for that.
+    pub(super) fn at_hand(&mut self, pod: &PodRow) -> Result<Option<Belongs>, StoreError> {
         if let Some(given) = &pod.given_owner {
             let gvk = Gvk::new(&*given.group, &*given.version, &*given.kind).to_string();
             let is_in = self.plan.index.contains(&gvk, &given.name)?;
             let name = given.name.clone();
-            return Ok(is_in.then_some(TraceOwner { gvk, name }).into());
+            return Ok(Some(is_in.then_some(TraceOwner { gvk, name }).into()));
         }
-        match pod.owners.as_slice() {
-            [] => self.itself(pod).map(Belongs::from),
-            [only] => Ok(match self.known.get(&only.uid) {
-                Some(known) => known.clone(),
-                None => Belongs::Unknown,
-            }),
-            _ => Ok(Belongs::Unknown),
-        }
+        Ok(match pod.owners.as_slice() {
+            [] => Some(self.itself(pod)?.into()),
+            [only] => self.known.get(&only.uid).cloned(),
+            _ => None,
+        })
     }
 
     /// Reads what [`Self::nearest`] needs of these owners, in the order in which it is packed. At most [`OWNERS_AHEAD_MAX`].
@@ -109,9 +104,17 @@ impl<'a> PodOwners<'a> {
         Ok(nearest)
     }
 
-    /// A bare pod's lifecycle belongs to the pod itself, of which its row tells as much as an owner's would.
-    fn itself(&self, pod: &PodRow) -> Result<Option<TraceOwner>, StoreError> {
-        self.in_trace(&OwnerRow::of_pod(pod.clone()))
+    /// A bare pod's lifecycle belongs to the pod itself, of which its row tells as much as an owner's would: unless it has
+    /// been saved from a broken file, where the row may not know of the object.
+    fn itself(&mut self, pod: &PodRow) -> Result<Option<TraceOwner>, StoreError> {
+        let own = OwnerRow::of_pod(pod.clone());
+        if own.object.is_some() || !tracks_lifecycles(&self.plan.config, &own) {
+            return self.in_trace(&own);
+        }
+        match self.ownership.facts(&pod.uid)? {
+            Some(facts) => self.in_trace(&facts),
+            None => Ok(None),
+        }
     }
 
     /// The object as the trace names it, where lifecycles belong to its kind and it is in the trace.

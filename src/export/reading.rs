@@ -9,7 +9,7 @@ use super::encode::sktrace::EncodeError;
 use super::error::ExportError;
 use super::sheet::{Decoders, Sheet, Stage, Wanted};
 use crate::limits::{
-    EXPORT_AHEAD_BYTES, EXPORT_ALONE_CURSORS_BYTES_MAX, EXPORT_ALONE_SHEET_BYTES,
+    EXPORT_AHEAD_BYTES, EXPORT_AHEAD_MIN, EXPORT_ALONE_CURSORS_BYTES_MAX, EXPORT_ALONE_SHEET_BYTES,
     EXPORT_BESIDE_CURSORS_BYTES_MAX, EXPORT_BESIDE_SHEET_BYTES, EXPORT_SHEETS,
     EXPORT_SNAPSHOT_SECONDS_MAX, READ_TXN_MS_MAX,
 };
@@ -203,11 +203,16 @@ impl<'a> Reading<'a> {
 
     /// Goes to the versions of objects that come next, as the store has them.
     pub(super) fn stand(&mut self, ahead: &[Wanted]) -> Result<(), ExportError> {
-        self.snapshot()?;
-        match &self.current {
-            Some((snapshot, _)) => self.decoders.stand(snapshot, ahead),
-            None => Ok(()),
+        let mut ahead = ahead.to_vec();
+        ahead.sort_unstable_by_key(|wanted| (wanted.object, wanted.event));
+        // Of a slow disk, no snapshot has to see all of them.
+        for some in ahead.chunks(EXPORT_AHEAD_MIN) {
+            self.snapshot()?;
+            if let Some((snapshot, _)) = &self.current {
+                self.decoders.stand(snapshot, some)?;
+            }
         }
+        Ok(())
     }
 
     pub(super) fn hand_over_when_full(&mut self) -> Result<(), ExportError> {

@@ -3,7 +3,7 @@
 //! Decided once for each incarnation, from its first version in the window, so that its deletes share the fate of its
 //! applies, and the order of arrival does not matter (X6).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::iter;
 
 use super::ExportFilters;
@@ -11,7 +11,7 @@ use crate::limits::ANCESTORS_MAX;
 use crate::model::{EventKey, TimeRange, Timestamp, Uid};
 use crate::query::{OWNERS_AHEAD_MAX, Ownership};
 use crate::store::lookup::Lookup;
-use crate::store::rows::{Incarnation, OwnerRefRow, OwnerRow, UidBytes};
+use crate::store::rows::{Incarnation, OwnerRefRow, UidBytes};
 use crate::store::{Snapshot, StoreError};
 
 /// Ancestors whose membership is remembered.
@@ -111,7 +111,7 @@ impl<'s> Selection<'s> {
         let unknown: Vec<_> = unknown.into_iter().collect();
         for some in unknown.chunks(OWNERS_AHEAD_MAX) {
             self.ownership.look_up_ahead(some.iter().copied())?;
-            self.learn_ancestors(some)?;
+            self.learn_nearest(some)?;
             for owner in some {
                 self.creates(owner)?;
             }
@@ -119,17 +119,16 @@ impl<'s> Selection<'s> {
         Ok(())
     }
 
-    /// Finds out which of these owners and of those above them may be in the trace, in the order of their ids: that is how
-    /// versions are packed.
-    fn learn_ancestors(&mut self, owners: &[&UidBytes]) -> Result<(), StoreError> {
-        let mut ancestors = BTreeMap::new();
+    /// Finds out of the nearest recorded ancestors, these owners themselves or those above them, whether they may be in the
+    /// trace. They are asked in any case, so in the order of their ids: that is how versions are packed.
+    fn learn_nearest(&mut self, owners: &[&UidBytes]) -> Result<(), StoreError> {
+        let mut nearest = BTreeSet::new();
         for owner in owners {
-            for ancestor in self.ownership.ancestors(iter::once(*owner))? {
-                ancestors.insert(ancestor.object, ancestor);
-            }
+            let ancestors = self.ownership.ancestors(iter::once(*owner))?;
+            nearest.extend(ancestors.iter().find_map(|ancestor| ancestor.object));
         }
-        for ancestor in ancestors.values() {
-            self.ancestor_is_in(ancestor)?;
+        for id in nearest {
+            self.ancestor_is_in(id)?;
         }
         Ok(())
     }
@@ -150,7 +149,9 @@ impl<'s> Selection<'s> {
         }
         let mut creates = false;
         for ancestor in self.ownership.ancestors(iter::once(owner))? {
-            if self.ancestor_is_in(&ancestor)? {
+            if let Some(id) = ancestor.object
+                && self.ancestor_is_in(id)?
+            {
                 creates = true;
                 break;
             }
@@ -162,10 +163,7 @@ impl<'s> Selection<'s> {
         Ok(creates)
     }
 
-    fn ancestor_is_in(&mut self, ancestor: &OwnerRow) -> Result<bool, StoreError> {
-        let Some(id) = ancestor.object else {
-            return Ok(false);
-        };
+    fn ancestor_is_in(&mut self, id: u64) -> Result<bool, StoreError> {
         if let Some(known) = self.candidates.get(&id) {
             return Ok(*known);
         }

@@ -142,7 +142,8 @@ impl Decoders {
         }
     }
 
-    /// Goes to the versions of many objects, as the store has them, before they are wanted in another order.
+    /// Goes to the versions of many objects, which come in the order in which the store has them, before they are wanted in
+    /// another.
     pub(super) fn stand(
         &mut self,
         snapshot: &Snapshot,
@@ -154,8 +155,7 @@ impl Decoders {
                 part.push(*wanted);
             }
         }
-        self.for_each_part(parts, false, |places, tools, mut part| {
-            part.sort_unstable_by_key(|wanted| (wanted.object, wanted.event));
+        self.for_each_part(parts, false, |places, tools, part| {
             for Wanted { object, event, .. } in part {
                 places.stand(snapshot.tables(), object, event, tools)?;
             }

@@ -12,7 +12,7 @@ pub const TRACE_EVENT_BYTES_MAX: usize = 4 << 20;
 pub const DENSE_DECISIONS_MAX: u64 = (64 << 20) - 1;
 /// Memory of one ordered scratch set before it goes to a temporary file, bytes.
 pub const SCRATCH_BYTES_MAX: usize = 6 << 20;
-/// Sorted runs in the file of such a map, before they are merged into one.
+/// Sorted runs in the file of such a map; before another one is added, they are merged into one.
 pub const SCRATCH_RUNS_MAX: usize = 8;
 /// Page cache of the file of such a map, bytes. An export may have four of them.
 pub const SCRATCH_CACHE_BYTES: usize = 3 << 20;
@@ -47,7 +47,8 @@ pub const EXPORT_BODIES_BYTES_MAX: usize = 4 << 20;
 /// Memory for places in groups of versions, for each object of the start state that is read ahead, bytes: they take about a
 /// fourth of it.
 pub const EXPORT_AHEAD_BYTES: usize = 4 << 10;
-/// Objects of the start state up to which nothing is read ahead: one sheet has most of them.
+/// Objects of the start state up to which nothing is read ahead: one sheet has most of them. Also how many are read ahead in
+/// one snapshot.
 pub const EXPORT_AHEAD_MIN: usize = 1_024;
 /// Parts of a sheet, by object, of which each decoding thread takes one after the other: several for each, because they
 /// are not equally much work.
@@ -81,7 +82,8 @@ pub const CURSOR_BASES_BYTES_MAX: usize = 4 << 20;
 pub const EXPORT_PODS_AT_ONCE_MAX: usize = 65_536;
 /// Owners visited from one object, and of those that it names itself: far above any real chain, and an end for hostile ones.
 pub const ANCESTORS_MAX: usize = 64;
-/// Lifecycles that wait in one thread of an export until the owners of all are looked up, about two hundred bytes each.
+/// Lifecycles that wait in one thread of an export until the owners of all are looked up, about two hundred bytes each. One
+/// whose pod has several owners counts as so many.
 pub const EXPORT_LIFECYCLES_WAITING_MAX: usize = 16_384;
 /// Objects that one thread of an export decides on at once, with owners in the order in which they are packed: about two
 /// hundred bytes for each.

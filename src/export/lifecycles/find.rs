@@ -105,17 +105,18 @@ impl Finding<'_> {
         let Some(lifecycle) = inside(&pod, self.plan) else {
             return Ok(());
         };
-        let belongs = worker.owners.at_hand(&pod)?;
+        let at_hand = worker.owners.at_hand(&pod)?;
         let found = Found {
             pod: pod.uid,
             spec_hash: pod.spec_hash,
             lifecycle,
         };
-        if !matches!(belongs, Belongs::Unknown) {
+        if let Some(belongs) = at_hand {
             return self.insert(belongs, &found);
         }
         let owners = pod.owners.into_iter().take(ANCESTORS_MAX);
         let owners: Vec<_> = owners.map(|owner| owner.uid).collect();
+        worker.owners_waited_for += owners.len();
         worker.unknown.extend(owners.iter().cloned());
         worker.waiting.push((owners, found));
         if worker.is_full() {
@@ -126,6 +127,7 @@ impl Finding<'_> {
 
     /// Looks up the owners that lifecycles wait for, all at once.
     fn settle(&self, worker: &mut Worker<'_>) -> Result<(), ExportError> {
+        worker.owners_waited_for = 0;
         let unknown = std::mem::take(&mut worker.unknown);
         worker.owners.look_up_ahead(unknown.iter())?;
         for (owners, found) in worker.waiting.drain(..) {
@@ -150,9 +152,11 @@ struct Worker<'a> {
     owners: PodOwners<'a>,
     /// With the UIDs of the pod's owners.
     waiting: Vec<(Vec<UidBytes>, Found)>,
-    /// How many wait at most.
+    /// Owners of all that wait. Each has one at least.
+    owners_waited_for: usize,
+    /// How many that may be before they are looked up.
     waiting_max: usize,
-    /// The owners that they wait for, each once.
+    /// The owners, each once.
     unknown: HashSet<UidBytes>,
 }
 
@@ -161,6 +165,7 @@ impl<'a> Worker<'a> {
         Self {
             owners: PodOwners::new(snapshot, plan),
             waiting: Vec::new(),
+            owners_waited_for: 0,
             waiting_max,
             unknown: HashSet::new(),
         }
@@ -168,7 +173,7 @@ impl<'a> Worker<'a> {
 
     /// Whether another one might be too many for a look-up, or for the memory.
     fn is_full(&self) -> bool {
-        self.waiting.len() >= self.waiting_max
+        self.owners_waited_for >= self.waiting_max
             || self.unknown.len() + ANCESTORS_MAX > OWNERS_AHEAD_MAX
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use self::runs::{Merged, Runs};
 use super::StoreError;
-use crate::limits::SCRATCH_BYTES_MAX;
+use crate::limits::{SCRATCH_BYTES_MAX, SCRATCH_RUNS_MAX};
 
 /// What an entry in memory costs besides its bytes.
 const ENTRY_OVERHEAD_BYTES: usize = 96;
@@ -19,6 +19,7 @@ pub(crate) struct Scratch {
     recent: BTreeMap<Vec<u8>, Vec<u8>>,
     recent_bytes: usize,
     limit_bytes: usize,
+    runs_max: usize,
     spilled: Option<Runs>,
     folder: PathBuf,
 }
@@ -26,15 +27,20 @@ pub(crate) struct Scratch {
 impl Scratch {
     /// An empty map whose temporary file, if it needs one, is made in `folder`.
     pub(crate) fn new(folder: &Path) -> Self {
-        Self::with_limit(folder, SCRATCH_BYTES_MAX)
+        Self {
+            runs_max: SCRATCH_RUNS_MAX,
+            ..Self::with_limit(folder, SCRATCH_BYTES_MAX)
+        }
     }
 
-    /// An empty map that goes to its file at another size than usual: moving it there takes time, all at once.
+    /// An empty map for who cannot wait long: moving so much to its file takes time, all at once, and the file is one tree,
+    /// in which nothing has to be merged.
     pub(crate) fn with_limit(folder: &Path, limit_bytes: usize) -> Self {
         Self {
             recent: BTreeMap::new(),
             recent_bytes: 0,
             limit_bytes,
+            runs_max: 1,
             spilled: None,
             folder: folder.to_owned(),
         }
@@ -129,7 +135,7 @@ impl Scratch {
     fn spill(&mut self) -> Result<(), StoreError> {
         let runs = match &mut self.spilled {
             Some(runs) => runs,
-            None => self.spilled.insert(Runs::new(&self.folder)?),
+            None => self.spilled.insert(Runs::new(&self.folder, self.runs_max)?),
         };
         runs.push(std::mem::take(&mut self.recent))?;
         self.recent_bytes = 0;
@@ -216,9 +222,10 @@ mod tests {
         fn answers_as_a_map_does(
             inserts in proptest::collection::vec((any::<u8>(), any::<u16>()), 1..60),
             limit in prop_oneof![Just(0usize), Just(1_000), Just(1_000_000)],
+            runs_max in prop_oneof![Just(1usize), Just(2), Just(SCRATCH_RUNS_MAX)],
         ) {
             let folder = tempfile::tempdir().unwrap();
-            let mut scratch = Scratch::with_limit(folder.path(), limit);
+            let mut scratch = Scratch { runs_max, ..Scratch::with_limit(folder.path(), limit) };
             let mut model = BTreeMap::new();
             for (key, value) in inserts {
                 scratch.insert(vec![key], value.to_be_bytes().to_vec()).unwrap();

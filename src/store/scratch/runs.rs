@@ -1,5 +1,6 @@
 //! The file of a scratch map: sorted runs, each written from its first key to its last. Put into one tree, every run would
-//! have most pages of the tree written anew.
+//! have most pages of the tree written anew. Merging all of them takes its time, all at once; who cannot wait for that has
+//! one run, a tree to which others are added.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,7 +10,7 @@ use redb::{
     TableHandle, WriteTransaction,
 };
 
-use crate::limits::{SCRATCH_CACHE_BYTES, SCRATCH_RUNS_MAX};
+use crate::limits::SCRATCH_CACHE_BYTES;
 use crate::store::StoreError;
 use crate::store::temporary::Temporary;
 
@@ -22,14 +23,15 @@ type Entry = (AccessGuard<'static, Bytes>, AccessGuard<'static, Bytes>);
 pub(crate) struct Runs {
     /// Oldest first. Dropped before the database.
     runs: Vec<ReadOnlyTable<Bytes, Bytes>>,
+    runs_max: usize,
     /// How many tables have been made.
     made: u64,
     database: Database,
 }
 
 impl Runs {
-    /// No runs, in a file without a name in `folder`.
-    pub(super) fn new(folder: &Path) -> Result<Self, StoreError> {
+    /// No runs, and at most so many, in a file without a name in `folder`.
+    pub(super) fn new(folder: &Path, runs_max: usize) -> Result<Self, StoreError> {
         let file = tempfile::tempfile_in(folder)
             .map_err(StoreError::io(folder, "cannot make a temporary file"))?;
         let failed = |error: redb::DatabaseError| StoreError::Database(Box::new(error.into()));
@@ -40,6 +42,7 @@ impl Runs {
             .map_err(failed)?;
         Ok(Self {
             runs: Vec::new(),
+            runs_max,
             made: 0,
             database,
         })
@@ -47,15 +50,27 @@ impl Runs {
 
     /// Adds a run, the newest one.
     pub(super) fn push(&mut self, entries: BTreeMap<Vec<u8>, Vec<u8>>) -> Result<(), StoreError> {
-        if self.runs.len() >= SCRATCH_RUNS_MAX {
+        if self.runs.len() >= self.runs_max.max(2) {
             self.merge()?;
         }
-        let run = self.write(|insert| {
-            // An entry at a time leaves memory for its page.
-            entries
-                .into_iter()
-                .try_for_each(|(key, value)| insert(&key, &value))
-        })?;
+        let tree = match self.runs.as_slice() {
+            [only] if self.runs_max <= 1 => Some(only.name().to_owned()),
+            _ => None,
+        };
+        let name = tree.clone().unwrap_or_else(|| self.next_name());
+        let txn = self.begin_write()?;
+        {
+            let mut table = txn.open_table(definition(&name))?;
+            // What is in a page is no longer held besides.
+            for (key, value) in entries {
+                table.insert(key.as_slice(), value.as_slice())?;
+            }
+        }
+        txn.commit()?;
+        let run = self.open(&name)?;
+        if tree.is_some() {
+            self.runs.clear();
+        }
         self.runs.push(run);
         Ok(())
     }
@@ -65,20 +80,22 @@ impl Runs {
         if self.runs.len() <= 1 {
             return Ok(());
         }
-        let names: Vec<_> = self.runs.iter().map(|run| run.name().to_owned()).collect();
-        let mut merged = Merged::of(&self.runs)?;
-        let run = self.write(|insert| {
-            merged.try_for_each(|entry| {
-                let (key, value) = entry?;
-                insert(key.value(), value.value())
-            })
-        })?;
-        self.runs = vec![run];
+        let name = self.next_name();
         let txn = self.begin_write()?;
-        for name in names {
-            txn.delete_table(TableDefinition::<Bytes, Bytes>::new(&name))?;
+        {
+            let mut table = txn.open_table(definition(&name))?;
+            for entry in Merged::of(&self.runs)? {
+                let (key, value) = entry?;
+                table.insert(key.value(), value.value())?;
+            }
         }
-        Ok(txn.commit()?)
+        // In the same transaction: no table that is read then keeps their pages.
+        for run in &self.runs {
+            txn.delete_table(definition(run.name()))?;
+        }
+        txn.commit()?;
+        self.runs = vec![self.open(&name)?];
+        Ok(())
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
@@ -114,27 +131,18 @@ impl Runs {
         Ok(txn)
     }
 
-    /// Makes a table of what `fill` inserts, in the order of the keys.
-    fn write(
-        &mut self,
-        fill: impl FnOnce(
-            &mut dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
-        ) -> Result<(), StoreError>,
-    ) -> Result<ReadOnlyTable<Bytes, Bytes>, StoreError> {
+    fn next_name(&mut self) -> String {
         self.made += 1;
-        let name = self.made.to_string();
-        let definition = TableDefinition::new(&name);
-        let txn = self.begin_write()?;
-        {
-            let mut table = txn.open_table(definition)?;
-            fill(&mut |key, value| {
-                table.insert(key, value)?;
-                Ok(())
-            })?;
-        }
-        txn.commit()?;
-        Ok(self.database.begin_read()?.open_table(definition)?)
+        self.made.to_string()
     }
+
+    fn open(&self, name: &str) -> Result<ReadOnlyTable<Bytes, Bytes>, StoreError> {
+        Ok(self.database.begin_read()?.open_table(definition(name))?)
+    }
+}
+
+fn definition(name: &str) -> TableDefinition<'_, Bytes, Bytes> {
+    TableDefinition::new(name)
 }
 
 /// The entries of several runs in the order of their keys, each key once.
@@ -201,33 +209,70 @@ impl Iterator for Merged {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::limits::SCRATCH_RUNS_MAX;
 
-    #[test]
-    fn runs_are_few_and_take_the_room_of_those_that_were_merged() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut runs = Runs::new(folder.path()).unwrap();
-        let mut bytes = Vec::new();
-        for run in 0..10 * SCRATCH_RUNS_MAX {
-            // A tenth of them in each run, the same ones all the time.
-            let entry = |n: usize| {
-                let key = (n * 10 + run % 10).to_be_bytes().to_vec();
-                (key, run.to_string().repeat(50).into_bytes())
-            };
-            runs.push((0..100).map(entry).collect()).unwrap();
-            assert!(runs.runs.len() <= SCRATCH_RUNS_MAX);
+    /// Pages that the file uses after each of so many runs, of which `entry` tells the entries.
+    fn pages(
+        runs: &mut Runs,
+        count: usize,
+        entry: impl Fn(usize, usize) -> (Vec<u8>, Vec<u8>),
+    ) -> Vec<u64> {
+        let mut pages = Vec::new();
+        for run in 0..count {
+            runs.push((0..100).map(|n| entry(run, n)).collect())
+                .unwrap();
+            assert!(runs.runs.len() <= runs.runs_max.max(1));
             let txn = runs.begin_write().unwrap();
-            bytes.push(txn.stats().unwrap().allocated_pages());
+            pages.push(txn.stats().unwrap().allocated_pages());
             txn.abort().unwrap();
         }
+        pages
+    }
+
+    /// A tenth of a thousand keys in each run, the same ones all the time.
+    fn again(run: usize, n: usize) -> (Vec<u8>, Vec<u8>) {
+        let key = (n * 10 + run % 10).to_be_bytes().to_vec();
+        (key, run.to_string().repeat(50).into_bytes())
+    }
+
+    #[test]
+    fn runs_are_few_and_the_newest_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        for runs_max in [1, SCRATCH_RUNS_MAX] {
+            let mut runs = Runs::new(folder.path(), runs_max).unwrap();
+            let pages = pages(&mut runs, 80, again);
+            runs.merge().unwrap();
+            assert_eq!(runs.runs.len(), 1);
+            let entries: Vec<_> = runs.entries().unwrap().map(Result::unwrap).collect();
+            assert_eq!(entries.len(), 1_000);
+            // Those of the last ten runs.
+            let newest = |value: &[u8]| value.starts_with(b"7");
+            assert!(entries.iter().all(|(_, value)| newest(value.value())));
+            let most = |pages: &[u64]| *pages.iter().max().unwrap();
+            let (first, last) = pages.split_at(40);
+            assert!(most(last) <= most(first) * 5 / 4, "{pages:?}");
+        }
+    }
+
+    /// What was merged is not kept until the next time: it and what it became are all that there is at once.
+    #[test]
+    fn the_room_of_merged_runs_is_used_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut runs = Runs::new(folder.path(), 4).unwrap();
+        let pages = pages(&mut runs, 61, |run, n| {
+            let key = (n * 1_000 + run).to_be_bytes().to_vec();
+            (key, vec![b'v'; 100])
+        });
         runs.merge().unwrap();
-        assert_eq!(runs.runs.len(), 1);
-        let entries: Vec<_> = runs.entries().unwrap().map(Result::unwrap).collect();
-        assert_eq!(entries.len(), 1_000);
-        // Those of the last ten runs.
-        let newest = |value: &[u8]| value.starts_with(b"7");
-        assert!(entries.iter().all(|(_, value)| newest(value.value())));
-        let most = |pages: &[u64]| *pages.iter().max().unwrap();
-        let (first, last) = bytes.split_at(40);
-        assert!(most(last) <= most(first) * 5 / 4, "{bytes:?}");
+        let mut other = Runs::new(folder.path(), 4).unwrap();
+        let entries = runs.entries().unwrap().map(|entry| {
+            let (key, value) = entry.unwrap();
+            (key.value().to_vec(), value.value().to_vec())
+        });
+        other.push(entries.collect()).unwrap();
+        let txn = other.begin_write().unwrap();
+        let live = txn.stats().unwrap().allocated_pages();
+        let most = *pages.iter().max().unwrap();
+        assert!(most <= live * 9 / 4, "{most} pages for {live}");
     }
 }

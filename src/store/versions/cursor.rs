@@ -246,24 +246,38 @@ impl Cursor {
         is_end(kept.get(at..).unwrap_or_default())
     }
 
-    /// Goes on to a version and makes its body. Returns how many bytes of the group are to be kept now: if they are more than
-    /// `kept`, they are in [`Tools::packed`]. `None`: the version is not there, or lies behind. After an error, and after
-    /// `None`, it is of no use any more.
+    /// Goes on to a version and makes its body, which is kept if it takes no more than `room_bytes`. Returns how many bytes of
+    /// the group are to be kept now: if they are more than `kept`, they are in [`Tools::packed`]. `None`: the version is not
+    /// there, or lies behind. After an error, and after `None`, it is of no use any more.
     pub(super) fn read(
         &mut self,
         kept: &mut [u8],
         tables: &impl Tables,
         event: EventKey,
         out: &mut [u8],
+        room_bytes: usize,
         tools: &mut Tools,
     ) -> Result<Option<usize>, StoreError> {
-        match &mut self.way {
+        let by = match &mut self.way {
             Way::Body(by) => {
                 let read = by.read(self.object, kept, event, out, tools)?;
-                Ok(read.then_some(kept.len()))
+                return Ok(read.then_some(kept.len()));
             }
-            Way::Recipe(by) => by.read(self.object, kept, tables, event, out, tools),
+            Way::Recipe(by) => by,
+        };
+        let len = by.read(self.object, kept, tables, event, out, tools)?;
+        if out.len() <= room_bytes
+            && let Some(payload) = len.and_then(|len| kept.get(..len))
+            && !is_end(payload.get(by.at()..).unwrap_or_default())
+        {
+            self.way = Way::Body(by.with_body(self.object, payload, out, tools));
+            let rest = tools.packed.len();
+            if let Some(to) = kept.get_mut(..rest) {
+                to.copy_from_slice(&tools.packed);
+            }
+            return Ok(Some(rest));
         }
+        Ok(len)
     }
 }
 

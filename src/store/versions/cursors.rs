@@ -79,8 +79,7 @@ impl Places {
             return Ok(());
         }
         let keeps = self.limit_bytes > 0;
-        let limit = self.bodies_limit_bytes - self.bodies_limit_bytes / GROWTH_PARTS;
-        let room = limit.saturating_sub(self.body_bytes);
+        let room = self.body_room();
         let cursor = group_before(tables, object, behind(event), |group| {
             let mut standing = Standing::first(tools);
             if !standing.advance(group, event, tools)? {
@@ -125,6 +124,12 @@ impl Places {
         Ok(())
     }
 
+    /// Bytes of another body that may be kept.
+    fn body_room(&self) -> usize {
+        let limit = self.bodies_limit_bytes - self.bodies_limit_bytes / GROWTH_PARTS;
+        limit.saturating_sub(self.body_bytes)
+    }
+
     /// Makes a body with the cursor in a slot, and gives the cursor up if it is of no more use. `false`: it has not got there.
     fn read_on(
         &mut self,
@@ -134,12 +139,14 @@ impl Places {
         out: &mut [u8],
         tools: &mut Tools,
     ) -> Result<bool, StoreError> {
+        let room = self.body_room();
         let Some(cursor) = self.cursors.get_mut(slot) else {
             return Ok(false);
         };
         cursor.used = true;
         let body_bytes = cursor.body_bytes();
-        let read = cursor.read(self.arena.get_mut(cursor.kept), tables, event, out, tools);
+        let kept = self.arena.get_mut(cursor.kept);
+        let read = cursor.read(kept, tables, event, out, room, tools);
         self.body_bytes = (self.body_bytes + cursor.body_bytes()).saturating_sub(body_bytes);
         let Ok(Some(len)) = read else {
             self.remove(slot);
@@ -203,7 +210,11 @@ impl Places {
                     cursor.used = false;
                     self.hand += 1;
                 }
-                Some(_) => drop(self.remove(self.hand)),
+                Some(_) => {
+                    self.remove(self.hand);
+                    // The newest one has come to this place.
+                    self.hand += 1;
+                }
                 None => break,
             }
         }

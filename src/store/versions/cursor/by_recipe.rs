@@ -1,6 +1,6 @@
 //! A place whose body is known as pieces of its root.
 
-use super::{Standing, Tools};
+use super::{ByBody, Standing, Tools};
 use crate::model::EventKey;
 use crate::store::StoreError;
 use crate::store::tables::Tables;
@@ -80,6 +80,23 @@ impl ByRecipe {
             to.copy_from_slice(&tools.packed_recipe);
         }
         Ok(Some(kept.len()))
+    }
+
+    /// The same place with its body, which was made a moment ago of what is kept. What is to be kept now is in `tools.packed`
+    /// then, and is less.
+    pub(super) fn with_body(
+        &self,
+        object: u64,
+        kept: &[u8],
+        body: &[u8],
+        tools: &mut Tools,
+    ) -> ByBody {
+        let group = Group {
+            object,
+            first: self.first,
+            payload: kept,
+        };
+        ByBody::new(&group, &self.standing.place, body, tools)
     }
 
     fn pack(&mut self, group: &Group<'_>, standing: &Standing, tools: &mut Tools) {

@@ -163,6 +163,8 @@ fn who_stands_at_a_version_makes_its_body_without_the_store() {
             .map(|(object, (event, body))| (*object, *event, body.clone()))
             .collect();
         read(&mut cursors, &empty, &as_read);
+        // What is read is kept, where more of the group follows.
+        assert_eq!(cursors.places.body_bytes > 0, last == 4_000);
         // And from there on.
         let later = written.iter().filter(|(_, event, _)| event.seq > last);
         read(&mut cursors, &tables, &later.cloned().collect());
