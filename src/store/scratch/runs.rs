@@ -273,6 +273,6 @@ mod tests {
         let txn = other.begin_write().unwrap();
         let live = txn.stats().unwrap().allocated_pages();
         let most = *pages.iter().max().unwrap();
-        assert!(most <= live * 9 / 4, "{most} pages for {live}");
+        assert!(most <= live * 5 / 4, "{most} pages for {live}");
     }
 }
