@@ -197,7 +197,7 @@ impl PreparedExport {
     }
 
     /// Lets it take more memory, 20 MiB: for a process that does nothing else. Of a window in which many objects change, it is
-    /// quicker then. (It took 110 MiB in all for a million changes of 50,000 objects, and 118 for ten million; 148 of a store
+    /// quicker then. (It took 100 MiB in all for a million changes of 50,000 objects, and 109 for ten million; 148 of a store
     /// that ends with a long journal, because its recorder was killed.)
     #[must_use]
     pub fn alone(self) -> Self {
