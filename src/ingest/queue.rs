@@ -47,6 +47,8 @@ pub struct Queued {
     pub at: Timestamp,
     /// What was seen.
     pub observation: Observation,
+    /// When it was handed over, by a clock that never goes back.
+    since: Instant,
     /// Its share of the queue's bytes, given back when the writer has committed or dropped it.
     pub share: OwnedSemaphorePermit,
 }
@@ -86,7 +88,7 @@ impl Queue {
     /// # Errors
     /// When the writer has stopped.
     pub async fn send(&self, observation: Observation) -> Result<(), QueueClosed> {
-        let at = self.now();
+        let (at, since) = (self.now(), Instant::now());
         // An observation larger than the whole queue passes alone.
         let weight = observation.weight_bytes().min(QUEUE_BYTES_MAX);
         let is_waited_for = observation.is_waited_for();
@@ -108,6 +110,7 @@ impl Queue {
             .send(Queued {
                 at,
                 observation,
+                since,
                 share,
             })
             .await
@@ -152,11 +155,12 @@ impl Receiver {
         self.receiver.is_closed()
     }
 
-    /// The batch that begins with `first`: what comes within [`BATCH_AGE_MS_MAX`] of now, up to `max`. While few come, it is
-    /// [`BATCH_AGE_MS_QUIET`], or until one comes that somebody waits for: what few changes cost is mostly their commits.
+    /// The batch that begins with `first`: what comes within [`BATCH_AGE_MS_MAX`] of its being queued, up to `max`. While few
+    /// come, it is [`BATCH_AGE_MS_QUIET`], or until one comes that somebody waits for: what few changes cost is mostly their
+    /// commits. What `first` has waited for the batch before is a part of this, so that a busy writer does not make it wait twice.
     pub(super) async fn batch(&mut self, first: Queued, max: BatchMax) -> Vec<Queued> {
-        let began = Instant::now();
-        let until = |ms| began + Duration::from_millis(ms);
+        let since = first.since;
+        let until = |ms| since + Duration::from_millis(ms);
         let mut batch = vec![first];
         self.gather(&mut batch, max, until(BATCH_AGE_MS_MAX)).await;
         let few = BatchMax {

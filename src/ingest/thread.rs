@@ -138,6 +138,7 @@ impl Work {
             wait = match self.next_batch(wait) {
                 Next::Batch(batch) => {
                     self.append(batch)?;
+                    self.fold()?;
                     self.pack()?;
                     Duration::ZERO
                 }
@@ -223,6 +224,21 @@ impl Work {
         self.retention = retention;
         done?;
         Ok(wait)
+    }
+
+    /// Folds what is due of the journal: now, because what comes meanwhile would wait for others anyway, and not when the next
+    /// batch is in hand.
+    fn fold(&mut self) -> Result<(), StoreError> {
+        let mut tries = 0;
+        self.write(|writer| {
+            tries += 1;
+            // Where the storage failed, the next batch sees to it that there is room.
+            if tries == 1 {
+                writer.fold_due()?;
+            }
+            Ok(None)
+        })?;
+        Ok(())
     }
 
     /// Does one piece of packing, if it is due. Returns how long the next one can wait.

@@ -8,7 +8,7 @@ pub const QUEUE_BYTES_MAX: usize = 32 << 20;
 pub const BATCH_OBSERVATIONS_MAX: usize = 4_096;
 /// Bytes of bodies in one write transaction.
 pub const BATCH_BYTES_MAX: usize = 16 << 20;
-/// Longest time that an observation waits for others to share its commit, milliseconds.
+/// Longest time that an observation waits for others to share its commit, milliseconds: since it was queued.
 pub const BATCH_AGE_MS_MAX: u64 = 60;
 /// The same while few come, milliseconds: a commit costs twenty pages however few are in it.
 pub const BATCH_AGE_MS_QUIET: u64 = 400;

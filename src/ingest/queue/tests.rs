@@ -173,6 +173,25 @@ async fn few_observations_wait_longer_unless_a_list_is_among_them() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_waited_for_the_batch_before_waits_no_longer_than_others() {
+    let half = Duration::from_millis(BATCH_AGE_MS_MAX / 2);
+    for (busy, left) in [(half, half), (half * 3, Duration::ZERO)] {
+        let (queue, mut receiver) = new_queue();
+        for n in 0..BATCH_OBSERVATIONS_QUIET {
+            queue.send(bookmark(n)).await.unwrap();
+        }
+        tokio::time::sleep(busy).await;
+        // What comes while the writer is busy is in the batch, too.
+        queue.send(bookmark(0)).await.unwrap();
+        let began = Instant::now();
+        let first = receiver.recv().await.unwrap();
+        let batch = receiver.batch(first, most(1_000)).await;
+        assert_eq!(batch.len(), BATCH_OBSERVATIONS_QUIET + 1);
+        assert_eq!(began.elapsed(), left, "after {busy:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_somebody_waits_for_ends_a_batch_of_few() {
     let watch = Gvk::pod;
     for waited_for in [
