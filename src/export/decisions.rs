@@ -15,21 +15,17 @@ use crate::store::scratch::Scratch;
 pub(super) enum Decision {
     Out,
     In,
-    /// It is in, and has a version in the window.
-    Changed,
+    /// It is in, and the index does not have all of its hashes yet.
+    Unindexed,
 }
 
 impl Decision {
-    pub(super) fn in_if(included: bool) -> Self {
-        if included { Self::In } else { Self::Out }
-    }
-
     /// Never 0, which stands for an object that was not met.
     fn code(self) -> u8 {
         match self {
             Self::Out => 1,
             Self::In => 2,
-            Self::Changed => 3,
+            Self::Unindexed => 3,
         }
     }
 
@@ -37,7 +33,7 @@ impl Decision {
         match code {
             1 => Some(Self::Out),
             2 => Some(Self::In),
-            3 => Some(Self::Changed),
+            3 => Some(Self::Unindexed),
             _ => None,
         }
     }
@@ -125,20 +121,20 @@ impl Share {
         }
     }
 
-    /// Calls `each` with the objects that changed in the window, in the order of their ids. `share` is its number.
-    pub(super) fn for_each_changed<E: From<StoreError>>(
+    /// Calls `each` with the objects that the index does not have all of, in the order of their ids. `share` is its number.
+    pub(super) fn for_each_unindexed<E: From<StoreError>>(
         &mut self,
         share: usize,
         mut each: impl FnMut(u64) -> Result<(), E>,
     ) -> Result<(), E> {
-        let changed = Some(Decision::Changed);
+        let unindexed = Some(Decision::Unindexed);
         for (byte, codes) in (0u64..).zip(&self.dense) {
             if *codes == 0 {
                 continue;
             }
             for place in 0..CODES_IN_BYTE {
                 let code = codes >> (place as u32 * CODE_BITS) & CODE_MASK;
-                if Decision::of_code(code) == changed {
+                if Decision::of_code(code) == unindexed {
                     each(id_at(share, byte * CODES_IN_BYTE + place))?;
                 }
             }
@@ -146,7 +142,7 @@ impl Share {
         self.sparse.for_each(|key, value| {
             let id = key.try_into().map(u64::from_be_bytes).unwrap_or_default();
             let code = value.first().copied().unwrap_or_default();
-            if Decision::of_code(code) == changed {
+            if Decision::of_code(code) == unindexed {
                 each(id)?;
             }
             Ok(())
@@ -184,17 +180,17 @@ mod tests {
                 prop_assert_eq!(decisions.includes(id).unwrap(), included);
             }
             for (share, decisions) in decisions.shares() {
-                let mut changed = Vec::new();
-                decisions.for_each_changed::<StoreError>(share, |id| {
-                    changed.push(id);
+                let mut unindexed = Vec::new();
+                decisions.for_each_unindexed::<StoreError>(share, |id| {
+                    unindexed.push(id);
                     Ok(())
                 }).unwrap();
                 let of_model: Vec<_> = model
                     .iter()
-                    .filter(|(id, decision)| **decision == Decision::Changed && share_of(**id) == share)
+                    .filter(|(id, decision)| **decision == Decision::Unindexed && share_of(**id) == share)
                     .map(|(id, _)| *id)
                     .collect();
-                prop_assert_eq!(changed, of_model);
+                prop_assert_eq!(unindexed, of_model);
             }
         }
     }

@@ -11,7 +11,7 @@ use super::selection::Selection;
 use super::sheet::Wanted;
 use super::start_state::StartState;
 use crate::limits::EXPORT_OBJECTS_AT_ONCE_MAX;
-use crate::model::{EventKey, TimeRange};
+use crate::model::{EventKey, ObjectKey, TimeRange};
 use crate::query::shares::share_of;
 use crate::store::headers;
 use crate::store::lookup::Lookup;
@@ -42,7 +42,7 @@ impl Objects<'_> {
         let mut selection = Selection::new(self.snapshot, self.filters, self.window);
         let start_objects = self.start_state(share, &mut selection, decisions)?;
         self.first_changes(share, &mut selection, decisions)?;
-        self.index_changed(share, decisions)?;
+        self.index_rest(share, decisions)?;
         Ok(Counted {
             start_objects,
             cluster_scoped_left_out: selection.cluster_scoped_left_out,
@@ -55,14 +55,10 @@ impl Objects<'_> {
         selection: &mut Selection<'_>,
         decisions: &mut Share,
     ) -> Result<u64, ExportError> {
-        let start = EventKey {
-            at: self.window.start,
-            seq: 0,
-        };
         let mut start_objects = 0;
         let mut alive = self
             .snapshot
-            .alive_before(start, move |id| share_of(id) == share)?;
+            .alive_before(self.events.clone(), move |id| share_of(id) == share)?;
         loop {
             let some = alive.by_ref().take(EXPORT_OBJECTS_AT_ONCE_MAX);
             let some = some.collect::<Result<Vec<_>, _>>()?;
@@ -74,19 +70,28 @@ impl Objects<'_> {
                 .map(|alive| (alive.id, alive.version.event))
                 .collect();
             for (alive, selected) in some.iter().zip(selection.selects(&asked)?) {
-                decisions.set(alive.id, Decision::in_if(selected.is_some()))?;
-                let Some(selected) = selected else { continue };
+                let Some(selected) = selected else {
+                    decisions.set(alive.id, Decision::Out)?;
+                    continue;
+                };
                 let version = &alive.version;
                 let Some(row) = self.snapshot.tables().incarnation(alive.id)? else {
                     continue;
                 };
                 let gvk = self.snapshot.gvk(version.kind)?;
+                // Of an object that has always been read in one version of its kind, only the last hash shows.
+                let last = self.one_version(&row.key).and(alive.last_spec_hash);
+                let (decision, spec_hash) = match last {
+                    Some(last) => (Decision::In, last),
+                    None => (Decision::Unindexed, version.spec_hash),
+                };
+                decisions.set(alive.id, decision)?;
                 let wanted = Wanted {
                     object: alive.id,
                     event: version.event,
                     body_len: version.body_len,
                 };
-                lock(&self.index).set(&gvk, &row.key, alive.id, version.spec_hash)?;
+                lock(&self.index).set(&gvk, &row.key, alive.id, spec_hash)?;
                 lock(&self.start).insert(&row.key, selected.owned, wanted)?;
                 start_objects += 1;
             }
@@ -105,16 +110,15 @@ impl Objects<'_> {
             let (event, header) = entry?;
             // A deletion decides nothing: an object that was not there at the start, and is none of this window's before
             // it is deleted, stays out.
-            if header.deleted || share_of(header.object) != share {
+            if header.deleted
+                || share_of(header.object) != share
+                || decisions.get(header.object)?.is_some()
+            {
                 continue;
             }
-            match decisions.get(header.object)? {
-                Some(Decision::Out | Decision::Changed) => continue,
-                Some(Decision::In) => {}
-                // Until it is found to be out.
-                None => asked.push((header.object, event)),
-            }
-            decisions.set(header.object, Decision::Changed)?;
+            asked.push((header.object, event));
+            // Until it is found to be out.
+            decisions.set(header.object, Decision::Unindexed)?;
             if asked.len() >= EXPORT_OBJECTS_AT_ONCE_MAX {
                 leave_out(&asked, selection, decisions)?;
                 asked.clear();
@@ -123,11 +127,16 @@ impl Objects<'_> {
         leave_out(&asked, selection, decisions)
     }
 
-    /// Puts what changed in the window into the index.
-    fn index_changed(&self, share: usize, decisions: &mut Share) -> Result<(), ExportError> {
+    /// The one version of its kind in which an object has always been read, where there is no other.
+    fn one_version(&self, key: &ObjectKey) -> Option<u64> {
+        self.snapshot.only_number_of(&key.group, &key.kind)
+    }
+
+    /// Puts those objects into the index of which it does not have all hashes yet.
+    fn index_rest(&self, share: usize, decisions: &mut Share) -> Result<(), ExportError> {
         let tables = self.snapshot.tables();
         let Range { start, end } = self.events;
-        decisions.for_each_changed::<ExportError>(share, |id| {
+        decisions.for_each_unindexed::<ExportError>(share, |id| {
             let Some(row) = tables.incarnation(id)? else {
                 return Ok(());
             };
@@ -136,9 +145,7 @@ impl Objects<'_> {
                 let gvk = self.snapshot.gvk(kind)?;
                 lock(&self.index).set(&gvk, &key, id, hash)
             };
-            // Of an object that has always been read in one version of its kind, only the last hash shows.
-            let one_version = self.snapshot.only_number_of(&key.group, &key.kind);
-            if one_version.is_some()
+            if self.one_version(&key).is_some()
                 && let Some(last) = tables.version_before(id, end)?
                 && !last.deleted
             {

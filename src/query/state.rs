@@ -1,5 +1,7 @@
 //! What existed at a time.
 
+use std::ops::Range;
+
 use super::body_json;
 use super::state_ahead::{Reads, StateAhead};
 use crate::model::{EventKey, Gvk, ObjectKey, Timestamp, Uid};
@@ -53,12 +55,14 @@ pub(crate) fn decode_body(event: EventKey, body: &[u8]) -> Result<serde_json::Va
     })
 }
 
-/// An object that was alive at some instant.
+/// An object that was alive when a range of events began.
 #[derive(Clone, Debug)]
 pub(crate) struct Alive {
     pub(crate) id: u64,
-    /// The version of that instant.
+    /// The version that it had then.
     pub(crate) version: Version,
+    /// SimKube's hash of its spec as the range ends; `None`: it is deleted then.
+    pub(crate) last_spec_hash: Option<u64>,
 }
 
 impl Snapshot {
@@ -127,7 +131,7 @@ impl Snapshot {
                 None => {}
                 Some(Version { deleted: true, .. }) => return Ok(None),
                 Some(version) => {
-                    return self.version(key.clone(), Alive { id, version }).map(Some);
+                    return self.version(key.clone(), id, &version).map(Some);
                 }
             }
         }
@@ -147,14 +151,15 @@ impl Snapshot {
         })
     }
 
-    /// Every object with a wanted id whose last change before `end` is not a delete, ordered by kind number and id.
+    /// Every object with a wanted id whose last change before some events is not a delete, ordered by kind number and id.
     pub(crate) fn alive_before<'s>(
         &'s self,
-        end: EventKey,
+        events: Range<EventKey>,
         is_wanted: impl Fn(u64) -> bool + 's,
     ) -> Result<impl Iterator<Item = Result<Alive, StoreError>> + 's, StoreError> {
         let tables = self.tables();
-        let epoch = *tables.epochs_over(end.at, end.at)?.start();
+        let Range { start, end } = events;
+        let epoch = *tables.epochs_over(start.at, start.at)?.start();
         let (from, to) = keys::prefix_range(&epoch.to_be_bytes());
         let range = tables.alive.range((as_slice(&from), as_slice(&to)))?;
         Ok(range.filter_map(move |entry| {
@@ -163,27 +168,38 @@ impl Snapshot {
                 if !is_wanted(id) {
                     return Ok(None);
                 }
-                Ok(match tables.version_before(id, end)? {
-                    Some(version) if !version.deleted => Some(Alive { id, version }),
-                    _ => None,
-                })
+                let [version, last] = tables.versions_before(id, [start, end])?;
+                Ok(version
+                    .filter(|version| !version.deleted)
+                    .map(|version| Alive {
+                        id,
+                        version,
+                        last_spec_hash: last
+                            .filter(|last| !last.deleted)
+                            .map(|last| last.spec_hash),
+                    }))
             };
             read().transpose()
         }))
     }
 
-    fn version(&self, key: ObjectKey, alive: Alive) -> Result<ObjectVersion, StoreError> {
+    fn version(
+        &self,
+        key: ObjectKey,
+        id: u64,
+        version: &Version,
+    ) -> Result<ObjectVersion, StoreError> {
         let uid = self
             .tables()
-            .incarnation(alive.id)?
+            .incarnation(id)?
             .map(|row| row.uid)
             .unwrap_or_default();
         Ok(ObjectVersion {
-            gvk: self.gvk(alive.version.kind)?,
+            gvk: self.gvk(version.kind)?,
             key,
             uid,
-            event: alive.version.event,
-            body: self.body(alive.id, alive.version.event)?,
+            event: version.event,
+            body: self.body(id, version.event)?,
         })
     }
 

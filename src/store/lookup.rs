@@ -115,6 +115,15 @@ pub(crate) trait Lookup: Tables + Sized {
         versions::version_before(self, id, end)
     }
 
+    /// The last versions of an object before two events, of which the first is not the later one.
+    fn versions_before(
+        &self,
+        id: u64,
+        ends: [EventKey; 2],
+    ) -> Result<[Option<Version>; 2], StoreError> {
+        versions::versions_before(self, id, ends)
+    }
+
     /// The first version of an object whose event lies in [start, end).
     fn version_from(
         &self,

@@ -10,7 +10,7 @@ use crate::query::recorded::recorded;
 fn expected(snapshot: &Snapshot, end: EventKey) -> Vec<ObjectVersion> {
     let tables = snapshot.tables();
     let mut all: Vec<_> = snapshot
-        .alive_before(end, |_| true)
+        .alive_before(end..end, |_| true)
         .unwrap()
         .map(|alive| {
             let alive = alive.unwrap();

@@ -24,7 +24,7 @@ pub(crate) use cursor::{KeptVersion, Tools};
 pub(crate) use cursors::{Cursors, Places};
 pub(crate) use drop::{Remains, drop_superseded};
 pub(crate) use group::{Group, Version};
-pub(crate) use read::{bodies, body, last, range, version_before, version_from};
+pub(crate) use read::{bodies, body, last, range, version_before, version_from, versions_before};
 #[cfg(feature = "bench")]
 pub(crate) use write::short_difference;
 pub(crate) use write::{BodyWriter, NewVersion};

@@ -35,6 +35,24 @@ pub(crate) fn version_before(
     Ok(version.flatten())
 }
 
+/// The same for two events, of which the first is not the later one: where they are close together, one group has both versions.
+pub(crate) fn versions_before(
+    tables: &impl Tables,
+    object: u64,
+    [earlier, later]: [EventKey; 2],
+) -> Result<[Option<Version>; 2], StoreError> {
+    let found = group_before(tables, object, later, |group| {
+        let last = group.last_before(later)?;
+        let is_of_both = group.first < earlier;
+        Ok((is_of_both, group.last_before(earlier)?, last))
+    })?;
+    Ok(match found {
+        None => [None, None],
+        Some((true, first, last)) => [first, last],
+        Some((false, _, last)) => [version_before(tables, object, earlier)?, last],
+    })
+}
+
 /// The last version of an object, and its change hash where that is told behind it.
 pub(crate) fn last(
     tables: &impl Tables,
