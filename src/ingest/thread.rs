@@ -222,23 +222,41 @@ impl Work {
             Ok(None)
         });
         self.retention = retention;
-        done?;
+        self.beside(done)?;
         Ok(wait)
     }
 
     /// Folds what is due of the journal: now, because what comes meanwhile would wait for others anyway, and not when the next
     /// batch is in hand.
     fn fold(&mut self) -> Result<(), StoreError> {
+        let mut retention = std::mem::take(&mut self.retention);
+        let (stats, clock) = (Arc::clone(&self.stats), Arc::clone(&self.clock));
         let mut tries = 0;
-        self.write(|writer| {
+        let folded = self.write(|writer| {
             tries += 1;
-            // Where the storage failed, the next batch sees to it that there is room.
-            if tries == 1 {
-                writer.fold_due()?;
+            if tries > 1 {
+                // As for a batch: who waits until the next one finds no room may not find any for what makes room.
+                retention.make_room(writer, clock.now(), &stats.retention)?;
             }
+            writer.fold_due()?;
             Ok(None)
-        })?;
-        Ok(())
+        });
+        self.retention = retention;
+        self.beside(folded)
+    }
+
+    /// What becomes of work beside the batches. Where it failed because the storage did, a patient thread has been told to stop
+    /// meanwhile: what is queued is tried all the same.
+    fn beside(&mut self, done: Result<Option<Committed>, StoreError>) -> Result<(), StoreError> {
+        let failed = match done {
+            Err(error) if error.storage_failure().is_some() => error,
+            done => return done.map(drop),
+        };
+        let recovered = match self.pausing {
+            Some(_) => self.writer.recover().map(drop),
+            None => Err(failed),
+        };
+        recovered.map_err(|error| self.not_recorded(&[], error))
     }
 
     /// Does one piece of packing, if it is due. Returns how long the next one can wait.
@@ -264,7 +282,7 @@ impl Work {
             Ok(None)
         });
         self.packing = packing;
-        done?;
+        self.beside(done)?;
         Ok(wait)
     }
 

@@ -253,3 +253,60 @@ fn a_recorder_that_is_stopped_while_paused_says_what_it_did_not_record() {
     let info = reader.snapshot().unwrap().info().unwrap();
     assert_eq!((info.changes, info.runs[0].closed), (changes, false));
 }
+
+/// What became of a recorder that was told to stop before it began, and whose storage fails once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stopped {
+    failures: u64,
+    recorded: u64,
+    in_good_order: bool,
+}
+
+fn stopped_at_once(observations: &[Observation], fail: Fail) -> Stopped {
+    let storage = Faulty::new_store();
+    let mut writer = Writer::new(storage.open().unwrap()).unwrap();
+    begin(&mut writer).unwrap();
+    let clock = Arc::new(ManualClock::new(s(1_000)));
+    let (queue, receiver) = queue(clock.clone());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    for seen in observations {
+        runtime.block_on(queue.send(seen.clone())).unwrap();
+    }
+    drop(queue);
+    let stats = Arc::new(WriterStats::default());
+    let (retention, patience) = (Retention::default(), Patience::default());
+    storage.fail(fail);
+    let told = Arc::clone(&stats);
+    let thread = spawn_patient(writer, retention, receiver, clock, told, patience);
+    let in_good_order = thread.unwrap().join().is_ok();
+    Stopped {
+        failures: stats.write_failures.load(Ordering::SeqCst),
+        recorded: stats.observations.load(Ordering::SeqCst),
+        in_good_order,
+    }
+}
+
+#[test]
+fn packing_that_fails_when_it_is_told_to_stop_does_not_end_the_recorder() {
+    let mut observations = observations();
+    // One list, with three objects: while one is under way nothing is packed.
+    observations.truncate(OBJECTS + 2);
+    observations.drain(4..=OBJECTS);
+    let all = observations.len() as u64;
+    let ends: Vec<_> = (0..)
+        .map(|n| stopped_at_once(&observations, Fail::Once(n)))
+        .take_while(|end| end.failures > 0)
+        .collect();
+    assert!(ends.len() > 20, "{ends:?}");
+    // First there is the batch, and at last the end of the run: without them it did not end in good order.
+    let first = ends.first().unwrap();
+    assert_eq!((first.recorded, first.in_good_order), (0, false));
+    let last = ends.iter().rposition(|end| !end.in_good_order).unwrap();
+    assert_eq!(ends[last].recorded, all);
+    // Between them is packing.
+    let packing = ends[..last].iter().filter(|end| end.in_good_order);
+    assert!(packing.clone().count() > 5, "{ends:?}");
+    assert!(packing.clone().all(|end| end.recorded == all));
+}
