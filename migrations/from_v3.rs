@@ -13,7 +13,7 @@ use crate::store::packed::{Edited, Packer, Settled};
 use crate::store::rows::{GivenOwner, ObjectRow, OwnerRefRow, PodRow, PodTimes, WriterRow};
 use crate::store::tables::{SealedKey, put};
 use crate::store::versions::base;
-use crate::store::{StoreError, WRITER, WriteTables, codec, keys, unseal};
+use crate::store::{RowBytes, StoreError, WRITER, WriteTables, codec, keys, unseal};
 
 /// Writes everything that is in `from` into the new file `to`.
 pub(super) fn convert(from: &Database, to: &Database) -> Result<(), StoreError> {
@@ -85,7 +85,7 @@ macro_rules! pack {
     ($table:expr, $packer:expr) => {{
         let mut after = Bound::Unbounded;
         loop {
-            let all = |_: &[u8], _: &[u8], _: Option<&[u8]>| Ok(Settled::AsItIs);
+            let all = |_: &[u8], _: RowBytes<'_>, _: Option<&[u8]>| Ok(Settled::AsItIs);
             match $table
                 .pack($packer, &after, PACKING_STRIDE_ROWS, Edited::Wait, all)?
                 .last

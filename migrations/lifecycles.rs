@@ -44,7 +44,7 @@ impl Lifecycles {
         while rows.peek().is_some() {
             write(to, |tables| {
                 for entry in rows.by_ref().take(MIGRATION_BATCH_ROWS) {
-                    let pod: PodRow = codec::decode(&[], &entry?.1)?;
+                    let pod: PodRow = codec::decode(&[], entry?.1.as_slice())?;
                     writer.last_pod += 1;
                     let number = writer.last_pod;
                     put(&mut tables.pods, number, &pod)?;

@@ -78,7 +78,7 @@ mod tests {
         let parts = ("0011", 4i64, 1i64, 3i64, 2u64, "0.1.0");
         let old = bincode::encode_to_vec(parts, config).unwrap();
         let old = seal("meta", b"backup", &old);
-        let row: BackupRow = decode(b"backup", &old).unwrap();
+        let row: BackupRow = decode(b"backup", old.as_slice()).unwrap();
         assert_eq!((row.at_us, row.kept), (4, None));
         assert_eq!(
             (row.store_id.as_str(), row.program.as_str()),
@@ -95,7 +95,10 @@ mod tests {
                 ..row.clone()
             };
             let bytes = encode(b"backup", &new).unwrap();
-            assert_eq!(decode::<BackupRow>(b"backup", &bytes).unwrap(), new);
+            assert_eq!(
+                decode::<BackupRow>(b"backup", bytes.as_slice()).unwrap(),
+                new
+            );
         }
     }
 }

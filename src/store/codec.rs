@@ -46,6 +46,42 @@ pub(crate) fn seal(table: &'static str, key: &[u8], payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// A row as it is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum RowBytes<'a> {
+    /// Its stored bytes.
+    Sealed(&'a [u8]),
+    /// Its payload: what it comes from, a chunk or a record of the journal, has been checked as a whole.
+    Payload(&'a [u8]),
+}
+
+impl<'a> RowBytes<'a> {
+    /// Length of its payload, if it is a row.
+    pub(crate) fn payload_len(self) -> usize {
+        match self {
+            Self::Sealed(bytes) => bytes.len().saturating_sub(SEAL_BYTES),
+            Self::Payload(payload) => payload.len(),
+        }
+    }
+
+    /// Its payload.
+    ///
+    /// # Errors
+    /// As [`unseal`].
+    pub(crate) fn open(self, table: &'static str, key: &[u8]) -> Result<&'a [u8], StoreError> {
+        match self {
+            Self::Sealed(bytes) => unseal(table, key, bytes),
+            Self::Payload(payload) => Ok(payload),
+        }
+    }
+}
+
+impl<'a> From<&'a [u8]> for RowBytes<'a> {
+    fn from(stored: &'a [u8]) -> Self {
+        Self::Sealed(stored)
+    }
+}
+
 /// The payload of stored bytes.
 ///
 /// # Errors
@@ -104,20 +140,27 @@ pub(crate) fn check(table: &'static str, key: &[u8], bytes: &[u8]) -> Result<(),
 
 /// The bytes to store for a row.
 pub(crate) fn encode<R: Row>(key: &[u8], row: &R) -> Result<Vec<u8>, StoreError> {
-    let payload = bincode::encode_to_vec(row, CONFIG).map_err(|error| StoreError::Damaged {
+    Ok(seal(R::TABLE, key, &payload(key, row)?))
+}
+
+/// The payload of a row.
+pub(crate) fn payload<R: Row>(key: &[u8], row: &R) -> Result<Vec<u8>, StoreError> {
+    bincode::encode_to_vec(row, CONFIG).map_err(|error| StoreError::Damaged {
         table: R::TABLE,
         key: hex(key),
         reason: format!("cannot be encoded: {error}"),
-    })?;
-    Ok(seal(R::TABLE, key, &payload))
+    })
 }
 
 /// The row in stored bytes.
 ///
 /// # Errors
 /// [`StoreError::Damaged`] when the bytes are not what [`encode`] made.
-pub(crate) fn decode<R: Row>(key: &[u8], bytes: &[u8]) -> Result<R, StoreError> {
-    let payload = unseal(R::TABLE, key, bytes)?;
+pub(crate) fn decode<'b, R: Row>(
+    key: &[u8],
+    bytes: impl Into<RowBytes<'b>>,
+) -> Result<R, StoreError> {
+    let payload = bytes.into().open(R::TABLE, key)?;
     let damaged = |reason: String| StoreError::Damaged {
         table: R::TABLE,
         key: hex(key),

@@ -202,7 +202,7 @@ fn read_row(
             let body = base::body(tables, &decompressor, number()?)?;
             assert!(body.len() <= OBJECT_BYTES_MAX);
             each(&body);
-            base::uses(number()?, row).map(drop)
+            base::uses(number()?, row.into()).map(drop)
         }
         base::DICTIONARY_TABLE => {
             tables.dictionaries.insert(number()?, row)?;

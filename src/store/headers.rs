@@ -250,10 +250,13 @@ pub(crate) fn range<T: Tables>(
     let mut chunks = tables
         .events()
         .range::<&[u8; 16]>(&start..&end.max(start))?;
-    let mut chunk: std::vec::IntoIter<(EventKey, Header)> = Vec::new().into_iter();
+    // One memory for the headers of all chunks.
+    let mut chunk: Vec<(EventKey, Header)> = Vec::new();
+    let mut at = 0;
     let mut next = move || -> Result<Option<(EventKey, Header)>, StoreError> {
         loop {
-            for (event, header) in chunk.by_ref() {
+            while let Some((event, header)) = chunk.get(at).copied() {
+                at += 1;
                 if event >= to {
                     return Ok(None);
                 }
@@ -266,8 +269,11 @@ pub(crate) fn range<T: Tables>(
             };
             let (key, value) = entry?;
             let payload = codec::unseal(TABLE, key.value(), value.value())?;
-            let headers = Headers::new(keys::event_of(key.value()), payload);
-            chunk = headers.collect::<Result<Vec<_>, _>>()?.into_iter();
+            chunk.clear();
+            at = 0;
+            for header in Headers::new(keys::event_of(key.value()), payload) {
+                chunk.push(header?);
+            }
         }
     };
     Ok(std::iter::from_fn(move || next().transpose()))

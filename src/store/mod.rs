@@ -70,7 +70,7 @@ pub use volume::{Room, allocated_bytes};
 
 #[cfg(test)]
 pub(crate) use codec::seal;
-pub(crate) use codec::unseal;
+pub(crate) use codec::{RowBytes, unseal};
 pub(crate) use create::{folder_of, sync_folder_of};
 pub(crate) use meta::{
     WRITER, claim_cluster, cluster_id, ensure_redaction_key, redaction_key, set_schema, store_id,

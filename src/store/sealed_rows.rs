@@ -3,7 +3,7 @@
 use redb::{Key, ReadOnlyTable, ReadableTable, Table};
 
 use super::StoreError;
-use super::codec::{self, Row};
+use super::codec::{self, Row, RowBytes};
 use super::packed::{PackedRead, PackedWrite, RowKey, Rows};
 
 /// The bytes by which a key goes into a row's checksum.
@@ -42,7 +42,7 @@ pub(crate) trait StoredRows<K: Key + 'static> {
     fn read_row<'k, R>(
         &self,
         key: K::SelfType<'k>,
-        read: impl FnOnce(&[u8]) -> Result<R, StoreError>,
+        read: impl FnOnce(RowBytes<'_>) -> Result<R, StoreError>,
     ) -> Result<Option<R>, StoreError>;
 }
 
@@ -52,11 +52,11 @@ macro_rules! stored_rows {
             fn read_row<'k, R>(
                 &self,
                 key: K::SelfType<'k>,
-                read: impl FnOnce(&[u8]) -> Result<R, StoreError>,
+                read: impl FnOnce(RowBytes<'_>) -> Result<R, StoreError>,
             ) -> Result<Option<R>, StoreError> {
                 match $get(self, &key)? {
                     None => Ok(None),
-                    Some(bytes) => read(bytes.value()).map(Some),
+                    Some(bytes) => read(bytes.value().into()).map(Some),
                 }
             }
         }
@@ -87,6 +87,15 @@ where
 pub(crate) trait WriteRows<K: Key + 'static> {
     /// Writes stored bytes at a key.
     fn write_row(&mut self, key: K::SelfType<'_>, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// Writes a row at a key.
+    fn put_row<'k, R: Row>(&mut self, key: K::SelfType<'k>, row: &R) -> Result<(), StoreError>
+    where
+        K::SelfType<'k>: SealedKey + Copy,
+    {
+        let bytes = codec::encode(&key.seal_bytes(), row)?;
+        self.write_row(key, &bytes)
+    }
 }
 
 impl<K: Key + 'static> WriteRows<K> for Table<'_, K, &'static [u8]> {
@@ -99,6 +108,13 @@ impl<K: Key + 'static> WriteRows<K> for Table<'_, K, &'static [u8]> {
 impl<K: RowKey> WriteRows<K> for PackedWrite<'_, K> {
     fn write_row(&mut self, key: K::SelfType<'_>, bytes: &[u8]) -> Result<(), StoreError> {
         self.insert(key, bytes)
+    }
+
+    fn put_row<'k, R: Row>(&mut self, key: K::SelfType<'k>, row: &R) -> Result<(), StoreError>
+    where
+        K::SelfType<'k>: SealedKey + Copy,
+    {
+        self.insert_payload(key, codec::payload(&key.seal_bytes(), row)?)
     }
 }
 
@@ -113,12 +129,14 @@ where
     K::SelfType<'k>: SealedKey + Copy,
     R: Row,
 {
-    let bytes = codec::encode(&key.seal_bytes(), row)?;
-    table.write_row(key, &bytes)
+    table.put_row(key, row)
 }
 
 /// The row of a range scan's entry.
-pub(crate) fn row<'k, K, R>(key: K::SelfType<'k>, bytes: &[u8]) -> Result<R, StoreError>
+pub(crate) fn row<'k, 'b, K, R>(
+    key: K::SelfType<'k>,
+    bytes: impl Into<RowBytes<'b>>,
+) -> Result<R, StoreError>
 where
     K: Key + 'static,
     K::SelfType<'k>: SealedKey,

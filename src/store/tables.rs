@@ -163,7 +163,10 @@ macro_rules! tables {
                 })*
                 $(for entry in Rows::iter(&self.$pfield)?.take(limit) {
                     let (key, value) = entry?;
-                    rows.push(($pname, key.value().seal_bytes().into_owned(), value.value().to_vec()));
+                    let key = key.value().seal_bytes().into_owned();
+                    let parts = PACKED_TABLES.iter().find(|parts| parts.hot == $pname);
+                    let stored = parts.map(|parts| value.stored(parts, &key)).unwrap_or_default();
+                    rows.push(($pname, key, stored));
                 })*
                 Ok(rows)
             }

@@ -13,6 +13,7 @@ use crate::limits::{
     PACK_CHANGES_LISTING, PACK_CHANGES_MIN, PACK_DROPPED_MIN, PACK_DROPPED_PARTS,
     PACK_REWRITTEN_BYTES_PER_CHANGE, PACKING_STRIDE_ROWS,
 };
+use crate::store::RowBytes;
 use crate::store::StoreError;
 use crate::store::body::compress::Decompressor;
 use crate::store::packed::{Edited, KeyBytes, Moved, Packer, Settled};
@@ -213,13 +214,13 @@ impl Apply<'_, '_> {
         let edited = if all { Edited::AsTheyAre } else { Edited::Wait };
         let (after, rows) = (&pass.after, PACKING_STRIDE_ROWS);
         let epoch = self.state.row.epoch.to_be_bytes();
-        let of_closed_epoch = |key: &[u8], _: &[u8], _: Option<&[u8]>| {
+        let of_closed_epoch = |key: &[u8], _: RowBytes<'_>, _: Option<&[u8]>| {
             Ok((all || key.first_chunk::<8>().is_some_and(|of| *of < epoch)).into())
         };
-        let at_the_end = |_: &[u8], _: &[u8], _: Option<&[u8]>| Ok(all.into());
+        let at_the_end = |_: &[u8], _: RowBytes<'_>, _: Option<&[u8]>| Ok(all.into());
         match pass.table {
             Table::Versions => {
-                let settled = |key: &[u8], value: &[u8], next: Option<&[u8]>| {
+                let settled = |key: &[u8], value: RowBytes<'_>, next: Option<&[u8]>| {
                     let object = key.first_chunk::<8>();
                     let followed = next.and_then(<[u8]>::first_chunk::<8>) == object;
                     if all || object.is_some() && followed {
@@ -234,7 +235,7 @@ impl Apply<'_, '_> {
             }
             Table::Bases => {
                 let dictionaries = &tables.dictionaries;
-                let settled = |key: &[u8], value: &[u8], _: Option<&[u8]>| {
+                let settled = |key: &[u8], value: RowBytes<'_>, _: Option<&[u8]>| {
                     let number = key.try_into().map(u64::from_be_bytes).unwrap_or(u64::MAX);
                     if !all && number.saturating_add(BASES_IN_USE) >= last_base {
                         return Ok(Settled::Not);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use redb::{Database, ReadableDatabase};
 
 use super::*;
-use crate::store::codec;
+use crate::store::codec::{self, RowBytes};
 use crate::store::packed::tests::in_memory;
 use crate::store::packed::{Parts, Prefixes};
 use crate::store::tables::{PACKED_TABLES, ReadTables, Rows, WriteTables};

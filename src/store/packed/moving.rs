@@ -13,10 +13,11 @@ use super::chunk::{self, PackedRow};
 use super::filling::Packer;
 use super::key::{KeyBytes, RowKey};
 use super::loose::{Edited, Loose, LooseRow, LooseRows};
-use super::read::{RowValue, payload_of};
+use super::read::RowValue;
 use super::write::PackedWrite;
 use crate::limits::{PACKED_PIECE_BYTES_MAX, PACKED_ROW_BYTES_MAX};
 use crate::store::StoreError;
+use crate::store::codec::RowBytes;
 
 /// What one piece of packing did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,7 +72,7 @@ impl<K: RowKey> PackedWrite<'_, K> {
         after: &Bound<KeyBytes>,
         rows: usize,
         edited: Edited,
-        mut settled: impl FnMut(&[u8], &[u8], Option<&[u8]>) -> Result<Settled, StoreError>,
+        mut settled: impl FnMut(&[u8], RowBytes<'_>, Option<&[u8]>) -> Result<Settled, StoreError>,
     ) -> Result<Moved, StoreError> {
         let mut moved = Moved::default();
         let mut piece = Piece::default();
@@ -113,7 +114,7 @@ impl<K: RowKey> PackedWrite<'_, K> {
         &self,
         row: LooseRow<'_>,
         next: Option<&[u8]>,
-        settled: &mut impl FnMut(&[u8], &[u8], Option<&[u8]>) -> Result<Settled, StoreError>,
+        settled: &mut impl FnMut(&[u8], RowBytes<'_>, Option<&[u8]>) -> Result<Settled, StoreError>,
         piece: &mut Piece,
     ) -> Result<usize, StoreError> {
         let LooseRow { key, is_hot, state } = row;
@@ -130,23 +131,24 @@ impl<K: RowKey> PackedWrite<'_, K> {
             Loose::Stored(value) => (RowValue::Hot(value), false),
             Loose::Edited(value) => (value, true),
         };
-        let stored = value.value();
-        let payload = if stored.len() > PACKED_ROW_BYTES_MAX {
+        let parts = self.packed.parts;
+        let payload = value.payload(parts, &key)?;
+        let payload = if payload.len() > PACKED_ROW_BYTES_MAX {
             None
         } else {
-            match settled(&key, stored, next)? {
+            match settled(&key, RowBytes::Payload(payload), next)? {
                 Settled::Not => None,
-                Settled::As(payload) if payload.len() <= PACKED_ROW_BYTES_MAX => Some(payload),
-                Settled::As(_) | Settled::AsItIs => {
-                    Some(payload_of(self.packed.parts, &key, stored)?.to_vec())
-                }
+                Settled::As(other) if other.len() <= PACKED_ROW_BYTES_MAX => Some(other),
+                Settled::As(_) | Settled::AsItIs => Some(payload.to_vec()),
             }
         };
         let Some(payload) = payload else {
-            let bytes = if is_edited { stored.len() } else { 0 };
-            if is_edited {
-                piece.staying.push((key, value.into_bytes()));
+            if !is_edited {
+                return Ok(0);
             }
+            let stored = value.stored(parts, &key);
+            let bytes = stored.len();
+            piece.staying.push((key, stored));
             return Ok(bytes);
         };
         let bytes = key.len() + payload.len();

@@ -132,17 +132,18 @@ impl<T: ReadableTable<&'static [u8], &'static [u8]>> Part<T> {
         self.load(first, stored).map(Some)
     }
 
-    /// The payload at a key.
-    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self
-            .around(key)?
-            .and_then(|(_, chunk)| chunk.get(key).map(<[u8]>::to_vec)))
+    /// The row at a key.
+    pub(super) fn find(&self, key: &[u8]) -> Result<Option<Cursor>, StoreError> {
+        let around = self.around(key)?.map(|(first, chunk)| Cursor {
+            at: chunk.rank(key),
+            key: first,
+            chunk,
+        });
+        Ok(around.filter(|cursor| cursor.row().0 == key))
     }
 
     pub(super) fn contains(&self, key: &[u8]) -> Result<bool, StoreError> {
-        Ok(self
-            .around(key)?
-            .is_some_and(|(_, chunk)| chunk.get(key).is_some()))
+        Ok(self.find(key)?.is_some())
     }
 
     fn next_chunk(&self, after: Bound<&[u8]>) -> Result<Option<Found>, StoreError> {
@@ -236,6 +237,7 @@ impl<T: ReadableTable<&'static [u8], &'static [u8]>> Part<T> {
 }
 
 /// A row of the packed part.
+#[derive(Clone)]
 pub(crate) struct Cursor {
     /// Key of the chunk.
     key: Arc<[u8]>,

@@ -9,7 +9,7 @@ use redb::{AccessGuard, Range, ReadableTable};
 use super::TOMBSTONE;
 use super::key::{FoundKey, KeyBytes, RowKey, bytes_of};
 use super::part::{Cursor, Part};
-use super::read::{RowValue, changed, unpacked};
+use super::read::{RowValue, changed};
 use crate::store::StoreError;
 use crate::store::journal::{Keys, View};
 
@@ -100,7 +100,7 @@ impl<'a, K: RowKey, T: ReadableTable<&'static [u8], &'static [u8]>> RowRange<'a,
                     }
                 }
             };
-            let (key, payload) = cursor.row();
+            let (key, _) = cursor.row();
             let beyond = match &self.end {
                 Bound::Included(end) => key > end.as_slice(),
                 Bound::Excluded(end) => key >= end.as_slice(),
@@ -114,10 +114,9 @@ impl<'a, K: RowKey, T: ReadableTable<&'static [u8], &'static [u8]>> RowRange<'a,
                 .as_ref()
                 .map_or(Ordering::Greater, |(hot, _)| hot.as_slice().cmp(key));
             if order.is_gt() {
-                let value = RowValue::Made(unpacked(parts, key, payload));
                 let key = FoundKey::new(parts, key.into())?;
-                self.packed_next = self.packed.advance(cursor)?;
-                return Ok(Some((key, value)));
+                self.packed_next = self.packed.advance(cursor.clone())?;
+                return Ok(Some((key, RowValue::Packed(cursor))));
             }
             self.packed_next = if order.is_eq() {
                 self.packed.advance(cursor)?

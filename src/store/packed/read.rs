@@ -1,15 +1,16 @@
 //! Both parts, and the journal before them, as one table.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::cmp::Ordering;
 use std::ops::{Bound, RangeBounds};
 
 use redb::{AccessGuard, Range, ReadOnlyTable, ReadableTable, ReadableTableMetadata};
 
 use super::key::{FoundKey, KeyBytes, RowKey, bytes_of};
-use super::part::Part;
+use super::part::{Cursor, Part};
 use super::range::RowRange;
 use super::{Parts, TOMBSTONE};
+use crate::store::codec::RowBytes;
 use crate::store::journal::{Change, Growth, Pending, View};
 use crate::store::lookup::as_slice;
 use crate::store::{StoreError, codec, keys};
@@ -69,7 +70,10 @@ pub(crate) trait TwoParts<K: RowKey> {
         match self.hot().get(K::of_bytes(key))? {
             Some(value) if value.value() == TOMBSTONE => Ok(None),
             Some(value) => Ok(Some(payload_of(parts, key, value.value())?.to_vec())),
-            None => self.packed().get(key),
+            None => {
+                let packed = self.packed().find(key)?;
+                Ok(packed.map(|cursor| cursor.row().1.to_vec()))
+            }
         }
     }
 }
@@ -107,32 +111,47 @@ pub(super) fn misfit(parts: &Parts, key: &[u8]) -> StoreError {
     }
 }
 
-/// A row's stored bytes.
+/// A row.
 pub(crate) enum RowValue<'a> {
+    /// Its stored bytes.
     Hot(AccessGuard<'a, &'static [u8]>),
-    /// Made of what is packed, or of what the journal says.
-    Made(Vec<u8>),
+    /// A row of a chunk.
+    Packed(Cursor),
+    /// The payload that the journal has made of it.
+    Made(Cow<'a, [u8]>),
 }
 
 impl RowValue<'_> {
-    pub(crate) fn value(&self) -> &[u8] {
+    /// Its bytes, in a table whose rows are sealed.
+    pub(crate) fn value(&self) -> RowBytes<'_> {
         match self {
-            Self::Hot(guard) => guard.value(),
-            Self::Made(bytes) => bytes,
+            Self::Hot(guard) => RowBytes::Sealed(guard.value()),
+            Self::Packed(cursor) => RowBytes::Payload(cursor.row().1),
+            Self::Made(payload) => RowBytes::Payload(payload),
         }
     }
 
-    /// The same, as bytes of one's own.
-    pub(crate) fn into_bytes(self) -> Vec<u8> {
+    /// Its payload.
+    pub(super) fn payload(&self, parts: &Parts, key: &[u8]) -> Result<&[u8], StoreError> {
+        match self {
+            Self::Hot(guard) => payload_of(parts, key, guard.value()),
+            Self::Packed(cursor) => Ok(cursor.row().1),
+            Self::Made(payload) => Ok(payload),
+        }
+    }
+
+    /// Its bytes as the hot part has them.
+    pub(crate) fn stored(&self, parts: &Parts, key: &[u8]) -> Vec<u8> {
         match self {
             Self::Hot(guard) => guard.value().to_vec(),
-            Self::Made(bytes) => bytes,
+            Self::Packed(cursor) => sealed(parts, key, cursor.row().1),
+            Self::Made(payload) => sealed(parts, key, payload),
         }
     }
 }
 
-/// The stored bytes of a payload, as the hot part would have them.
-pub(super) fn unpacked(parts: &Parts, key: &[u8], payload: &[u8]) -> Vec<u8> {
+/// The stored bytes of a payload, as the hot part has them.
+pub(super) fn sealed(parts: &Parts, key: &[u8], payload: &[u8]) -> Vec<u8> {
     if parts.sealed {
         codec::seal(parts.hot, key, payload)
     } else {
@@ -159,8 +178,7 @@ pub(crate) trait Rows<K: RowKey>: TwoParts<K> {
                 let removed = value.value() == TOMBSTONE;
                 return Ok((!removed).then_some(RowValue::Hot(value)));
             }
-            let payload = packed.get(&bytes)?;
-            Ok(payload.map(|payload| RowValue::Made(unpacked(packed.parts, &bytes, &payload))))
+            Ok(packed.find(&bytes)?.map(RowValue::Packed))
         };
         match self.view().get(&bytes) {
             None => stored(),
@@ -268,7 +286,7 @@ impl<K: RowKey, T: TwoParts<K>> Rows<K> for T {}
 pub(super) fn changed<'a>(
     parts: &Parts,
     key: &[u8],
-    change: Change<'_>,
+    change: Change<'a>,
     stored: impl FnOnce() -> Result<Option<RowValue<'a>>, StoreError>,
 ) -> Result<Option<RowValue<'a>>, StoreError> {
     let payload = match change {
@@ -277,14 +295,14 @@ pub(super) fn changed<'a>(
         Change::Grown(growth) => {
             let stored = stored()?;
             let stored = match &stored {
-                Some(stored) => Some(payload_of(parts, key, stored.value())?),
+                Some(stored) => Some(stored.payload(parts, key)?),
                 None => None,
             };
             grown(parts, key, &growth, stored)?.into()
         }
         Change::Misfit => return Err(misfit(parts, key)),
     };
-    Ok(Some(RowValue::Made(unpacked(parts, key, &payload))))
+    Ok(Some(RowValue::Made(payload)))
 }
 
 /// The last row between two keys, whatever the journal says.
@@ -306,16 +324,15 @@ fn last_stored<'a, K: RowKey>(
             Bound::Unbounded => true,
         };
         if let Some(cursor) = below.take_if(|cursor| inside(cursor.row().0)) {
-            let (key, payload) = cursor.row();
+            let (key, _) = cursor.row();
             let order = above
                 .as_ref()
                 .map_or(Ordering::Greater, |(hot, _)| key.cmp(hot));
             below = match order {
                 // It stands behind the hot row.
                 Ordering::Greater => {
-                    let value = RowValue::Made(unpacked(packed.parts, key, payload));
                     let key = FoundKey::new(packed.parts, key.into())?;
-                    return Ok(Some((key, value)));
+                    return Ok(Some((key, RowValue::Packed(cursor))));
                 }
                 // The hot row stands for it.
                 Ordering::Equal => packed.retreat(cursor)?,

@@ -10,7 +10,7 @@ use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use zstd_safe::DCtx;
 
 use super::*;
-use crate::store::codec;
+use crate::store::codec::{self, RowBytes};
 use crate::store::journal::Pending;
 
 /// A table for tests.
@@ -98,7 +98,10 @@ pub(in crate::store) fn compare<T: Rows<&'static [u8]>>(
     to: &Bound<Vec<u8>>,
 ) {
     let stored = |key: &[u8], payload: &[u8]| codec::seal(parts.hot, key, payload);
-    let found = table.get(probe).unwrap().map(|row| row.value().to_vec());
+    let found = table
+        .get(probe)
+        .unwrap()
+        .map(|row| row.stored(parts, probe));
     assert_eq!(
         found,
         model.get(probe).map(|payload| stored(probe, payload))
@@ -117,7 +120,7 @@ pub(in crate::store) fn compare<T: Rows<&'static [u8]>>(
         .unwrap()
         .map(|entry| {
             let (key, value) = entry.unwrap();
-            (key.value().to_vec(), value.value().to_vec())
+            (key.value().to_vec(), value.stored(parts, key.value()))
         })
         .collect();
     let expected: Vec<_> = model
@@ -126,7 +129,7 @@ pub(in crate::store) fn compare<T: Rows<&'static [u8]>>(
         .collect();
     assert_eq!(rows, expected);
     let last = table.last_in(bounds()).unwrap();
-    let last = last.map(|(key, value)| (key.value().to_vec(), value.value().to_vec()));
+    let last = last.map(|(key, value)| (key.value().to_vec(), value.stored(parts, key.value())));
     assert_eq!(last.as_ref(), expected.last());
 }
 
@@ -159,7 +162,7 @@ proptest! {
                             prop_assert_eq!(removed, model.remove(&key).is_some());
                         }
                         Step::Pack(rows) => {
-                            let even = |key: &[u8], _: &[u8], _: Option<&[u8]>| {
+                            let even = |key: &[u8], _: RowBytes<'_>, _: Option<&[u8]>| {
                                 Ok(key.last().is_none_or(|last| last % 2 == 0).into())
                             };
                             let mut after = Bound::Unbounded;
@@ -244,7 +247,7 @@ fn pack_numbers<'txn>(
         let row = codec::seal(PARTS.hot, &key, &payload);
         table.insert(&key, &row).unwrap();
     }
-    let all = |_: &[u8], _: &[u8], _: Option<&[u8]>| Ok(Settled::AsItIs);
+    let all = |_: &[u8], _: RowBytes<'_>, _: Option<&[u8]>| Ok(Settled::AsItIs);
     let moved = table.pack(packer, &Bound::Unbounded, usize::MAX, Edited::Wait, all);
     moved.unwrap()
 }
@@ -338,7 +341,7 @@ fn pack_names(table: &mut PackedWrite<'_, &'static [u8]>, names: std::ops::Range
         let row = codec::seal(NAMED.hot, &key, &n.to_be_bytes());
         table.hot.insert(key.as_slice(), row.as_slice()).unwrap();
     }
-    let all = |_: &[u8], _: &[u8], _: Option<&[u8]>| Ok(Settled::AsItIs);
+    let all = |_: &[u8], _: RowBytes<'_>, _: Option<&[u8]>| Ok(Settled::AsItIs);
     let mut packer = Packer::default();
     table
         .pack(&mut packer, &Bound::Unbounded, 10_000, Edited::Wait, all)

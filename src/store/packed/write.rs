@@ -7,7 +7,7 @@ use redb::{ReadableTable, Table};
 
 use super::key::{KeyBytes, RowKey, bytes_of};
 use super::part::Part;
-use super::read::{Rows, TwoParts, grown, misfit, unpacked};
+use super::read::{Rows, TwoParts, grown, misfit, sealed};
 use super::{Parts, Prefixes, TOMBSTONE};
 use crate::store::journal::{Change, Edit, Edits, Pending, View};
 use crate::store::{StoreError, codec};
@@ -108,6 +108,25 @@ impl<'txn, K: RowKey> PackedWrite<'txn, K> {
         Ok(())
     }
 
+    /// The same, of a row's payload: the journal has no use for a seal.
+    pub(crate) fn insert_payload(
+        &mut self,
+        key: K::SelfType<'_>,
+        payload: Vec<u8>,
+    ) -> Result<(), StoreError> {
+        let name = bytes_of::<K>(&key);
+        match &mut self.batch {
+            Some(batch) => {
+                batch.insert(name, Edit::Whole(payload));
+            }
+            None => {
+                let stored = sealed(self.packed.parts, &name, &payload);
+                self.hot.insert(key, stored.as_slice())?;
+            }
+        }
+        Ok(())
+    }
+
     /// Keeps the first `at` bytes of a row's payload, and puts others behind them.
     pub(crate) fn grow(
         &mut self,
@@ -142,7 +161,7 @@ impl<'txn, K: RowKey> PackedWrite<'txn, K> {
         payload.truncate(at);
         payload.extend_from_slice(bytes);
         self.hot
-            .insert(key, unpacked(parts, &name, &payload).as_slice())?;
+            .insert(key, sealed(parts, &name, &payload).as_slice())?;
         Ok(())
     }
 
@@ -218,7 +237,7 @@ impl<'txn, K: RowKey> PackedWrite<'txn, K> {
             }
             Some(Change::Misfit) => return Err(misfit(parts, name)),
         };
-        let stored = unpacked(parts, name, &payload);
+        let stored = sealed(parts, name, &payload);
         self.hot.insert(key, stored.as_slice())?;
         Ok(stored.len())
     }

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use redb::Key;
 
 use crate::model::EventKey;
-use crate::store::codec::{self, Row};
+use crate::store::codec::{self, Row, RowBytes};
 use crate::store::rows::{
     GapRow, KindRow, ObjectRow, OwnerRow, PodRow, RunRow, WatchRow, WriterRow,
 };
@@ -14,8 +14,13 @@ use crate::store::versions::Group;
 use crate::store::{StoreError, WRITER, meta};
 
 /// Whether a row is newer than the one that was found before.
-fn is_newer(table: &str, key: &[u8], new: &[u8], old: &[u8]) -> bool {
-    fn by<R: Row, O: Ord>(key: &[u8], new: &[u8], old: &[u8], of: impl Fn(&R) -> O) -> bool {
+fn is_newer(table: &str, key: &[u8], new: RowBytes<'_>, old: RowBytes<'_>) -> bool {
+    fn by<R: Row, O: Ord>(
+        key: &[u8],
+        new: RowBytes<'_>,
+        old: RowBytes<'_>,
+        of: impl Fn(&R) -> O,
+    ) -> bool {
         match (codec::decode::<R>(key, new), codec::decode::<R>(key, old)) {
             (Ok(new), Ok(old)) => of(&new) > of(&old),
             (Ok(_), Err(_)) => true,
@@ -24,7 +29,7 @@ fn is_newer(table: &str, key: &[u8], new: &[u8], old: &[u8]) -> bool {
     }
     match table {
         // Rows that are added to.
-        "event_to_headers" => new.len() > old.len(),
+        "event_to_headers" => new.payload_len() > old.payload_len(),
         // Its keyframe may have become shorter.
         "object_and_event_to_versions" => last_version(key, new) > last_version(key, old),
         "object_to_row" => by(key, new, old, |row: &ObjectRow| row.last_seq),
@@ -65,7 +70,7 @@ fn is_newer_pod(new: &PodRow, old: &PodRow) -> bool {
 }
 
 /// The last event that a group of versions tells of; `None` where it cannot be read.
-fn last_version(key: &[u8], row: &[u8]) -> Option<EventKey> {
+fn last_version(key: &[u8], row: RowBytes<'_>) -> Option<EventKey> {
     let group = Group::open(key.try_into().ok()?, row).ok()?;
     let last = group.entries().last()?;
     Some(last.ok()?.0.event)
@@ -89,7 +94,9 @@ pub(super) fn put(
         K: Key + 'static,
         for<'k> K::SelfType<'k>: Clone,
     {
-        let newer = target.read_row(key.clone(), |old| Ok(is_newer(name, seal, value, old)))?;
+        let newer = target.read_row(key.clone(), |old| {
+            Ok(is_newer(name, seal, value.into(), old))
+        })?;
         if newer.unwrap_or(true) {
             target.write_row(key, value)?;
         }

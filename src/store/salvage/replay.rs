@@ -93,7 +93,7 @@ fn grown(
     let Some(row) = tables.versions().get(name)? else {
         return Ok(None);
     };
-    let mut payload = codec::unseal(parts.hot, key, row.value())?.to_vec();
+    let mut payload = row.value().open(parts.hot, key)?.to_vec();
     if at > payload.len() {
         return Ok(None);
     }

@@ -8,10 +8,11 @@ use redb::ReadableTable;
 
 use super::group::Keyframe;
 use crate::limits::{OBJECT_BYTES_MAX, PACKED_ROW_BYTES_MAX};
+use crate::store::StoreError;
 use crate::store::body::compress::{Compressor, Decompressor};
 use crate::store::body::varint::{read_varint, write_varint};
+use crate::store::codec::{self, RowBytes};
 use crate::store::tables::{Rows, Tables, WriteTables};
-use crate::store::{StoreError, codec};
 
 /// Names of the tables, for seals and messages.
 pub(crate) const TABLE: &str = "base_to_body";
@@ -176,7 +177,7 @@ pub(crate) fn plain(
     dictionaries: &impl ReadableTable<u64, &'static [u8]>,
     decompressor: &Decompressor,
     base: u64,
-    row: &[u8],
+    row: RowBytes<'_>,
 ) -> Result<Option<Vec<u8>>, StoreError> {
     let (uses, len, keyframe) = read(base, row)?;
     let Keyframe::Zstd { dictionary, bytes } = keyframe else {
@@ -194,12 +195,12 @@ pub(crate) fn plain(
 }
 
 /// How many groups refer to a base.
-pub(crate) fn uses(base: u64, row: &[u8]) -> Result<u64, StoreError> {
+pub(crate) fn uses(base: u64, row: RowBytes<'_>) -> Result<u64, StoreError> {
     Ok(read(base, row)?.0)
 }
 
-fn read(base: u64, row: &[u8]) -> Result<(u64, usize, Keyframe<'_>), StoreError> {
-    let mut payload = codec::unseal(TABLE, &base.to_be_bytes(), row)?;
+fn read(base: u64, row: RowBytes<'_>) -> Result<(u64, usize, Keyframe<'_>), StoreError> {
+    let mut payload = row.open(TABLE, &base.to_be_bytes())?;
     let mut parts = || {
         let uses = read_varint(&mut payload)?;
         let len = usize::try_from(read_varint(&mut payload)?).ok()?;
@@ -216,19 +217,7 @@ pub(crate) fn insert(
     len: usize,
     keyframe: Keyframe<'_>,
 ) -> Result<(), StoreError> {
-    write(tables, base, 1, len, keyframe)
-}
-
-fn write(
-    tables: &mut WriteTables<'_>,
-    base: u64,
-    uses: u64,
-    len: usize,
-    keyframe: Keyframe<'_>,
-) -> Result<(), StoreError> {
-    let payload = payload(uses, len, keyframe);
-    let row = codec::seal(TABLE, &base.to_be_bytes(), &payload);
-    tables.bases.insert(base, &row)
+    tables.bases.insert_payload(base, payload(1, len, keyframe))
 }
 
 fn payload(uses: u64, len: usize, keyframe: Keyframe<'_>) -> Vec<u8> {
@@ -263,19 +252,21 @@ fn change_uses(
     base: u64,
     change: impl FnOnce(u64) -> u64,
 ) -> Result<(), StoreError> {
-    let Some(row) = tables.bases.get(base)?.map(|row| row.value().to_vec()) else {
+    let Some(row) = tables.bases.get(base)? else {
         return Err(damaged(
             base,
             "the base is missing, but versions refer to it",
         ));
     };
-    let (uses, len, keyframe) = read(base, &row)?;
-    match change(uses) {
-        0 => {
-            tables.bases.remove(base)?;
-            Ok(())
-        }
-        uses => write(tables, base, uses, len, keyframe),
+    let (uses, len, keyframe) = read(base, row.value())?;
+    let changed = match change(uses) {
+        0 => None,
+        uses => Some(payload(uses, len, keyframe)),
+    };
+    drop(row);
+    match changed {
+        None => tables.bases.remove(base).map(drop),
+        Some(payload) => tables.bases.insert_payload(base, payload),
     }
 }
 

@@ -11,6 +11,7 @@ use super::TABLE;
 use crate::limits::OBJECT_BYTES_MAX;
 use crate::model::{EventKey, Timestamp};
 use crate::store::body::varint::{read_signed, read_varint, write_signed, write_varint};
+use crate::store::codec::RowBytes;
 use crate::store::rows::{CHANGE_HASH_BYTES, ChangeHash};
 use crate::store::{StoreError, codec, keys};
 
@@ -45,11 +46,14 @@ pub(crate) struct Group<'a> {
 
 impl<'a> Group<'a> {
     /// Opens a row.
-    pub(crate) fn open(key: &keys::HistoryBytes, row: &'a [u8]) -> Result<Self, StoreError> {
+    pub(crate) fn open(
+        key: &keys::HistoryBytes,
+        row: impl Into<RowBytes<'a>>,
+    ) -> Result<Self, StoreError> {
         Ok(Self {
             object: keys::history_object(key),
             first: keys::history_event(key),
-            payload: codec::unseal(TABLE, key, row)?,
+            payload: row.into().open(TABLE, key)?,
         })
     }
 
@@ -395,7 +399,7 @@ mod tests {
             }
             let key = keys::history(9, written.first().unwrap().0.event);
             let row = codec::seal(TABLE, &key, &payload);
-            let group = Group::open(&key, &row).unwrap();
+            let group = Group::open(&key, row.as_slice()).unwrap();
             prop_assert_eq!(group.object, 9);
             let read: Vec<_> = group.entries().map(|entry| entry.map(|(version, bytes)| (version, bytes.to_vec()))).collect::<Result<_, _>>().unwrap();
             prop_assert_eq!(&read, &written);

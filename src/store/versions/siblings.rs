@@ -3,7 +3,7 @@
 use super::base;
 use super::group::{Group, Keyframe, push};
 use super::read::bodies;
-use super::write::{BodyWriter, store};
+use super::write::BodyWriter;
 use crate::model::{EventKey, Timestamp};
 use crate::store::body::delta;
 use crate::store::rows::{SiblingRow, WriterRow};
@@ -168,7 +168,7 @@ fn refer_to_base(
         let rest = group.payload.get(entries.place().at()..);
         payload.extend_from_slice(rest.unwrap_or_default());
     }
-    store(tables, &key, &payload)?;
+    tables.versions.insert_payload(&key, payload)?;
     base::retain(tables, base)
 }
 

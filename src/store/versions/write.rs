@@ -16,7 +16,7 @@ use crate::store::body::delta;
 use crate::store::lookup::LAST;
 use crate::store::rows::{ChangeHash, WriterRow};
 use crate::store::tables::{Rows, WriteTables};
-use crate::store::{StoreError, codec, keys};
+use crate::store::{StoreError, keys};
 
 /// A difference up to this length is always worth it, bytes.
 const DELTA_BYTES_CHEAP: usize = 96;
@@ -150,7 +150,7 @@ impl BodyWriter {
         if let Some(hash) = &new.change_hash {
             push_change_hash(&mut payload, hash);
         }
-        store(tables, &key, &payload)?;
+        tables.versions.insert_payload(&key, payload)?;
         let lasting = new.body.filter(|_| !new.initial);
         self.remember(object, &head, lasting);
         Ok(made)
@@ -283,16 +283,6 @@ impl BodyWriter {
         base::insert_dictionary(tables, number, &dictionary)?;
         Ok(Some(number))
     }
-}
-
-pub(super) fn store(
-    tables: &mut WriteTables<'_>,
-    key: &keys::HistoryBytes,
-    payload: &[u8],
-) -> Result<(), StoreError> {
-    let row = codec::seal(super::TABLE, key, payload);
-    tables.versions.insert(key, row.as_slice())?;
-    Ok(())
 }
 
 #[cfg(test)]

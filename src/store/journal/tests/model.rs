@@ -67,7 +67,7 @@ fn agree<T: Rows<&'static [u8]>>(table: &T, model: &Model, probes: &[Probe]) {
 }
 
 /// What is settled.
-fn even(key: &[u8], _: &[u8], _: Option<&[u8]>) -> Result<Settled, StoreError> {
+fn even(key: &[u8], _: RowBytes<'_>, _: Option<&[u8]>) -> Result<Settled, StoreError> {
     Ok(key.last().is_none_or(|last| last % 2 == 0).into())
 }
 

@@ -26,11 +26,11 @@ fn a_large_transaction_takes_several_records_and_comes_back() {
     assert_eq!(ends.count(), 3);
     let tables = ReadTables::open_with(&txn, &Pending::read(&txn).unwrap()).unwrap();
     assert_eq!(tables.objects.iter().unwrap().count(), 80);
-    let row = tables.objects.get(7u32.to_be_bytes().as_slice()).unwrap();
-    let row = row.unwrap().value().to_vec();
+    let key = 7u32.to_be_bytes();
+    let row = tables.objects.get(key.as_slice()).unwrap().unwrap();
     assert_eq!(
-        row,
-        codec::seal(objects().hot, &7u32.to_be_bytes(), &payload(7))
+        row.stored(objects(), &key),
+        codec::seal(objects().hot, &key, &payload(7))
     );
 }
 
@@ -75,7 +75,7 @@ fn a_long_journal_is_read_in_two_parts_and_says_the_same() {
             let tables = ReadTables::open_with(&txn, pending).unwrap();
             let rows = tables.objects.iter().unwrap().map(|row| {
                 let (key, row) = row.unwrap();
-                (key.value().to_vec(), row.value().to_vec())
+                (key.value().to_vec(), row.stored(objects(), key.value()))
             });
             rows.collect()
         };

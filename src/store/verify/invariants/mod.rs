@@ -9,7 +9,7 @@ mod pods;
 mod versions;
 
 use super::findings::Findings;
-use crate::store::codec::Row;
+use crate::store::codec::{Row, RowBytes};
 use crate::store::progress::Counter;
 use crate::store::rows::WriterRow;
 use crate::store::tables::{ReadTables, Rows, SealedKey, row};
@@ -61,7 +61,7 @@ impl Checking<'_, '_> {
     fn row<'k, K, R: Row>(
         &mut self,
         key: K::SelfType<'k>,
-        value: &[u8],
+        value: RowBytes<'_>,
     ) -> Result<Option<R>, StoreError>
     where
         K: redb::Key + 'static,

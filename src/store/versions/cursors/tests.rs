@@ -312,8 +312,9 @@ proptest! {
         let mut tables = WriteTables::open(&txn).unwrap();
         let written = write(&mut tables, 1, 20);
         let key = keys::history(1, written[0].1);
-        let row = tables.versions.get(&key).unwrap().unwrap().value().to_vec();
-        let mut payload = codec::unseal(crate::store::versions::TABLE, &key, &row).unwrap().to_vec();
+        let row = tables.versions.get(&key).unwrap().unwrap();
+        let mut payload = row.value().open(crate::store::versions::TABLE, &key).unwrap().to_vec();
+        drop(row);
         let at = at % payload.len();
         payload[at] ^= bits;
         let row = codec::seal(crate::store::versions::TABLE, &key, &payload);
