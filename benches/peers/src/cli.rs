@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use sk_tracedb::bench::Phase;
 use sk_tracedb::workload::Mix;
 
@@ -173,9 +173,34 @@ struct All {
     /// Above so many pods the initial sync is not measured of sk-tracer, which buffers all of them: 7.7 GB at 150,000.
     #[arg(long, default_value_t = 30_000)]
     sk_tracer_pods_max: usize,
+    /// Measure these parts only. The other figures of the document stay as they are.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Part>,
     /// Where temporary files go.
     #[arg(long, default_value_os_t = std::env::temp_dir())]
     folder: PathBuf,
+}
+
+/// A part of all benchmarks: what one program measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// `sk-tracedb bench`.
+    Bench,
+    /// Stores beside each other.
+    Stores,
+    /// Recorders at steady rates.
+    Rates,
+    /// Bodies encoded and decoded.
+    Codec,
+    /// Tracers beside each other.
+    Tracers,
+}
+
+impl Display for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let value = self.to_possible_value();
+        f.write_str(value.as_ref().map_or("", |value| value.get_name()))
+    }
 }
 
 impl Sizes {
@@ -213,11 +238,16 @@ impl All {
         ensure_differ("--mix", &self.mix)?;
         ensure_differ("--bench-changes", &self.bench_changes)?;
         ensure_differ("--bench-phases", &self.bench_phases)?;
+        ensure_differ("--only", &self.only)?;
         let times = steady::Times {
             offered: self.times.seconds,
             idle: self.times.idle_seconds,
         };
         times.ensure_enough(self.rate_changes)
+    }
+
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
     }
 
     fn plan(&self) -> Plan {
@@ -227,7 +257,8 @@ impl All {
         let mut peers = Vec::new();
         for mix in &self.mix {
             for changes in &self.bench_changes {
-                if *mix == Mix::PodChurn && *changes > self.churn_changes_max {
+                let too_many = *mix == Mix::PodChurn && *changes > self.churn_changes_max;
+                if too_many || !self.wants(Part::Bench) {
                     continue;
                 }
                 let mut arguments = Vec::new();
@@ -255,19 +286,25 @@ impl All {
             stores.extend(text("changes", &self.changes));
             stores.extend(common.concat());
             stores.extend(text("objects", &self.objects));
-            peers.push(stores);
+            if self.wants(Part::Stores) {
+                peers.push(stores);
+            }
             let mut rates = vec!["rates".to_owned()];
             rates.extend(text("changes", &self.rate_changes));
             rates.extend(text("seconds", &self.times.seconds));
             rates.extend(text("idle-seconds", &self.times.idle_seconds));
             rates.extend(common.concat());
             rates.extend(text("objects", &self.objects_of(self.rate_changes)));
-            peers.push(rates);
+            if self.wants(Part::Rates) {
+                peers.push(rates);
+            }
             let mut codec = vec!["codec".to_owned()];
             codec.extend(text("changes", &self.rate_changes));
             codec.extend(common.concat());
             codec.extend(text("objects", &self.objects_of(self.rate_changes)));
-            peers.push(codec);
+            if self.wants(Part::Codec) {
+                peers.push(codec);
+            }
         }
         let mut tracers = Vec::new();
         tracers.extend(text("rounds", &self.runs));
@@ -282,7 +319,8 @@ impl All {
             sk_tracer: self.sk_tracer.clone(),
             bench,
             peers,
-            tracers,
+            tracers: self.wants(Part::Tracers).then_some(tracers),
+            is_all: self.only.is_empty(),
         }
     }
 }

@@ -24,15 +24,22 @@ pub struct Plan {
     pub bench: Vec<Vec<String>>,
     /// Arguments of this program, once for each call.
     pub peers: Vec<Vec<String>>,
-    /// Arguments of `tracers all --json`, binaries aside.
-    pub tracers: Vec<String>,
+    /// Arguments of `tracers all --json`, binaries aside; `None`: they are not wanted.
+    pub tracers: Option<Vec<String>>,
+    /// It measures everything. Else the figures of the document that it does not measure stay.
+    pub is_all: bool,
 }
 
-/// Runs the plan. What fails or is not there is left out and said so in the document; a part that fails makes the whole
+/// Runs the plan. Of a document that stays in parts, the result lines must be there. What fails or is not there is left out and said so in the document; a part that fails makes the whole
 /// fail, after the document has been written.
 pub fn run(plan: &Plan) -> Result<()> {
     let root = root()?;
     let lines_path = lines_path(&plan.out)?;
+    let earlier = if plan.is_all {
+        None
+    } else {
+        Some(Results::read(std::slice::from_ref(&lines_path))?)
+    };
     let existing = |path: &PathBuf| {
         path.canonicalize()
             .with_context(|| path.display().to_string())
@@ -58,18 +65,30 @@ pub fn run(plan: &Plan) -> Result<()> {
     let sk_tracer = sk_tracer.or_else(|| on_path("sk-tracer"));
     let mut peers = versions::stores();
     peers.extend(sk_tracer.as_deref().map(versions::sk_tracer));
-    tracers(plan, &root, &folder, &sk_tracedb, sk_tracer, &mut gathered)?;
+    if let Some(arguments) = &plan.tracers {
+        tracers(
+            arguments,
+            &root,
+            &folder,
+            &sk_tracedb,
+            sk_tracer,
+            &mut gathered,
+        )?;
+    }
 
     let about = About::now(
         command_line(std::env::args().skip(1)),
         peers,
         gathered.left_out.clone(),
     );
-    let text = format!("{}\n{}", about.to_line()?, gathered.text);
-    // First what took hours.
-    replace(&lines_path, &text)?;
     let mut results = Results::default();
-    results.read_lines(text.as_bytes(), "the results")?;
+    results.read_lines(gathered.text.as_bytes(), "the results")?;
+    results.about.push(about);
+    if let Some(earlier) = earlier {
+        results = earlier.renewed(results);
+    }
+    // First what took hours.
+    replace(&lines_path, &results.to_lines()?)?;
     replace(&plan.out, &results.render())?;
     ensure!(
         gathered.failed.is_empty(),
@@ -171,7 +190,7 @@ fn lines_path(out: &Path) -> Result<PathBuf> {
 }
 
 fn tracers(
-    plan: &Plan,
+    arguments: &[String],
     root: &Path,
     folder: &Path,
     sk_tracedb: &Path,
@@ -189,7 +208,7 @@ fn tracers(
         .arg(&manifest)
         .args(["--", "all", "--json", "--sk-tracedb"])
         .arg(sk_tracedb)
-        .args(&plan.tracers)
+        .args(arguments)
         .current_dir(root)
         .env(TEMPORARY, folder)
         .env_remove("CARGO_TARGET_DIR");

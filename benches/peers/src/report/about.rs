@@ -30,6 +30,9 @@ pub struct About {
     /// What could not be measured, and why.
     #[serde(default)]
     pub left_out: Vec<String>,
+    /// Where a run measured some benchmarks anew: which.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub anew: Vec<String>,
 }
 
 impl About {
@@ -54,6 +57,7 @@ impl About {
             kernel: kernel.map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned()),
             peers,
             left_out,
+            anew: Vec::new(),
         }
     }
 
@@ -92,6 +96,9 @@ pub fn render(about: &[About]) -> String {
          from them again.\n\n",
     );
     for run in about {
+        if !run.anew.is_empty() {
+            let _ = writeln!(text, "Measured anew since: {}, by\n", run.anew.join(", "));
+        }
         let _ = writeln!(
             text,
             "    {}\n\n{}, commit {}, on {} cores ({}), {:.0} GiB of memory, Linux {}.\n",

@@ -95,6 +95,47 @@ impl Results {
         Ok(())
     }
 
+    /// The same with what another run has measured anew in place of its figures. Of what a benchmark measured of the same work,
+    /// nothing earlier stays.
+    pub fn renewed(mut self, mut anew: Self) -> Self {
+        let renewed = scopes(&anew.lines);
+        let labels: Vec<_> = renewed.iter().map(Scope::label).collect();
+        for about in &mut anew.about {
+            about.anew.clone_from(&labels);
+        }
+        self.about.retain_mut(|about| {
+            let was_of_some = !about.anew.is_empty();
+            about.anew.retain(|label| !labels.contains(label));
+            !was_of_some || !about.anew.is_empty()
+        });
+        // They come where the earlier ones were.
+        let place = |line: &Line| {
+            let scope = Scope::of(line);
+            self.lines
+                .iter()
+                .position(|earlier| Scope::of(earlier) == scope)
+                .unwrap_or(self.lines.len())
+        };
+        let mut lines: Vec<_> = anew
+            .lines
+            .into_iter()
+            .map(|line| (place(&line), line))
+            .collect();
+        let earlier = std::mem::take(&mut self.lines).into_iter().enumerate();
+        lines.extend(earlier.filter(|(_, line)| !renewed.contains(&Scope::of(line))));
+        lines.sort_by_key(|(place, _)| *place);
+        self.lines = lines.into_iter().map(|(_, line)| line).collect();
+        self.about.append(&mut anew.about);
+        self
+    }
+
+    /// As a result file.
+    pub fn to_lines(&self) -> serde_json::Result<String> {
+        let about = self.about.iter().map(About::to_line);
+        let lines = self.lines.iter().map(serde_json::to_string);
+        about.chain(lines).map(|line| Ok(line? + "\n")).collect()
+    }
+
     /// The document.
     pub fn render(&self) -> String {
         let parts = [
@@ -135,6 +176,14 @@ impl Scope {
             .filter(|part| !part.is_empty())
             .collect::<Vec<_>>()
             .join(": ")
+    }
+
+    /// The benchmark, and on what.
+    fn label(&self) -> String {
+        match self.heading() {
+            heading if heading.is_empty() => format!("`{}`", self.benchmark),
+            heading => format!("`{}` ({heading})", self.benchmark),
+        }
     }
 
     /// The sizes, in words.
@@ -195,6 +244,52 @@ mod tests {
         results.read_lines(LINE.as_bytes(), "x").unwrap();
         let error = results.read_lines(LINE.as_bytes(), "x").unwrap_err();
         assert!(error.to_string().contains("given twice"), "{error}");
+    }
+
+    fn results(lines: &[(&str, f64)]) -> Results {
+        let mut results = Results::default();
+        let about = About::now(format!("{lines:?}"), Vec::new(), Vec::new());
+        results.about.push(about);
+        for (benchmark, figure) in lines {
+            let mut line: Line = serde_json::from_str(LINE).unwrap();
+            (line.benchmark, line.runs) = ((*benchmark).to_owned(), vec![*figure]);
+            results.add(line).unwrap();
+        }
+        results
+    }
+
+    #[test]
+    fn what_is_measured_anew_takes_the_place_of_its_figures_and_says_when() {
+        let of = |results: &Results| -> Vec<_> {
+            let lines = results.lines.iter();
+            lines
+                .map(|line| (line.benchmark.clone(), line.runs[0]))
+                .collect()
+        };
+        let first = results(&[("a", 1.0), ("b", 2.0), ("c", 3.0)]);
+        let second = first.renewed(results(&[("b", 4.0), ("d", 5.0)]));
+        let figures = [("a", 1.0), ("b", 4.0), ("c", 3.0), ("d", 5.0)];
+        assert_eq!(
+            of(&second),
+            figures.map(|(name, figure)| (name.to_owned(), figure))
+        );
+        let anew = |results: &Results| -> Vec<_> {
+            results.about.iter().map(|about| about.anew.len()).collect()
+        };
+        assert_eq!(anew(&second), [0, 2]);
+        let label = "Measured anew since: `b` (w: 1 changes, 2 objects), `d` (";
+        assert!(second.render().contains(label), "{}", second.render());
+        // It is what its lines say.
+        let mut read = Results::default();
+        read.read_lines(second.to_lines().unwrap().as_bytes(), "x")
+            .unwrap();
+        assert_eq!((&read.about, of(&read)), (&second.about, of(&second)));
+        // A run of which nothing is left is not named any more.
+        let third = read.renewed(results(&[("d", 6.0)]));
+        assert_eq!(anew(&third), [0, 1, 1]);
+        let fourth = third.renewed(results(&[("b", 7.0), ("d", 8.0)]));
+        assert_eq!(anew(&fourth), [0, 2]);
+        assert_eq!(of(&fourth)[1], ("b".to_owned(), 7.0));
     }
 
     #[test]
