@@ -80,7 +80,8 @@ impl Objects<'_> {
                 };
                 let gvk = self.snapshot.gvk(version.kind)?;
                 // Of an object that has always been read in one version of its kind, only the last hash shows.
-                let last = self.one_version(&row.key).and(alive.last_spec_hash);
+                let is_all = !alive.changes || self.one_version(&row.key).is_some();
+                let last = alive.last_spec_hash.filter(|_| is_all);
                 let (decision, spec_hash) = match last {
                     Some(last) => (Decision::In, last),
                     None => (Decision::Unindexed, version.spec_hash),

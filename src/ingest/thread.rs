@@ -67,8 +67,8 @@ pub fn spawn_retaining(
 }
 
 /// Starts a thread that rides out failures of the storage, too: it pauses, keeps what it has in hand, leaves the rest in
-/// the queue, which is bounded, and tries again until it succeeds. Told to stop meanwhile, it tries once more and ends
-/// with [`StoreError::NotRecorded`].
+/// the queue, which is bounded, and tries again until it succeeds. Told to stop meanwhile, it tries once more what is
+/// to be recorded, and ends with [`StoreError::NotRecorded`] where that fails.
 ///
 /// # Errors
 /// As [`spawn`].

@@ -61,6 +61,8 @@ pub(crate) struct Alive {
     pub(crate) id: u64,
     /// The version that it had then.
     pub(crate) version: Version,
+    /// It changes in the range.
+    pub(crate) changes: bool,
     /// SimKube's hash of its spec as the range ends; `None`: it is deleted then.
     pub(crate) last_spec_hash: Option<u64>,
 }
@@ -174,6 +176,7 @@ impl Snapshot {
                     .map(|version| Alive {
                         id,
                         version,
+                        changes: last.is_some_and(|last| last.event != version.event),
                         last_spec_hash: last
                             .filter(|last| !last.deleted)
                             .map(|last| last.spec_hash),

@@ -272,7 +272,13 @@ pub(crate) fn range<T: Tables>(
             chunk.clear();
             at = 0;
             for header in Headers::new(keys::event_of(key.value()), payload) {
-                chunk.push(header?);
+                match header {
+                    Ok(header) => chunk.push(header),
+                    Err(error) => {
+                        chunk.clear();
+                        return Err(error);
+                    }
+                }
             }
         }
     };

@@ -30,7 +30,8 @@ pub struct Plan {
     pub is_all: bool,
 }
 
-/// Runs the plan. Of a document that stays in parts, the result lines must be there. What fails or is not there is left out and said so in the document; a part that fails makes the whole
+/// Runs the plan. A document that stays in parts must be there with its result lines, and changes only if all that is wanted of it
+/// was measured. Else, what fails or is not there is left out and said so in the document; a part that fails makes the whole
 /// fail, after the document has been written.
 pub fn run(plan: &Plan) -> Result<()> {
     let root = root()?;
@@ -85,6 +86,13 @@ pub fn run(plan: &Plan) -> Result<()> {
     results.read_lines(gathered.text.as_bytes(), "the results")?;
     results.about.push(about);
     if let Some(earlier) = earlier {
+        // What was measured before is worth more than half of something newer.
+        ensure!(
+            gathered.left_out.is_empty() && !results.lines.is_empty(),
+            "{} stays as it is: not all of what was wanted was measured: {}",
+            plan.out.display(),
+            gathered.left_out.join("; ")
+        );
         results = earlier.renewed(results);
     }
     // First what took hours.

@@ -38,7 +38,7 @@ pub(super) enum Loose<'a> {
     Gone,
     /// Stored bytes, of which the journal says nothing.
     Stored(AccessGuard<'a, &'static [u8]>),
-    /// Stored bytes as the journal has made them.
+    /// What the journal has made of it.
     Edited(RowValue<'a>),
 }
 

@@ -64,7 +64,7 @@ struct Piece {
 
 impl<K: RowKey> PackedWrite<'_, K> {
     /// Looks at up to `rows` rows behind a key that are not packed, and moves those that are settled: `settled` is asked with
-    /// the row's key and stored bytes, and the key behind it. `edited`: what becomes of those that the journal has more to
+    /// the row's key and bytes, and the key behind it. `edited`: what becomes of those that the journal has more to
     /// say of.
     pub(crate) fn pack(
         &mut self,
@@ -132,14 +132,15 @@ impl<K: RowKey> PackedWrite<'_, K> {
             Loose::Edited(value) => (value, true),
         };
         let parts = self.packed.parts;
-        let payload = value.payload(parts, &key)?;
-        let payload = if payload.len() > PACKED_ROW_BYTES_MAX {
+        // A row that stays is not opened, unless `settled` does: recording must not end with what it does not need.
+        let bytes = value.bytes(parts);
+        let payload = if bytes.payload_len() > PACKED_ROW_BYTES_MAX {
             None
         } else {
-            match settled(&key, RowBytes::Payload(payload), next)? {
+            match settled(&key, bytes, next)? {
                 Settled::Not => None,
                 Settled::As(other) if other.len() <= PACKED_ROW_BYTES_MAX => Some(other),
-                Settled::As(_) | Settled::AsItIs => Some(payload.to_vec()),
+                Settled::As(_) | Settled::AsItIs => Some(value.payload(parts, &key)?.to_vec()),
             }
         };
         let Some(payload) = payload else {

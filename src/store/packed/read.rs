@@ -131,13 +131,17 @@ impl RowValue<'_> {
         }
     }
 
+    /// Its bytes, in any table.
+    pub(super) fn bytes(&self, parts: &Parts) -> RowBytes<'_> {
+        match self.value() {
+            RowBytes::Sealed(bytes) if !parts.sealed => RowBytes::Payload(bytes),
+            bytes => bytes,
+        }
+    }
+
     /// Its payload.
     pub(super) fn payload(&self, parts: &Parts, key: &[u8]) -> Result<&[u8], StoreError> {
-        match self {
-            Self::Hot(guard) => payload_of(parts, key, guard.value()),
-            Self::Packed(cursor) => Ok(cursor.row().1),
-            Self::Made(payload) => Ok(payload),
-        }
+        self.bytes(parts).open(parts.hot, key)
     }
 
     /// Its bytes as the hot part has them.

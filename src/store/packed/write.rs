@@ -112,11 +112,13 @@ impl<'txn, K: RowKey> PackedWrite<'txn, K> {
     pub(crate) fn insert_payload(
         &mut self,
         key: K::SelfType<'_>,
-        payload: Vec<u8>,
+        mut payload: Vec<u8>,
     ) -> Result<(), StoreError> {
         let name = bytes_of::<K>(&key);
         match &mut self.batch {
             Some(batch) => {
+                // It is kept for long, and counted by its length.
+                payload.shrink_to_fit();
                 batch.insert(name, Edit::Whole(payload));
             }
             None => {
