@@ -55,10 +55,16 @@ impl Objects<'_> {
         selection: &mut Selection<'_>,
         decisions: &mut Share,
     ) -> Result<u64, ExportError> {
+        // Behind the end of the record, too: where its last event lies, an epoch may have ended that retention has dropped.
+        let start = EventKey {
+            at: self.window.start,
+            seq: 0,
+        };
+        let events = start..self.events.end.max(start);
         let mut start_objects = 0;
         let mut alive = self
             .snapshot
-            .alive_before(self.events.clone(), move |id| share_of(id) == share)?;
+            .alive_before(events, move |id| share_of(id) == share)?;
         loop {
             let some = alive.by_ref().take(EXPORT_OBJECTS_AT_ONCE_MAX);
             let some = some.collect::<Result<Vec<_>, _>>()?;
