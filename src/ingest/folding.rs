@@ -1,4 +1,4 @@
-//! Folding the journal beside recording: a bounded piece at a time, behind the writer's batches.
+//! Folding the journal beside recording: a bounded piece at a time, before the writer's batches.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

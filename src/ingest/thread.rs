@@ -138,7 +138,6 @@ impl Work {
             wait = match self.next_batch(wait) {
                 Next::Batch(batch) => {
                     self.append(batch)?;
-                    self.fold()?;
                     self.pack()?;
                     Duration::ZERO
                 }
@@ -224,25 +223,6 @@ impl Work {
         self.retention = retention;
         self.beside(done)?;
         Ok(wait)
-    }
-
-    /// Folds what is due of the journal: now, because what comes meanwhile would wait for others anyway, and not when the next
-    /// batch is in hand.
-    fn fold(&mut self) -> Result<(), StoreError> {
-        let mut retention = std::mem::take(&mut self.retention);
-        let (stats, clock) = (Arc::clone(&self.stats), Arc::clone(&self.clock));
-        let mut tries = 0;
-        let folded = self.write(|writer| {
-            tries += 1;
-            if tries > 1 {
-                // As for a batch: who waits until the next one finds no room may not find any for what makes room.
-                retention.make_room(writer, clock.now(), &stats.retention)?;
-            }
-            writer.fold_due()?;
-            Ok(None)
-        });
-        self.retention = retention;
-        self.beside(folded)
     }
 
     /// What becomes of work beside the batches. Where it failed because the storage did, a patient thread has been told to stop
