@@ -62,12 +62,18 @@ pub const JOURNAL_FOLD_BYTES_MIN: usize = 16 << 20;
 pub const JOURNAL_FOLD_BYTES_LISTING: usize = 8 << 20;
 /// Edits of the journal in memory, bytes: with more, folding goes before recording.
 pub const JOURNAL_MEMORY_BYTES_MAX: usize = 40 << 20;
+/// Edits of the journal in memory that lie one behind the other, bytes; one that is longer is alone.
+pub const JOURNAL_BLOCK_BYTES_MAX: usize = 4 << 10;
+/// What room for more of them is made in, bytes.
+pub const JOURNAL_BLOCK_STEP_BYTES: usize = 256;
 /// Records of the journal in the file before they are folded, bytes.
 pub const JOURNAL_STORED_BYTES_MAX: usize = 12 << 20;
 /// The same where the file must stay small, bytes.
 pub const JOURNAL_STORED_BYTES_MIN: usize = 512 << 10;
 /// The part of a file's limit that the journal's records may take before they are folded: one in so many.
 pub const JOURNAL_LIMIT_PARTS: u64 = 24;
+/// Edits of a journal that is read that are put in the order of their keys at once, bytes; one record more may be among them.
+pub const JOURNAL_GATHERED_BYTES_MAX: usize = 8 << 20;
 /// Rows of a journal up to which it is read by one thread: a second one is not worth its start.
 pub const JOURNAL_ROWS_ALONE_MAX: u64 = 128;
 /// Layers of edits that readers may leave behind before they are joined.

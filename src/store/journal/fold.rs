@@ -154,16 +154,17 @@ impl Journal {
     ) -> Result<Option<u64>, StoreError> {
         let pending = self.pending();
         let mut records = RecordReader::default();
-        let (number, edits) = loop {
+        let (number, rows) = loop {
             let Some((number, stored)) = tables.journal.pop_first()? else {
                 records.finish()?;
                 return Ok(None);
             };
             if let Some(edits) = records.take(number.value(), stored.value())? {
-                break (number.value(), edits);
+                let rows = edits.into_iter().map(|(table, key, _)| (table, key.into()));
+                break (number.value(), rows.collect::<Vec<(usize, KeyBytes)>>());
             }
         };
-        for (table, key, _) in edits {
+        for (table, key) in rows {
             tables.fold_one(table, &pending, &key)?;
         }
         let next = self.lock().next;

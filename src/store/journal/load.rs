@@ -7,9 +7,10 @@ use std::thread::{self, Builder};
 
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable};
 
+use super::edit::EditRef;
 use super::record::{RecordReader, rows_before};
 use super::{Layer, misfit};
-use crate::limits::JOURNAL_ROWS_ALONE_MAX;
+use crate::limits::{JOURNAL_GATHERED_BYTES_MAX, JOURNAL_ROWS_ALONE_MAX};
 use crate::store::StoreError;
 use crate::store::tables::JOURNAL;
 
@@ -71,6 +72,7 @@ fn read(
 ) -> Result<Loaded, StoreError> {
     let mut loaded = Loaded::default();
     let mut records = RecordReader::default();
+    let mut gathered = Gathered::default();
     let range = match to {
         Some(to) => table.range(from..to)?,
         None => table.range(from..)?,
@@ -80,12 +82,69 @@ fn read(
         loaded.stored_bytes += stored.value().len();
         let edits = records.take(number.value(), stored.value())?;
         for (table, key, edit) in edits.unwrap_or_default() {
-            if !loaded.layer.add(table, key, edit) {
-                return Err(misfit());
-            }
+            gathered.push(table, key, edit);
+        }
+        if gathered.written.len() >= JOURNAL_GATHERED_BYTES_MAX {
+            gathered.add_to(&mut loaded.layer)?;
         }
     }
     records.finish()?;
-    loaded.layer.shrink();
+    gathered.add_to(&mut loaded.layer)?;
     Ok(loaded)
+}
+
+/// Edits of many records on their way into a layer. A record has them all over its tables; in the order of their keys, each
+/// finds what it looks for where the one before it was, which takes a third of the time.
+#[derive(Default)]
+struct Gathered {
+    written: Vec<u8>,
+    /// The table, the first bytes of the key, and where the edit is in `written`.
+    edits: Vec<(usize, u128, usize)>,
+}
+
+impl Gathered {
+    fn push(&mut self, table: usize, key: &[u8], edit: EditRef<'_>) {
+        let at = self.written.len();
+        edit.write(&mut self.written, key);
+        self.edits.push((table, beginning(key), at));
+    }
+
+    fn at(&self, at: usize) -> Option<(&[u8], EditRef<'_>)> {
+        EditRef::read(&mut self.written.get(at..)?)
+    }
+
+    /// Moves them into a layer.
+    fn add_to(&mut self, layer: &mut Layer) -> Result<(), StoreError> {
+        let mut edits = std::mem::take(&mut self.edits);
+        let rest = |at: usize| EditRef::read_key(self.written.get(at..)?)?.get(KEY_BEGINNING..);
+        edits.sort_unstable_by(|(table, key, at), (other_table, other_key, other_at)| {
+            let order = (table, key).cmp(&(other_table, other_key));
+            // Those of one key stay in their order.
+            let order = order.then_with(|| rest(*at).cmp(&rest(*other_at)));
+            order.then(at.cmp(other_at))
+        });
+        for (table, _, at) in edits.drain(..) {
+            let fits = self
+                .at(at)
+                .is_some_and(|(key, edit)| layer.add(table, key, edit));
+            if !fits {
+                return Err(misfit());
+            }
+        }
+        self.edits = edits;
+        self.written.clear();
+        Ok(())
+    }
+}
+
+/// Bytes of a key that are compared without a look at the key.
+const KEY_BEGINNING: usize = 16;
+
+/// They order keys as the keys do, as far as they go: a shorter key is filled up with zeros.
+fn beginning(key: &[u8]) -> u128 {
+    let mut bytes = [0; KEY_BEGINNING];
+    for (to, from) in bytes.iter_mut().zip(key) {
+        *to = *from;
+    }
+    u128::from_be_bytes(bytes)
 }

@@ -14,7 +14,9 @@
 //!   matter how far a fold had come when a reader began or the power went.
 //! - Layers of edits are never changed under a reader: one that somebody reads is left as it is, and another begun.
 
+mod block;
 mod edit;
+mod edit_map;
 mod fold;
 mod layer;
 mod load;
@@ -35,7 +37,7 @@ use crate::limits::{
     JOURNAL_STORED_BYTES_MIN,
 };
 
-pub(crate) use edit::{Edit, Edits};
+pub(crate) use edit::{Edit, EditRef, Edits};
 use fold::Folding;
 pub(crate) use layer::Layer;
 use load::Loaded;
@@ -189,7 +191,7 @@ impl Journal {
         let add = |layer: &mut Layer| {
             for (table, edits) in edits {
                 for (key, edit) in edits {
-                    fits &= layer.add(table, key, edit);
+                    fits &= layer.add(table, &key, edit.as_ref());
                 }
             }
         };

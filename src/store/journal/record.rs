@@ -3,24 +3,18 @@
 //! A record takes one row or several, numbered one after the other, so that none is larger than a page: where a volume is
 //! full, single pages are what there is. A row is sealed; its payload: `rows of the record before it | rows behind it | some
 //! bytes of the record`. The record: `length of what follows, unpacked | zstd frame`; in the frame, for each table with edits:
-//! `length of its name | name | number of edits`, and for each edit `kind | length of key | key`, and for a whole row `length |
-//! payload`, for one that has grown `where | length | bytes`. Numbers are varints.
+//! `length of its name | name | number of edits`, and the edits ([`EditRef::write`]). Numbers are varints.
 
 use zstd_safe::{CCtx, DCtx};
 
-use super::edit::{Edit, Edits};
+use super::edit::{EditRef, Edits, read_bytes, write_bytes};
 use crate::limits::{JOURNAL_RECORD_BYTES_MAX, JOURNAL_ROW_BYTES_MAX, OBJECT_BYTES_MAX};
 use crate::store::body::varint::{read_varint, write_varint};
-use crate::store::packed::KeyBytes;
 use crate::store::tables::{PACKED_TABLES, packed_table};
 use crate::store::{StoreError, codec};
 
 /// Name of the table, for seals and messages.
 pub(crate) const TABLE: &str = "journal";
-
-const WHOLE: u8 = 0;
-const REMOVED: u8 = 1;
-const GROWN: u8 = 2;
 
 /// The most that one edit can have, bytes: an object that cannot be compressed, and its key.
 const EDIT_BYTES_MAX: usize = 2 * OBJECT_BYTES_MAX;
@@ -71,7 +65,7 @@ impl RecordWriter {
                 while self.plain.len() + section.len() < JOURNAL_RECORD_BYTES_MAX
                     && let Some((key, edit)) = edits.next()
                 {
-                    write_edit(&mut section, key, edit);
+                    edit.as_ref().write(&mut section, key);
                     count += 1;
                 }
                 write_bytes(&mut self.plain, parts.hot.as_bytes());
@@ -156,7 +150,7 @@ pub(super) fn rows_behind(number: u64, stored: &[u8]) -> Option<u64> {
 }
 
 /// An edit: the number of the table, the key, and what is done to the row.
-pub(crate) type TableEdit = (usize, KeyBytes, Edit);
+pub(crate) type TableEdit<'a> = (usize, &'a [u8], EditRef<'a>);
 
 impl RecordReader {
     /// Takes a row. Returns the edits of the record that it completes, in their order.
@@ -168,7 +162,10 @@ impl RecordReader {
         &mut self,
         number: u64,
         stored: &[u8],
-    ) -> Result<Option<Vec<TableEdit>>, StoreError> {
+    ) -> Result<Option<Vec<TableEdit<'_>>>, StoreError> {
+        // What one large record needed is not kept for all others.
+        self.plain.clear();
+        self.plain.shrink_to(PLAIN_KEPT_BYTES_MAX);
         let mut payload = codec::unseal(TABLE, &number.to_be_bytes(), stored)?;
         let (Some(before), Some(behind)) = (read_varint(&mut payload), read_varint(&mut payload))
         else {
@@ -190,13 +187,9 @@ impl RecordReader {
             return Ok(None);
         }
         self.unpack(number)?;
-        let edits = edits(number, &self.plain).map(Some);
-        // What one large record needed is not kept for all others.
-        self.plain.clear();
         self.record.clear();
-        self.plain.shrink_to(PLAIN_KEPT_BYTES_MAX);
         self.record.shrink_to(PLAIN_KEPT_BYTES_MAX);
-        edits
+        edits(number, &self.plain).map(Some)
     }
 
     fn unpack(&mut self, number: u64) -> Result<(), StoreError> {
@@ -233,7 +226,7 @@ impl RecordReader {
     }
 }
 
-fn edits(number: u64, plain: &[u8]) -> Result<Vec<TableEdit>, StoreError> {
+fn edits(number: u64, plain: &[u8]) -> Result<Vec<TableEdit<'_>>, StoreError> {
     let mut all = Vec::new();
     let mut rest = plain;
     let cut_off = || damaged(number, "it ends inside a change");
@@ -241,8 +234,14 @@ fn edits(number: u64, plain: &[u8]) -> Result<Vec<TableEdit>, StoreError> {
         let name = read_bytes(&mut rest).ok_or_else(cut_off)?;
         let table = packed_table(name).ok_or_else(|| damaged(number, "of an unknown table"))?;
         let count = read_varint(&mut rest).ok_or_else(cut_off)?;
+        // Each takes two bytes at least.
+        all.reserve(
+            usize::try_from(count)
+                .unwrap_or(usize::MAX)
+                .min(rest.len() / 2),
+        );
         for _ in 0..count {
-            let (key, edit) = read_edit(&mut rest).ok_or_else(cut_off)?;
+            let (key, edit) = EditRef::read(&mut rest).ok_or_else(cut_off)?;
             all.push((table, key, edit));
         }
     }
@@ -255,50 +254,4 @@ fn damaged(number: u64, reason: &str) -> StoreError {
         key: codec::hex(&number.to_be_bytes()),
         reason: reason.to_owned(),
     }
-}
-
-fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
-    write_varint(out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
-}
-
-fn read_bytes<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let len = usize::try_from(read_varint(rest)?).ok()?;
-    let (bytes, behind) = rest.split_at_checked(len)?;
-    *rest = behind;
-    Some(bytes)
-}
-
-fn write_edit(out: &mut Vec<u8>, key: &[u8], edit: &Edit) {
-    let kind = match edit {
-        Edit::Whole(_) => WHOLE,
-        Edit::Removed => REMOVED,
-        Edit::Grown { .. } => GROWN,
-    };
-    out.push(kind);
-    write_bytes(out, key);
-    match edit {
-        Edit::Whole(payload) => write_bytes(out, payload),
-        Edit::Removed => {}
-        Edit::Grown { at, bytes } => {
-            write_varint(out, *at as u64);
-            write_bytes(out, bytes);
-        }
-    }
-}
-
-fn read_edit(rest: &mut &[u8]) -> Option<(KeyBytes, Edit)> {
-    let (kind, behind) = rest.split_first()?;
-    *rest = behind;
-    let key = KeyBytes::from_slice(read_bytes(rest)?);
-    let edit = match *kind {
-        WHOLE => Edit::Whole(read_bytes(rest)?.to_vec()),
-        REMOVED => Edit::Removed,
-        GROWN => Edit::Grown {
-            at: usize::try_from(read_varint(rest)?).ok()?,
-            bytes: read_bytes(rest)?.to_vec(),
-        },
-        _ => return None,
-    };
-    Some((key, edit))
 }

@@ -7,7 +7,8 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::Layer;
-use super::edit::{Edit, Edits, grow};
+use super::edit::{Edit, EditRef, Edits, grow};
+use super::edit_map::{self, EditMap};
 use crate::store::packed::KeyBytes;
 
 /// The edits of one table that its stored rows may not have seen.
@@ -18,6 +19,56 @@ pub(crate) struct View<'a> {
     layers: &'a [Arc<Layer>],
     /// Of the transaction under way: newer than all layers.
     batch: Option<&'a Edits>,
+}
+
+/// Edits that belong together.
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    Batch(&'a Edits),
+    Layer(&'a EditMap),
+}
+
+impl<'a> Source<'a> {
+    fn get(self, key: &[u8]) -> Option<EditRef<'a>> {
+        match self {
+            Self::Batch(edits) => edits.get(key).map(Edit::as_ref),
+            Self::Layer(edits) => edits.get(key),
+        }
+    }
+
+    fn contains(self, key: &[u8]) -> bool {
+        match self {
+            Self::Batch(edits) => edits.contains_key(key),
+            Self::Layer(edits) => edits.contains(key),
+        }
+    }
+
+    /// The last key up to a bound.
+    fn last_up_to(self, end: Bound<&[u8]>) -> Option<&'a [u8]> {
+        match self {
+            // A map looks for both ends of a range before it gives anything.
+            Self::Batch(edits) => {
+                let last = edits.range::<[u8], _>((Bound::Unbounded, end)).next_back();
+                last.map(|(key, _)| key.as_slice())
+            }
+            Self::Layer(edits) => edits.last_up_to(end),
+        }
+    }
+
+    /// The keys between two bounds.
+    fn keys(self, start: Bound<&[u8]>, end: Bound<&[u8]>) -> SourceKeys<'a> {
+        match self {
+            Self::Batch(edits) => SourceKeys::Batch(edits.range::<[u8], _>((start, end))),
+            Self::Layer(edits) => SourceKeys::Layer(edits.range(start, end)),
+        }
+    }
+
+    fn len(self) -> usize {
+        match self {
+            Self::Batch(edits) => edits.len(),
+            Self::Layer(edits) => edits.len(),
+        }
+    }
 }
 
 /// What has become of a row.
@@ -68,14 +119,15 @@ impl<'a> View<'a> {
     }
 
     /// Newest first.
-    fn sources(&self) -> impl Iterator<Item = &'a Edits> + use<'a> {
+    fn sources(&self) -> impl Iterator<Item = Source<'a>> + use<'a> {
         let table = self.table;
+        let batch = self.batch.filter(|edits| !edits.is_empty());
         let layers = self.layers.iter().rev();
-        let layers = layers.filter_map(move |layer| layer.table(table));
-        self.batch
-            .into_iter()
-            .chain(layers)
-            .filter(|edits| !edits.is_empty())
+        let layers = layers
+            .filter_map(move |layer| layer.table(table))
+            .filter(|edits| !edits.is_empty());
+        let batch = batch.into_iter().map(Source::Batch);
+        batch.chain(layers.map(Source::Layer))
     }
 
     /// What has become of a row; `None`: nothing.
@@ -84,13 +136,13 @@ impl<'a> View<'a> {
         for edits in self.sources() {
             match edits.get(key) {
                 None => {}
-                Some(Edit::Grown { at, bytes }) => growth.0.push((*at, bytes)),
-                Some(Edit::Removed) if growth.0.is_empty() => return Some(Change::Removed),
-                Some(Edit::Removed) => return Some(Change::Misfit),
-                Some(Edit::Whole(payload)) if growth.0.is_empty() => {
+                Some(EditRef::Grown { at, bytes }) => growth.0.push((at, bytes)),
+                Some(EditRef::Removed) if growth.0.is_empty() => return Some(Change::Removed),
+                Some(EditRef::Removed) => return Some(Change::Misfit),
+                Some(EditRef::Whole(payload)) if growth.0.is_empty() => {
                     return Some(Change::Whole(Cow::Borrowed(payload)));
                 }
-                Some(Edit::Whole(payload)) => {
+                Some(EditRef::Whole(payload)) => {
                     return Some(match growth.of(payload) {
                         Some(payload) => Change::Whole(Cow::Owned(payload)),
                         None => Change::Misfit,
@@ -103,7 +155,7 @@ impl<'a> View<'a> {
 
     /// Whether a row has edits.
     pub(crate) fn contains(&self, key: &[u8]) -> bool {
-        self.sources().any(|edits| edits.contains_key(key))
+        self.sources().any(|edits| edits.contains(key))
     }
 
     /// Whether a row has edits of earlier transactions.
@@ -125,11 +177,8 @@ impl<'a> View<'a> {
             Bound::Excluded(start) => *key > start,
             Bound::Unbounded => true,
         };
-        // A map looks for both ends of a range before it gives anything.
-        let before = (Bound::Unbounded, end);
         self.sources()
-            .filter_map(|edits| edits.range::<[u8], _>(before).next_back())
-            .map(|(key, _)| key.as_slice())
+            .filter_map(|edits| edits.last_up_to(end))
             .filter(inside)
             .max()
     }
@@ -138,7 +187,7 @@ impl<'a> View<'a> {
     pub(crate) fn keys(&self, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Keys<'a> {
         let sources = if is_range(start, end) {
             self.sources()
-                .map(|edits| edits.range::<[u8], _>((start, end)).peekable())
+                .map(|edits| edits.keys(start, end).peekable())
                 .collect()
         } else {
             Vec::new()
@@ -162,22 +211,36 @@ fn is_range(start: Bound<&[u8]>, end: Bound<&[u8]>) -> bool {
     }
 }
 
+/// The keys of one source.
+enum SourceKeys<'a> {
+    Batch(btree_map::Range<'a, KeyBytes, Edit>),
+    Layer(edit_map::Range<'a>),
+}
+
+impl<'a> Iterator for SourceKeys<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        match self {
+            Self::Batch(edits) => edits.next().map(|(key, _)| key.as_slice()),
+            Self::Layer(edits) => edits.next().map(|(key, _)| key),
+        }
+    }
+}
+
 /// See [`View::keys`].
 pub(crate) struct Keys<'a> {
-    sources: Vec<Peekable<btree_map::Range<'a, KeyBytes, Edit>>>,
+    sources: Vec<Peekable<SourceKeys<'a>>>,
 }
 
 impl<'a> Iterator for Keys<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
-        let next = self
-            .sources
-            .iter_mut()
-            .filter_map(|source| source.peek().map(|(key, _)| key.as_slice()))
-            .min()?;
+        let peeked = self.sources.iter_mut().filter_map(Peekable::peek);
+        let next = peeked.copied().min()?;
         for source in &mut self.sources {
-            source.next_if(|(key, _)| key.as_slice() == next);
+            source.next_if(|key| *key == next);
         }
         Some(next)
     }

@@ -144,7 +144,7 @@ impl<'txn, K: RowKey> PackedWrite<'txn, K> {
         };
         if let Some(batch) = &mut self.batch {
             let fits = match batch.get_mut(&name) {
-                Some(before) => before.then(edit),
+                Some(before) => before.then(edit.as_ref()),
                 None => {
                     batch.insert(name.clone(), edit);
                     true

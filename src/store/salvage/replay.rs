@@ -6,7 +6,7 @@ use redb::{Database, ReadableDatabase};
 
 use super::newer::put;
 use crate::limits::BACKUP_COMMIT_BYTES;
-use crate::store::journal::Edit;
+use crate::store::journal::EditRef;
 use crate::store::journal::record::RecordReader;
 use crate::store::packed::{Parts, Rows};
 use crate::store::progress::Counter;
@@ -41,7 +41,7 @@ pub(super) fn replay(to: &Database, counter: &mut Counter<'_>) -> Result<(), Sto
                 // What cannot be read was never written, or not all of it is left.
                 let edits = reader.take(number, stored.value()).unwrap_or_default();
                 for (table, key, edit) in edits.unwrap_or_default() {
-                    apply(&mut tables, table, &key, edit)?;
+                    apply(&mut tables, table, key, edit)?;
                 }
                 counter.row()?;
             }
@@ -57,15 +57,15 @@ fn apply(
     tables: &mut WriteTables<'_>,
     table: usize,
     key: &[u8],
-    edit: Edit,
+    edit: EditRef<'_>,
 ) -> Result<(), StoreError> {
     let Some(parts) = PACKED_TABLES.get(table) else {
         return Ok(());
     };
     let payload = match edit {
-        Edit::Removed => return Ok(()),
-        Edit::Whole(payload) => payload,
-        Edit::Grown { at, bytes } => match grown(tables, parts, key, at, &bytes)? {
+        EditRef::Removed => return Ok(()),
+        EditRef::Whole(payload) => payload.to_vec(),
+        EditRef::Grown { at, bytes } => match grown(tables, parts, key, at, bytes)? {
             Some(payload) => payload,
             None => return Ok(()),
         },
