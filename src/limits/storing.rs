@@ -72,8 +72,9 @@ pub const JOURNAL_STORED_BYTES_MAX: usize = 12 << 20;
 pub const JOURNAL_STORED_BYTES_MIN: usize = 512 << 10;
 /// The part of a file's limit that the journal's records may take before they are folded: one in so many.
 pub const JOURNAL_LIMIT_PARTS: u64 = 24;
-/// Edits of a journal that is read that are put in the order of their keys at once, bytes; one record more may be among them.
-pub const JOURNAL_GATHERED_BYTES_MAX: usize = 8 << 20;
+/// Edits of a journal that is read that are put in the order of their keys at once, by each of two threads, bytes; one record
+/// more may be among them.
+pub const JOURNAL_GATHERED_BYTES_MAX: usize = 10 << 20;
 /// Rows of a journal up to which it is read by one thread: a second one is not worth its start.
 pub const JOURNAL_ROWS_ALONE_MAX: u64 = 128;
 /// Layers of edits that readers may leave behind before they are joined.

@@ -4,7 +4,7 @@ use super::edit::EditRef;
 use crate::limits::{JOURNAL_BLOCK_BYTES_MAX, JOURNAL_BLOCK_STEP_BYTES};
 
 /// Edits of one table, as [`EditRef::write`] writes them, in the order in which they came; what has been replaced stays until
-/// it is a part of all. Only an edit that is alone may be longer than [`JOURNAL_BLOCK_BYTES_MAX`].
+/// it is more than a part of all ([`REPLACED_PARTS`]). Only an edit that is alone may be longer than [`JOURNAL_BLOCK_BYTES_MAX`].
 #[derive(Clone, Debug, Default)]
 pub(super) struct Block {
     written: Vec<u8>,
@@ -71,12 +71,17 @@ impl Block {
         if let Some(begin) = begin.filter(is_last) {
             // As of a row that is changed several times in a row.
             self.written.truncate(usize::from(begin));
+            if self.written.capacity() > JOURNAL_BLOCK_BYTES_MAX {
+                // It was long; what comes may be short.
+                self.written.shrink_to(self.written.len() + entry.len());
+            }
         } else {
             self.replaced += replaced;
         }
         if self.replaced * REPLACED_PARTS > self.written.len() {
             self.rewrite(place.ok());
         }
+        debug_assert!(self.written.len() <= usize::from(u16::MAX));
         let begin = u16::try_from(self.written.len()).unwrap_or(u16::MAX);
         let missing = entry
             .len()
@@ -102,16 +107,17 @@ impl Block {
         }
     }
 
+    /// A block behind this one, which is full: what comes in the order of keys leaves full blocks behind.
+    pub(super) fn followed_by(&mut self, entry: &[u8]) -> Self {
+        self.rewrite(None);
+        let mut next = Self::default();
+        next.put(Err(0), entry);
+        next
+    }
+
     /// Puts an entry for which there is no room. What comes behind is in the blocks that are returned, each with something
     /// in it.
     pub(super) fn split(&mut self, place: Result<usize, usize>, entry: &[u8]) -> Vec<Self> {
-        if place == Err(self.len()) {
-            // What comes in the order of keys leaves full blocks behind.
-            let mut last = Self::default();
-            last.put(Err(0), entry);
-            self.rewrite(None);
-            return vec![last];
-        }
         let at = place.unwrap_or_else(|at| at);
         let before = (0..at).filter_map(|at| self.entry(at));
         let behind = (at + usize::from(place.is_ok())..self.len()).filter_map(|at| self.entry(at));

@@ -83,7 +83,7 @@ impl<'a> EditRef<'a> {
         }
     }
 
-    /// Appends it and its row's key: `kind | length of key | key`, and for a whole row `length | payload`, for one that has grown
+    /// Appends it and its row's key, as records in the file have them (docs/format.md) and blocks in memory: `kind | length of key | key`, and for a whole row `length | payload`, for one that has grown
     /// `where | length | bytes`. Numbers are varints.
     pub(super) fn write(self, out: &mut Vec<u8>, key: &[u8]) {
         self.write_beginning(out, key, self.bytes().len());

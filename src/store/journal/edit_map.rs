@@ -52,7 +52,7 @@ impl EditMap {
     /// Does another edit. `false` where it does not fit the one that is there, and nothing has happened.
     #[must_use]
     pub(super) fn add(&mut self, key: &[u8], edit: EditRef<'_>) -> bool {
-        let Some((block, place)) = place_of(&mut self.blocks, key) else {
+        let Some((block, place, is_behind_all)) = place_of(&mut self.blocks, key) else {
             let mut block = Block::default();
             block.put(Err(0), &written(key, edit));
             self.bytes += block.bytes() + BLOCK_OVERHEAD_BYTES;
@@ -75,7 +75,11 @@ impl EditMap {
             self.bytes = (self.bytes + block.bytes()).saturating_sub(before);
             return true;
         }
-        let behind = block.split(place, &entry);
+        let behind = if is_behind_all {
+            vec![block.followed_by(&entry)]
+        } else {
+            block.split(place, &entry)
+        };
         self.bytes = (self.bytes + block.bytes()).saturating_sub(before);
         for block in behind {
             let Some((first, _)) = block.get(0) else {
@@ -139,11 +143,11 @@ impl EditMap {
     }
 }
 
-/// Where a key is, or belongs. `None`: there is no block yet.
+/// Where a key is, or belongs; and whether that is behind all others. `None`: there is no block yet.
 fn place_of<'a>(
     blocks: &'a mut BTreeMap<KeyBytes, Block>,
     key: &[u8],
-) -> Option<(&'a mut Block, Result<usize, usize>)> {
+) -> Option<(&'a mut Block, Result<usize, usize>, bool)> {
     // Many come in the order of keys.
     let (_, last) = blocks.last_key_value()?;
     let order = last.last_key().map_or(Ordering::Less, |last| last.cmp(key));
@@ -158,7 +162,7 @@ fn place_of<'a>(
         Ordering::Equal => Ok(block.len().saturating_sub(1)),
         Ordering::Greater => block.find(key),
     };
-    Some((block, place))
+    Some((block, place, order.is_lt()))
 }
 
 fn written(key: &[u8], edit: EditRef<'_>) -> Vec<u8> {
@@ -194,7 +198,6 @@ fn joined(key: &[u8], first: EditRef<'_>, next: EditRef<'_>) -> Option<Vec<u8>> 
 }
 
 /// See [`EditMap::range`].
-#[derive(Clone)]
 pub(crate) struct Range<'a> {
     blocks: btree_map::Range<'a, KeyBytes, Block>,
     block: Option<&'a Block>,

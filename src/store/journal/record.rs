@@ -234,12 +234,9 @@ fn edits(number: u64, plain: &[u8]) -> Result<Vec<TableEdit<'_>>, StoreError> {
         let name = read_bytes(&mut rest).ok_or_else(cut_off)?;
         let table = packed_table(name).ok_or_else(|| damaged(number, "of an unknown table"))?;
         let count = read_varint(&mut rest).ok_or_else(cut_off)?;
-        // Each takes two bytes at least.
-        all.reserve(
-            usize::try_from(count)
-                .unwrap_or(usize::MAX)
-                .min(rest.len() / 2),
-        );
+        // What is said may not be true.
+        let expected = usize::try_from(count).unwrap_or(usize::MAX);
+        all.reserve(expected.min(EDITS_EXPECTED_MAX));
         for _ in 0..count {
             let (key, edit) = EditRef::read(&mut rest).ok_or_else(cut_off)?;
             all.push((table, key, edit));
@@ -247,6 +244,9 @@ fn edits(number: u64, plain: &[u8]) -> Result<Vec<TableEdit<'_>>, StoreError> {
     }
     Ok(all)
 }
+
+/// Edits for which room is made before they are read.
+const EDITS_EXPECTED_MAX: usize = 4_096;
 
 fn damaged(number: u64, reason: &str) -> StoreError {
     StoreError::Damaged {

@@ -1,5 +1,5 @@
 //! Guards against a journal that is not what its transactions did: [`model`] plays any of them, [`records`] are about the rows
-//! in the file and how they are read, [`folding`] about what becomes of them.
+//! in the file and how they are read, [`edit_map`] about edits in memory, [`folding`] about what becomes of them.
 
 mod edit_map;
 mod folding;

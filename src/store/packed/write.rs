@@ -9,7 +9,7 @@ use super::key::{KeyBytes, RowKey, bytes_of};
 use super::part::Part;
 use super::read::{Rows, TwoParts, grown, misfit, sealed};
 use super::{Parts, Prefixes, TOMBSTONE};
-use crate::store::journal::{Change, Edit, Edits, Pending, View};
+use crate::store::journal::{Change, Edit, EditRef, Edits, Pending, View};
 use crate::store::{StoreError, codec};
 
 /// A table of two parts in a write transaction.
@@ -112,13 +112,11 @@ impl<'txn, K: RowKey> PackedWrite<'txn, K> {
     pub(crate) fn insert_payload(
         &mut self,
         key: K::SelfType<'_>,
-        mut payload: Vec<u8>,
+        payload: Vec<u8>,
     ) -> Result<(), StoreError> {
         let name = bytes_of::<K>(&key);
         match &mut self.batch {
             Some(batch) => {
-                // It is kept for long, and counted by its length.
-                payload.shrink_to_fit();
                 batch.insert(name, Edit::Whole(payload));
             }
             None => {
@@ -138,15 +136,12 @@ impl<'txn, K: RowKey> PackedWrite<'txn, K> {
     ) -> Result<(), StoreError> {
         let parts = self.packed.parts;
         let name = bytes_of::<K>(&key);
-        let edit = Edit::Grown {
-            at,
-            bytes: bytes.to_vec(),
-        };
+        let edit = EditRef::Grown { at, bytes };
         if let Some(batch) = &mut self.batch {
             let fits = match batch.get_mut(&name) {
-                Some(before) => before.then(edit.as_ref()),
+                Some(before) => before.then(edit),
                 None => {
-                    batch.insert(name.clone(), edit);
+                    batch.insert(name.clone(), edit.to_owned());
                     true
                 }
             };

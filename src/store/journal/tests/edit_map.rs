@@ -20,9 +20,11 @@ fn key() -> impl Strategy<Value = Vec<u8>> {
 
 fn edit() -> impl Strategy<Value = Edit> {
     let len = prop_oneof![
-        20 => 0usize..60,
-        2 => 300usize..1_500,
-        1 => JOURNAL_BLOCK_BYTES_MAX - 60..JOURNAL_BLOCK_BYTES_MAX + 60,
+        60 => 0usize..60,
+        6 => 300usize..1_500,
+        3 => JOURNAL_BLOCK_BYTES_MAX - 60..JOURNAL_BLOCK_BYTES_MAX + 60,
+        // Behind it, no place would fit.
+        1 => 65_500usize..66_000,
     ];
     let bytes = (any::<u8>(), len).prop_map(|(byte, len)| vec![byte; len]);
     (0u8..4, 0usize..80, bytes).prop_map(|(kind, at, bytes)| match kind {
@@ -133,4 +135,55 @@ fn what_was_replaced_takes_no_room() {
         "{}",
         map.bytes()
     );
+}
+
+/// A long edit stays alone, and the memory that it took goes with it.
+#[test]
+fn a_long_edit_that_becomes_short_gives_its_memory_back() {
+    const LONG: usize = 1 << 20;
+    let mut map = EditMap::default();
+    for key in ["b", "d", "a", "c", "e"] {
+        assert!(map.add(key.as_bytes(), EditRef::Whole(&vec![1; LONG])));
+        let near = format!("{key}, too");
+        assert!(map.add(near.as_bytes(), EditRef::Whole(b"short")));
+    }
+    let bytes = map.bytes();
+    assert!((5 * LONG..6 * LONG).contains(&bytes), "{bytes}");
+    for key in ["c", "a", "e"] {
+        assert!(map.add(key.as_bytes(), EditRef::Removed));
+    }
+    let bytes = map.bytes();
+    assert!((2 * LONG..3 * LONG).contains(&bytes), "{bytes}");
+    for key in ["b", "d"] {
+        assert!(map.add(key.as_bytes(), EditRef::Whole(b"shorter")));
+    }
+    let bytes = map.bytes();
+    assert!(bytes < 16 * JOURNAL_BLOCK_BYTES_MAX, "{bytes}");
+    assert_eq!(map.get(b"b"), Some(EditRef::Whole(b"shorter")));
+    assert_eq!(map.get(b"c, too"), Some(EditRef::Whole(b"short")));
+    assert_eq!(map.iter().count(), 10);
+}
+
+/// Wherever the keys between which they come are: also where one block ends, which is full, and the next one begins.
+#[test]
+fn descending_keys_between_others_take_little_more_than_their_bytes() {
+    const GAP: u32 = 1_000;
+    let mut map = EditMap::default();
+    let bytes = &[1; 45];
+    let edit = EditRef::Grown { at: 300, bytes };
+    for n in 0..200 {
+        assert!(map.add(&(n * GAP).to_be_bytes(), edit));
+    }
+    for gap in 0..199 {
+        let before = map.bytes();
+        for n in (1..GAP).rev() {
+            assert!(map.add(&(gap * GAP + n).to_be_bytes(), edit));
+        }
+        let plain = GAP as usize * (4 + bytes.len() + 7);
+        let took = map.bytes().saturating_sub(before);
+        assert!(
+            took < plain * 3 / 2 + JOURNAL_BLOCK_BYTES_MAX,
+            "{took} of {plain}"
+        );
+    }
 }

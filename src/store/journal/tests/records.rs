@@ -85,6 +85,82 @@ fn a_long_journal_is_read_in_two_parts_and_says_the_same() {
     assert_eq!(middles.into_iter().collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
 }
 
+/// However many edits are put in order at once, and whatever their keys have in common.
+#[test]
+fn edits_that_are_read_in_any_order_are_what_was_done() {
+    let database = in_memory();
+    let journal = Journal::default();
+    // Of several lengths: some differ behind their first bytes only, some in zeros at their end only.
+    let key = |n: u32| match n % 3 {
+        0 => [&[7; 16], n.to_be_bytes().as_slice()].concat(),
+        1 => vec![7; (n % 12) as usize],
+        _ => [&[7][..], &vec![0; (n % 20) as usize]].concat(),
+    };
+    for n in 0..300u32 {
+        commit(&database, &journal, |tables| {
+            for key in [key(n), key(n / 2), key(n * 7 % 100)] {
+                let row = tables.objects.get(key.as_slice()).unwrap();
+                let len = row.map(|row| row.value().open(objects().hot, &key).unwrap().len());
+                let bytes = n.to_be_bytes();
+                match len {
+                    Some(len) if n % 5 == 0 => {
+                        assert!(tables.objects.remove(key.as_slice()).unwrap(), "{len}");
+                    }
+                    Some(len) => tables.objects.grow(&key, len * 3 / 4, &bytes).unwrap(),
+                    None => tables.objects.insert_payload(&key, bytes.to_vec()).unwrap(),
+                }
+            }
+        });
+    }
+    let layers = journal.pending().layers;
+    assert_eq!(layers.len(), 1);
+    let layer = layers.first().unwrap();
+    let expected: Vec<_> = layer.table(objects().number).unwrap().iter().collect();
+    assert!(expected.len() > 100, "{}", expected.len());
+    let txn = database.begin_read().unwrap();
+    let table = txn.open_table(JOURNAL).unwrap();
+    for gathered_max in [0, 1_000, usize::MAX] {
+        let loaded = load::read(&table, 0, None, gathered_max).unwrap();
+        let edits = loaded.layer.table(objects().number).unwrap();
+        assert!(edits.iter().eq(expected.iter().copied()), "{gathered_max}");
+    }
+}
+
+/// A row that is gone cannot grow: whoever wrote that, it is not what happened.
+#[test]
+fn edits_that_do_not_fit_each_other_are_refused() {
+    let database = in_memory();
+    let grown = Edit::Grown {
+        at: 3,
+        bytes: vec![1],
+    };
+    let txn = database.begin_write().unwrap();
+    let mut table = txn.open_table(JOURNAL).unwrap();
+    let mut number = 0;
+    for edit in [Edit::Removed, grown] {
+        let edits = Edits::from([(b"key"[..].into(), edit)]);
+        let written = RecordWriter::default().write(
+            number,
+            std::iter::once((objects().number, &edits)),
+            |number, row| {
+                table.insert(number, row)?;
+                Ok(())
+            },
+        );
+        number = written.unwrap();
+    }
+    drop(table);
+    txn.commit().unwrap();
+    let txn = database.begin_read().unwrap();
+    let table = txn.open_table(JOURNAL).unwrap();
+    for gathered_max in [0, usize::MAX] {
+        let loaded = load::read(&table, 0, None, gathered_max);
+        assert!(matches!(loaded, Err(StoreError::Damaged { .. })));
+    }
+    let first = load::read(&table, 0, Some(1), 0).unwrap();
+    assert_eq!(first.layer.len(), 1);
+}
+
 /// A record that was changed is found, whatever was changed.
 #[test]
 fn damaged_records_are_refused() {
