@@ -83,8 +83,8 @@ impl<'a> EditRef<'a> {
         }
     }
 
-    /// Appends it and its row's key, as records in the file have them (docs/format.md) and blocks in memory: `kind | length of key | key`, and for a whole row `length | payload`, for one that has grown
-    /// `where | length | bytes`. Numbers are varints.
+    /// Appends it and its row's key, as records in the file have them (docs/format.md) and blocks in memory: `kind | length of
+    /// key | key`, and for a whole row `length | payload`, for one that has grown `where | length | bytes`. Numbers are varints.
     pub(super) fn write(self, out: &mut Vec<u8>, key: &[u8]) {
         self.write_beginning(out, key, self.bytes().len());
         out.extend_from_slice(self.bytes());
