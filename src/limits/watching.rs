@@ -28,7 +28,8 @@ pub const LIST_SPARE_BYTES_MAX: usize = 8 << 20;
 pub const LIST_PAGE_TRIES_MAX: u32 = 5;
 /// Longest line of a watch, bytes of JSON: an object of [`OBJECT_BYTES_MAX`](super::OBJECT_BYTES_MAX) and what normalizing drops.
 pub const WATCH_LINE_BYTES_MAX: usize = 32 << 20;
-/// How long frames of a watch are left to gather in the connection after some have been read, milliseconds.
+/// How long frames of a watch are left to gather in the connection after some have been read, at most, milliseconds: all watches look again at
+/// moments that far apart.
 pub const WATCH_GATHER_MS: u64 = 100;
 /// How long no frame has come before those that follow are left to gather, milliseconds.
 pub const WATCH_QUIET_MS: u64 = 2;

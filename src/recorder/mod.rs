@@ -170,7 +170,8 @@ impl Recorder {
         let keeping = tokio::spawn(copy_grace::keep(grace));
         let noting = tokio::spawn(Arc::clone(&report).note_first_lists());
         let wanted = Arc::new(owners::StoredWants::new(reader.clone()));
-        let watched = watch::run(client, plan, queue, wanted, report.watch_status(), stop).await;
+        let status = report.watch_status();
+        let watched = watch::run_on_thread(client, plan, queue, wanted, status, stop).await;
         // Every sender is gone now, so the writer commits what it has and comes back.
         let written = tokio::task::spawn_blocking(move || writer.join())
             .await

@@ -22,7 +22,7 @@ pub async fn cluster_id(client: &kube::Client) -> Result<Uid, WatchError> {
         uid: Uid,
     }
     let ask = async {
-        let bytes = Server::new(client.clone())
+        let bytes = Server::new_closing(client.clone())
             .fetch_small("/api/v1/namespaces/kube-system", METADATA, OBJECT_BYTES_MAX)
             .await?;
         serde_json::from_slice::<Namespace>(&bytes)

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use kube::client::Body;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::timeout;
 
+use super::rest::Rest;
 use super::server::{RequestError, next_chunk};
-use crate::limits::{WATCH_GATHER_MS, WATCH_QUIET_MS};
+use crate::limits::WATCH_QUIET_MS;
 
 /// What comes next in a stream of lines.
 #[derive(Debug)]
@@ -27,8 +28,8 @@ pub(super) struct Lines {
     /// The bytes at the start of `buffer` in which there is no line end.
     searched: usize,
     bytes_max: usize,
-    /// When the first of the frames came that are read at once.
-    gathered: Option<Instant>,
+    /// Whether frames have come since the last rest.
+    has_read: bool,
     /// Whether each frame is read as it comes.
     at_once: bool,
 }
@@ -41,7 +42,7 @@ impl Lines {
             buffer: BytesMut::new(),
             searched: 0,
             bytes_max,
-            gathered: None,
+            has_read: false,
             at_once: false,
         }
     }
@@ -58,23 +59,26 @@ impl Lines {
 
     /// The next frame. When none has come for a moment, the next ones are left to gather: to wake for each change of a hundred
     /// in a second costs more than reading it.
-    async fn frame(&mut self) -> Result<Option<Bytes>, RequestError> {
-        if let Some(first) = self.gathered
-            && !self.at_once
-        {
+    async fn frame(&mut self, rest: &Rest) -> Result<Option<Bytes>, RequestError> {
+        if self.at_once {
+            return next_chunk(&mut self.body).await;
+        }
+        let _waits = rest.wait();
+        if self.has_read {
             let quiet = Duration::from_millis(WATCH_QUIET_MS);
             if let Ok(frame) = timeout(quiet, next_chunk(&mut self.body)).await {
                 return frame;
             }
-            sleep_until(first + Duration::from_millis(WATCH_GATHER_MS)).await;
+            rest.take().await;
+            self.has_read = false;
         }
         let frame = next_chunk(&mut self.body).await;
-        self.gathered = Some(Instant::now());
+        self.has_read = true;
         frame
     }
 
     /// The next line that is not empty. Cancelling this loses nothing.
-    pub(super) async fn next(&mut self) -> Result<Line, RequestError> {
+    pub(super) async fn next(&mut self, rest: &Rest) -> Result<Line, RequestError> {
         loop {
             let fresh = self.buffer.get(self.searched..).unwrap_or_default();
             match fresh.iter().position(|byte| *byte == b'\n') {
@@ -95,7 +99,7 @@ impl Lines {
                     if self.searched > self.bytes_max {
                         return Ok(Line::TooLong);
                     }
-                    match self.frame().await? {
+                    match self.frame(rest).await? {
                         Some(frame) => self.buffer.extend_from_slice(&frame),
                         None => return Ok(Line::End),
                     }
@@ -113,6 +117,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use futures::{Stream, StreamExt};
+    use tokio::time::{Instant, sleep_until};
 
     use super::*;
 
@@ -136,9 +141,10 @@ mod tests {
     async fn lines_of(frames: Vec<Vec<u8>>, bytes_max: usize) -> Vec<String> {
         let frames = futures::stream::iter(frames.into_iter().map(Ok));
         let mut lines = open(frames, bytes_max).await;
+        let rest = Rest::new(false);
         let mut found = Vec::new();
         loop {
-            match lines.next().await.unwrap() {
+            match lines.next(&rest).await.unwrap() {
                 Line::Whole(line) => found.push(String::from_utf8(line.to_vec()).unwrap()),
                 Line::TooLong => {
                     found.push("TOO LONG".into());
@@ -173,8 +179,9 @@ mod tests {
             Ok(format!("{ms}\n").into_bytes())
         });
         let mut lines = open(frames, 100).await;
+        let rest = Rest::new(false);
         let mut late = Vec::new();
-        while let Line::Whole(line) = lines.next().await.unwrap() {
+        while let Line::Whole(line) = lines.next(&rest).await.unwrap() {
             let sent: u64 = std::str::from_utf8(&line).unwrap().parse().unwrap();
             late.push(at(sent).elapsed().as_millis());
         }

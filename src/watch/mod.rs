@@ -20,6 +20,7 @@ mod lines;
 mod list;
 mod owners;
 mod reason;
+mod rest;
 mod retry;
 mod server;
 mod session;
@@ -27,6 +28,7 @@ mod shared;
 mod status;
 #[cfg(test)]
 mod tests;
+mod thread;
 mod version;
 
 use std::collections::BTreeMap;
@@ -42,7 +44,9 @@ pub use kube::Client;
 pub use owners::{WantedOwner, WantedOwners};
 pub use server::RequestError;
 pub use status::{OwnerCounters, Readiness, WatchCounters, WatchReport, WatchState, WatchStatus};
+pub use thread::run_on_thread;
 
+use self::rest::Rest;
 use self::shared::Shared;
 use crate::config::TracerConfig;
 use crate::ingest::{Queue, QueueClosed};
@@ -67,6 +71,9 @@ pub enum WatchError {
     /// A watch ended in a way that it never should: a bug.
     #[error("a watch has crashed")]
     Crashed(#[source] tokio::task::JoinError),
+    /// The watches got no thread.
+    #[error("the watches have no thread")]
+    Thread(#[source] std::io::Error),
 }
 
 /// What is watched.
@@ -93,7 +100,20 @@ pub async fn run(
     queue: Queue,
     wanted: Arc<dyn WantedOwners>,
     status: Arc<WatchStatus>,
+    stop: Receiver<bool>,
+) -> Result<(), WatchError> {
+    let rest = Rest::new(false);
+    run_with(client, plan, queue, wanted, status, stop, rest).await
+}
+
+async fn run_with(
+    client: kube::Client,
+    plan: WatchPlan,
+    queue: Queue,
+    wanted: Arc<dyn WantedOwners>,
+    status: Arc<WatchStatus>,
     mut stop: Receiver<bool>,
+    rest: Rest,
 ) -> Result<(), WatchError> {
     let WatchPlan {
         config,
@@ -101,7 +121,7 @@ pub async fn run(
         mut resume,
     } = plan;
     let server = server::Server::new(client);
-    let shared = Shared::new(server, queue, status, redaction);
+    let shared = Shared::new(server, queue, status, redaction, rest);
     let mut kinds: BTreeMap<Gvk, _> = config
         .tracked
         .into_iter()

@@ -99,11 +99,25 @@ impl RequestError {
 #[derive(Clone)]
 pub(super) struct Server {
     client: kube::Client,
+    /// Whether a connection is closed behind each answer, and not kept for the next request.
+    closes: bool,
 }
 
 impl Server {
     pub(super) fn new(client: kube::Client) -> Self {
-        Self { client }
+        Self {
+            client,
+            closes: false,
+        }
+    }
+
+    /// For requests from somewhere else than the watches: a connection is served by the runtime that opened it, so theirs should not
+    /// be one of these.
+    pub(super) fn new_closing(client: kube::Client) -> Self {
+        Self {
+            client,
+            closes: true,
+        }
     }
 
     /// Begins a GET: an answer with a good status, its body still to be read.
@@ -163,7 +177,11 @@ impl Server {
     }
 
     async fn begin(&self, path: &str, accept: &'static str) -> Result<Body, RequestError> {
-        let request = Request::get(path)
+        let mut request = Request::get(path);
+        if self.closes {
+            request = request.header(header::CONNECTION, "close");
+        }
+        let request = request
             .header(header::ACCEPT, accept)
             // Newer servers compress every watch event as a gzip member of its own, which decoders stumble over.
             .header(header::ACCEPT_ENCODING, "identity")

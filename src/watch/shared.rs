@@ -6,6 +6,7 @@ use tokio::sync::watch::Sender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::discover::Discovery;
+use super::rest::Rest;
 use super::server::Server;
 use super::status::WatchStatus;
 use crate::ingest::Queue;
@@ -20,6 +21,7 @@ pub(super) struct Shared {
     pub(super) queue: Queue,
     pub(super) status: Arc<WatchStatus>,
     pub(super) redaction: Redaction,
+    pub(super) rest: Rest,
     /// Told when a watch of a built-in kind finds that the server's history was replaced. The other watches may stand at
     /// versions that both histories have, and would never find out (R16).
     pub(super) replaced: Sender<()>,
@@ -37,6 +39,7 @@ impl Shared {
         queue: Queue,
         status: Arc<WatchStatus>,
         redaction: Redaction,
+        rest: Rest,
     ) -> Arc<Self> {
         Arc::new(Self {
             discovery: Discovery::new(server.clone()),
@@ -44,6 +47,7 @@ impl Shared {
             queue,
             status,
             redaction,
+            rest,
             replaced: Sender::new(()),
             told_to_stop_at: OnceLock::new(),
             lists: Arc::new(Semaphore::new(LISTS_MAX)),

@@ -35,6 +35,8 @@ pub(super) async fn watch(
     version: Option<String>,
     mut stop: Receiver<bool>,
 ) -> Result<(), QueueClosed> {
+    let all = Arc::clone(&shared);
+    let _member = all.rest.join();
     let mut kind = Kind {
         session: Session::new(gvk.clone(), version),
         replaced: shared.replaced.subscribe(),

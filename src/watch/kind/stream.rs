@@ -30,7 +30,7 @@ impl Kind {
             return Input::Silent;
         };
         let patience = Duration::from_secs(u64::from(open.asked_seconds) + WATCH_SLACK_SECONDS);
-        let line = tokio::time::timeout(patience, open.lines.next()).await;
+        let line = tokio::time::timeout(patience, open.lines.next(&self.shared.rest)).await;
         let ended = Input::Ended {
             asked_seconds: open.asked_seconds,
             lasted_seconds: u32::try_from(open.since.elapsed().as_secs()).unwrap_or(u32::MAX),

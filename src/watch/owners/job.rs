@@ -55,6 +55,8 @@ struct KindFailed;
 
 impl Job {
     pub(super) async fn run(mut self, owners: Vec<WantedOwner>) -> Result<Outcome, QueueClosed> {
+        let shared = Arc::clone(&self.shared);
+        let _member = shared.rest.join();
         let mut list_wait = self
             .list
             .then_some(Duration::from_secs(OWNER_LISTS_SECONDS_MIN));

@@ -15,6 +15,7 @@ mod owners;
 mod resume;
 mod session;
 mod stopping;
+mod thread;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -26,7 +27,7 @@ use tokio::task::JoinHandle;
 use super::{WantedOwner, WantedOwners, WatchError, WatchPlan, WatchState, WatchStatus, run};
 use crate::clock::ManualClock;
 use crate::config::{TracerConfig, TrackedKind};
-use crate::ingest::{Receiver, queue};
+use crate::ingest::{Queue, Receiver, queue};
 use crate::model::{Gvk, Item, Observation, RedactionKey};
 use crate::normalize::Redaction;
 use fake::Fake;
@@ -61,6 +62,30 @@ fn start(fake: &Fake, tracked: &[&str], stored: &[(&str, u64)]) -> Running {
 }
 
 fn start_at(fake: &Fake, tracked: &[&str], stored: &[(&str, String)]) -> Running {
+    start_by(
+        fake,
+        tracked,
+        stored,
+        |client, plan, queue, wanted, status, stop| {
+            tokio::spawn(run(client, plan, queue, wanted, status, stop))
+        },
+    )
+}
+
+/// The same, by one of the ways in which watches can be run.
+fn start_by(
+    fake: &Fake,
+    tracked: &[&str],
+    stored: &[(&str, String)],
+    run: impl FnOnce(
+        kube::Client,
+        WatchPlan,
+        Queue,
+        Arc<dyn WantedOwners>,
+        Arc<WatchStatus>,
+        watch::Receiver<bool>,
+    ) -> JoinHandle<Result<(), WatchError>>,
+) -> Running {
     let clock = Arc::new(ManualClock::default());
     let (sender, observations) = queue(Arc::clone(&clock) as Arc<_>);
     let status = Arc::new(WatchStatus::new(Arc::clone(&clock) as Arc<_>));
@@ -78,18 +103,13 @@ fn start_at(fake: &Fake, tracked: &[&str], stored: &[(&str, String)]) -> Running
         .iter()
         .map(|(gvk, version)| (gvk.parse().unwrap(), version.clone()))
         .collect();
-    let task = tokio::spawn(run(
-        fake.client(),
-        WatchPlan {
-            config,
-            redaction,
-            resume,
-        },
-        sender,
-        Arc::new(wanted.clone()),
-        Arc::clone(&status),
-        stopped,
-    ));
+    let plan = WatchPlan {
+        config,
+        redaction,
+        resume,
+    };
+    let (owners, shown) = (Arc::new(wanted.clone()), Arc::clone(&status));
+    let task = run(fake.client(), plan, sender, owners, shown, stopped);
     Running {
         clock,
         observations,
