@@ -63,12 +63,15 @@ impl Lines {
         if self.at_once {
             return next_chunk(&mut self.body).await;
         }
-        let _waits = rest.wait();
         if self.has_read {
             let quiet = Duration::from_millis(WATCH_QUIET_MS);
             if let Ok(frame) = timeout(quiet, next_chunk(&mut self.body)).await {
                 return frame;
             }
+        }
+        // Not before: a flood has to be read, and of watches that have read something the last one to be quiet sleeps for all.
+        let _waits = rest.wait();
+        if self.has_read {
             rest.take().await;
             self.has_read = false;
         }
@@ -187,6 +190,22 @@ mod tests {
         }
         assert_eq!(late.get(..7).unwrap(), [0, 90, 80, 70, 60, 0, 90]);
         assert!(late.iter().skip(7).all(|ms| *ms == 0), "{late:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_is_not_idle_before_nothing_has_come_for_a_moment() {
+        let rest = Rest::new(false);
+        let _member = rest.join();
+        let frames = futures::stream::iter([Ok(b"line\n".to_vec())]);
+        let mut lines = open(frames.chain(futures::stream::pending()), 100).await;
+        assert!(matches!(lines.next(&rest).await, Ok(Line::Whole(_))));
+        assert!(!rest.all_wait(), "it has a line to hand over");
+        let mut next = std::pin::pin!(lines.next(&rest));
+        for (wait_ms, is_idle) in [(1, false), (2 * WATCH_QUIET_MS, true), (1_000, true)] {
+            let wait = timeout(Duration::from_millis(wait_ms), &mut next).await;
+            assert!(wait.is_err());
+            assert_eq!(rest.all_wait(), is_idle, "after another {wait_ms} ms");
+        }
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! Watching a cluster: the only place with the Kubernetes client.
 //!
-//! [`run`] starts one task for each tracked kind and one for pods, which are always watched. Each task performs what
+//! [`run`] starts one task for each tracked kind and one for pods, which are always watched; [`run_on_thread`] does so on a thread
+//! of their own, as a recorder does. Each task performs what
 //! a `session` tells it (a pure state machine), reads raw answers (`server`, `list`, `lines`), and sends
 //! [`crate::model::Observation`]s to the ingest. What goes wrong with one kind stays with it (R15): it is said to be
 //! blind, logged, shown in [`WatchStatus`], and retried with a backoff for ever. One more task looks up owners that

@@ -55,11 +55,15 @@ impl Rest {
         count(&self.idle)
     }
 
-    /// Rests until the next moment at which all wake up.
+    /// Whether no member has anything to do.
+    pub(super) fn all_wait(&self) -> bool {
+        self.idle.load(Ordering::Relaxed) >= self.members.load(Ordering::Relaxed)
+    }
+
+    /// Rests until the next moment at which all wake up. Whoever takes one waits.
     pub(super) async fn take(&self) {
         let end = self.end(Instant::now());
-        let all_wait = self.idle.load(Ordering::Relaxed) >= self.members.load(Ordering::Relaxed);
-        if self.has_thread && all_wait {
+        if self.has_thread && self.all_wait() {
             // `block_in_place` and the like would keep the runtime going, which is what shall not be.
             std::thread::sleep(end.saturating_duration_since(Instant::now()));
         } else {

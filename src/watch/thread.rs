@@ -12,9 +12,9 @@ use crate::ingest::Queue;
 
 /// [`run`](super::run), on a thread of its own, which sleeps while changes gather in the connections.
 ///
-/// A change goes through three tasks (the connection's, the watch's, the client's); on one thread that wakes nobody. The
-/// connections that the client has already should not be in its pool: they would be served by whoever opened them. Dropping the
-/// future ends the thread, at its next rest at the latest.
+/// A change goes through two tasks, the connection's and the watch's; on one thread that wakes nobody. The connections that the
+/// client has already should not be in its pool: they would be served by whoever opened them. Dropping the future ends the
+/// thread, after the rest that it may be taking.
 ///
 /// # Errors
 /// Those of [`run`](super::run); and [`WatchError::Thread`].
@@ -27,14 +27,16 @@ pub async fn run_on_thread(
     stop: Receiver<bool>,
 ) -> Result<(), WatchError> {
     let (mut sender, ended) = oneshot::channel();
-    // One fault of the system, at one place: there is no thread, or no runtime for it.
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(WatchError::Thread)?;
     std::thread::Builder::new()
         .name("watches".to_owned())
         .spawn(move || {
+            let runtime = match Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    let _ = sender.send(Err(WatchError::Thread(error)));
+                    return;
+                }
+            };
             let outcome = runtime.block_on(async {
                 let rest = Rest::new(true);
                 // A task, so that a panic is told of like that of any other.
@@ -43,18 +45,19 @@ pub async fn run_on_thread(
                 tokio::select! {
                     biased;
                     () = sender.closed() => None,
-                    outcome = watching => Some(outcome),
+                    outcome = watching => Some(outcome.map_err(WatchError::Crashed).flatten()),
                 }
             });
-            // Connections end with their runtime, and what is queued has no sender any more.
-            drop(runtime);
+            // Ends all tasks, so that the queue has no sender any more. A look-up of a name, or a program that fetches a token, may
+            // hang for long: nobody waits for those.
+            runtime.shutdown_background();
             if let Some(outcome) = outcome {
                 let _ = sender.send(outcome);
             }
         })
         .map_err(WatchError::Thread)?;
     match ended.await {
-        Ok(outcome) => outcome.map_err(WatchError::Crashed)?,
+        Ok(outcome) => outcome,
         Err(_) => Err(WatchError::Thread(std::io::Error::other(
             "it ended without a word; this is a bug",
         ))),

@@ -173,7 +173,10 @@ impl Kind {
                         "watching again after a pause"
                     ),
                 }
-                tokio::time::sleep(wait).await;
+                {
+                    let _waits = self.shared.rest.wait();
+                    tokio::time::sleep(wait).await;
+                }
                 self.tell(Input::Waited).await
             }
         }
