@@ -22,7 +22,7 @@ use crate::limits::{BACKOFF_MS_MAX, BACKOFF_MS_MIN};
 use crate::model::Uid;
 use crate::normalize::Redaction;
 use crate::store::{CopyGrace, CopyGraceOptions, Reader, Store, StoreError};
-use crate::watch::{self, WatchError, WatchPlan};
+use crate::watch::{self, WatchError, WatchPlan, WatchStart};
 
 pub use report::Report;
 pub use simulated::{SimulatedRecorder, SimulationError};
@@ -169,9 +169,15 @@ impl Recorder {
         let grace = CopyGrace::new(reader.clone(), copy_grace, report.copy_grace_stats());
         let keeping = tokio::spawn(copy_grace::keep(grace));
         let noting = tokio::spawn(Arc::clone(&report).note_first_lists());
-        let wanted = Arc::new(owners::StoredWants::new(reader.clone()));
-        let status = report.watch_status();
-        let watched = watch::run_on_thread(client, plan, queue, wanted, status, stop).await;
+        let watched = watch::run_on_thread(WatchStart {
+            client,
+            plan,
+            queue,
+            wanted: Arc::new(owners::StoredWants::new(reader.clone())),
+            status: report.watch_status(),
+            stop,
+        })
+        .await;
         // Every sender is gone now, so the writer commits what it has and comes back.
         let written = tokio::task::spawn_blocking(move || writer.join())
             .await

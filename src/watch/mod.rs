@@ -88,6 +88,22 @@ pub struct WatchPlan {
     pub resume: BTreeMap<WatchId, String>,
 }
 
+/// What watching begins with.
+pub struct WatchStart {
+    /// The API server, and how to authenticate to it.
+    pub client: kube::Client,
+    /// What is watched.
+    pub plan: WatchPlan,
+    /// Where observations go.
+    pub queue: Queue,
+    /// Which owners are looked up.
+    pub wanted: Arc<dyn WantedOwners>,
+    /// What the watches say of themselves.
+    pub status: Arc<WatchStatus>,
+    /// Becomes true when watching shall end.
+    pub stop: Receiver<bool>,
+}
+
 /// Watches every tracked kind, and pods, until `stop` becomes true (or its sender is gone), or the writer stops.
 ///
 /// Told to stop, open watches read on for [`WATCH_LAST_MS`](crate::limits::WATCH_LAST_MS), and say up to when they are complete;
@@ -95,27 +111,19 @@ pub struct WatchPlan {
 ///
 /// # Errors
 /// When the writer has stopped, or a task panicked. Never because of what the API server does.
-pub async fn run(
-    client: kube::Client,
-    plan: WatchPlan,
-    queue: Queue,
-    wanted: Arc<dyn WantedOwners>,
-    status: Arc<WatchStatus>,
-    stop: Receiver<bool>,
-) -> Result<(), WatchError> {
-    let rest = Rest::new(false);
-    run_with(client, plan, queue, wanted, status, stop, rest).await
+pub async fn run(start: WatchStart) -> Result<(), WatchError> {
+    run_with(start, Rest::new(false)).await
 }
 
-async fn run_with(
-    client: kube::Client,
-    plan: WatchPlan,
-    queue: Queue,
-    wanted: Arc<dyn WantedOwners>,
-    status: Arc<WatchStatus>,
-    mut stop: Receiver<bool>,
-    rest: Rest,
-) -> Result<(), WatchError> {
+async fn run_with(start: WatchStart, rest: Rest) -> Result<(), WatchError> {
+    let WatchStart {
+        client,
+        plan,
+        queue,
+        wanted,
+        status,
+        mut stop,
+    } = start;
     let WatchPlan {
         config,
         redaction,

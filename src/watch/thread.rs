@@ -1,14 +1,10 @@
 //! The watches on a thread of their own.
 
-use std::sync::Arc;
-
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
-use tokio::sync::watch::Receiver;
 
 use super::rest::Rest;
-use super::{WantedOwners, WatchError, WatchPlan, WatchStatus, run_with};
-use crate::ingest::Queue;
+use super::{WatchError, WatchStart, run_with};
 
 /// [`run`](super::run), on a thread of its own, which sleeps while changes gather in the connections.
 ///
@@ -18,14 +14,7 @@ use crate::ingest::Queue;
 ///
 /// # Errors
 /// Those of [`run`](super::run); and [`WatchError::Thread`].
-pub async fn run_on_thread(
-    client: kube::Client,
-    plan: WatchPlan,
-    queue: Queue,
-    wanted: Arc<dyn WantedOwners>,
-    status: Arc<WatchStatus>,
-    stop: Receiver<bool>,
-) -> Result<(), WatchError> {
+pub async fn run_on_thread(start: WatchStart) -> Result<(), WatchError> {
     let (mut sender, ended) = oneshot::channel();
     std::thread::Builder::new()
         .name("watches".to_owned())
@@ -38,10 +27,8 @@ pub async fn run_on_thread(
                 }
             };
             let outcome = runtime.block_on(async {
-                let rest = Rest::new(true);
                 // A task, so that a panic is told of like that of any other.
-                let watching =
-                    tokio::spawn(run_with(client, plan, queue, wanted, status, stop, rest));
+                let watching = tokio::spawn(run_with(start, Rest::new(true)));
                 tokio::select! {
                     biased;
                     () = sender.closed() => None,

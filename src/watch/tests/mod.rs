@@ -24,10 +24,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{WantedOwner, WantedOwners, WatchError, WatchPlan, WatchState, WatchStatus, run};
+use super::{
+    WantedOwner, WantedOwners, WatchError, WatchPlan, WatchStart, WatchState, WatchStatus, run,
+};
 use crate::clock::ManualClock;
 use crate::config::{TracerConfig, TrackedKind};
-use crate::ingest::{Queue, Receiver, queue};
+use crate::ingest::{Receiver, queue};
 use crate::model::{Gvk, Item, Observation, RedactionKey};
 use crate::normalize::Redaction;
 use fake::Fake;
@@ -62,14 +64,7 @@ fn start(fake: &Fake, tracked: &[&str], stored: &[(&str, u64)]) -> Running {
 }
 
 fn start_at(fake: &Fake, tracked: &[&str], stored: &[(&str, String)]) -> Running {
-    start_by(
-        fake,
-        tracked,
-        stored,
-        |client, plan, queue, wanted, status, stop| {
-            tokio::spawn(run(client, plan, queue, wanted, status, stop))
-        },
-    )
+    start_by(fake, tracked, stored, |start| tokio::spawn(run(start)))
 }
 
 /// The same, by one of the ways in which watches can be run.
@@ -77,14 +72,7 @@ fn start_by(
     fake: &Fake,
     tracked: &[&str],
     stored: &[(&str, String)],
-    run: impl FnOnce(
-        kube::Client,
-        WatchPlan,
-        Queue,
-        Arc<dyn WantedOwners>,
-        Arc<WatchStatus>,
-        watch::Receiver<bool>,
-    ) -> JoinHandle<Result<(), WatchError>>,
+    run: impl FnOnce(WatchStart) -> JoinHandle<Result<(), WatchError>>,
 ) -> Running {
     let clock = Arc::new(ManualClock::default());
     let (sender, observations) = queue(Arc::clone(&clock) as Arc<_>);
@@ -108,8 +96,14 @@ fn start_by(
         redaction,
         resume,
     };
-    let (owners, shown) = (Arc::new(wanted.clone()), Arc::clone(&status));
-    let task = run(fake.client(), plan, sender, owners, shown, stopped);
+    let task = run(WatchStart {
+        client: fake.client(),
+        plan,
+        queue: sender,
+        wanted: Arc::new(wanted.clone()),
+        status: Arc::clone(&status),
+        stop: stopped,
+    });
     Running {
         clock,
         observations,

@@ -25,15 +25,10 @@ async fn soon<T>(work: impl Future<Output = T>) -> T {
 
 fn start(fake: &Fake, owners: Option<Arc<dyn WantedOwners>>) -> Running {
     let stored = [("v1.Pod", fake.version().to_string())];
-    start_by(
-        fake,
-        &[],
-        &stored,
-        |client, plan, queue, wanted, status, stop| {
-            let wanted = owners.unwrap_or(wanted);
-            tokio::spawn(run_on_thread(client, plan, queue, wanted, status, stop))
-        },
-    )
+    start_by(fake, &[], &stored, |mut start| {
+        start.wanted = owners.unwrap_or(start.wanted);
+        tokio::spawn(run_on_thread(start))
+    })
 }
 
 #[tokio::test]
