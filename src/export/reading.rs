@@ -153,7 +153,7 @@ impl<'a> Reading<'a> {
             stretch: if held.is_some() { HELD } else { STRETCH },
             current: held.map(|snapshot| (snapshot, Instant::now())),
             stage: Stage::default(),
-            decoders: Decoders::new(effort.cursors_bytes),
+            decoders: Decoders::new(effort.cursors_bytes)?,
             handover,
             effort,
         };

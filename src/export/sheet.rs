@@ -13,11 +13,12 @@ use std::io::{self, Write};
 use std::rc::Rc;
 use std::sync::{Mutex, PoisonError};
 
+use rayon_core::{ThreadPool, ThreadPoolBuilder};
+
 use super::encode::sktrace::check_object;
 use super::error::ExportError;
 use crate::limits::{EXPORT_BODIES_BYTES_MAX, EXPORT_HOLES_ALONE_MAX, EXPORT_PARTS, READ_THREADS};
 use crate::model::EventKey;
-use crate::query::shares::for_each_share;
 use crate::store::Snapshot;
 use crate::store::versions::{Places, Tools};
 
@@ -128,18 +129,29 @@ fn fill_part(
 pub(super) struct Decoders {
     places: [Places; EXPORT_PARTS],
     tools: [Tools; READ_THREADS],
+    /// All threads but the one that asks. They stay for all sheets: to start them for each took a tenth of an export's time.
+    threads: ThreadPool,
 }
 
 impl Decoders {
     /// Decoders that remember so many bytes of places all together.
-    pub(super) fn new(cursors_bytes: usize) -> Self {
+    ///
+    /// # Errors
+    /// [`ExportError::Thread`].
+    pub(super) fn new(cursors_bytes: usize) -> Result<Self, ExportError> {
         let part = |bytes: usize| bytes / EXPORT_PARTS;
-        Self {
+        let threads = ThreadPoolBuilder::new()
+            .num_threads(READ_THREADS - 1)
+            .thread_name(|_| "export bodies".to_owned())
+            .build()
+            .map_err(|error| ExportError::Thread(io::Error::other(error)))?;
+        Ok(Self {
             places: std::array::from_fn(|_| {
                 Places::new(part(cursors_bytes), part(EXPORT_BODIES_BYTES_MAX))
             }),
             tools: Default::default(),
-        }
+            threads,
+        })
     }
 
     /// Goes to the versions of many objects, which come in the order in which the store has them, before they are wanted in
@@ -183,8 +195,20 @@ impl Decoders {
                 work(places, tools, part)?;
             }
         };
-        let threads = if alone { 1 } else { READ_THREADS };
-        for_each_share(self.tools.iter_mut().take(threads), thread).map(drop)
+        let [own, others @ ..] = &mut self.tools;
+        if alone {
+            return thread(own);
+        }
+        let mut results: [_; READ_THREADS] = std::array::from_fn(|_| Ok(()));
+        let [result, rest @ ..] = &mut results;
+        let thread = &thread;
+        self.threads.in_place_scope(|scope| {
+            for (tools, result) in others.iter_mut().zip(rest) {
+                scope.spawn(move |_| *result = thread(tools));
+            }
+            *result = thread(own);
+        });
+        results.into_iter().collect()
     }
 }
 
