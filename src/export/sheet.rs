@@ -140,6 +140,8 @@ impl Decoders {
     /// [`ExportError::Thread`].
     pub(super) fn new(cursors_bytes: usize) -> Result<Self, ExportError> {
         let part = |bytes: usize| bytes / EXPORT_PARTS;
+        // None would mean as many as there are processors.
+        const { assert!(READ_THREADS > 1) };
         let threads = ThreadPoolBuilder::new()
             .num_threads(READ_THREADS - 1)
             .thread_name(|_| "export bodies".to_owned())
