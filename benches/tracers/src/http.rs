@@ -36,7 +36,7 @@ pub async fn get(port: u16, path: &str, most: Duration) -> anyhow::Result<Answer
 
 /// A POST of JSON. The memory of an answer of about `room_bytes` is there before it begins: a new page for each four
 /// kilobytes of it took this side as long as the rest of the reading. For the same reason one thread reads it, as of any
-/// plain client: handed from thread to thread by the kilobyte, it took a third of the two cores from who is measured.
+/// plain client: handed from thread to thread by the kilobyte, it took almost a third of two cores from whom it measured.
 pub async fn post(
     port: u16,
     path: &str,
