@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use super::Writer;
 use super::apply::{Effort, Remaining};
 use crate::limits::{
-    FOLDING_RETRY_SECONDS, FOLDING_ROWS_LISTING, FOLDING_ROWS_MAX, JOURNAL_FOLD_BYTES_LISTING,
-    JOURNAL_FOLD_BYTES_MIN, LISTING_WORK_MS_MAX, RETENTION_WORK_MS_MAX,
+    FOLDING_FOR_ROOM_BYTES_MAX, FOLDING_RETRY_SECONDS, FOLDING_ROWS_LISTING, FOLDING_ROWS_MAX,
+    JOURNAL_FOLD_BYTES_LISTING, JOURNAL_FOLD_BYTES_MIN, LISTING_WORK_MS_MAX, RETENTION_WORK_MS_MAX,
 };
 use crate::store::StoreError;
 
@@ -75,18 +75,21 @@ impl Writer {
     }
 
     /// Folds the oldest records of the journal, one after the other: on a full volume, where a fold of all of it might not
-    /// find the room that it needs until it is done.
+    /// find the room that it needs until it is done. It ends at a record whose rows have not been dropped: it would take more
+    /// room than it gives.
     pub(super) fn fold_for_room(&mut self, records: usize) -> Result<(), StoreError> {
         let journal = Arc::clone(self.store.journal());
         let running = self.running;
+        let mut bytes_more = FOLDING_FOR_ROOM_BYTES_MAX;
         for _ in 0..records {
             let mut folded = None;
             self.transaction(running, |apply| {
-                folded = journal.fold_oldest(apply.tables)?;
+                folded = journal.fold_oldest(apply.tables, bytes_more)?;
                 Ok(())
             })?;
-            let Some(number) = folded else { break };
-            journal.folded_oldest(number);
+            let Some(folded) = folded else { break };
+            bytes_more = bytes_more.saturating_sub(folded.bytes_more);
+            journal.folded_oldest(folded);
         }
         Ok(())
     }

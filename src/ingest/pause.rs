@@ -47,8 +47,9 @@ impl Patience {
         stats: &WriterStats,
         clock: &dyn Clock,
         stopped: impl Fn() -> bool,
-        attempt: impl FnMut(&mut Writer) -> Result<Option<Committed>, StoreError>,
+        mut attempt: impl FnMut(&mut Writer) -> Result<Option<Committed>, StoreError>,
     ) -> Result<Option<Committed>, StoreError> {
+        let attempt = |writer: &mut Writer, _| attempt(writer);
         Pausing::new(self, writer.path(), stats).write(writer, stats, clock, stopped, attempt)
     }
 }
@@ -71,17 +72,20 @@ impl Pausing {
         pausing
     }
 
-    /// See [`Patience::write`].
+    /// See [`Patience::write`]. `attempt` is told what the storage failed with the last time.
     pub(super) fn write(
         &mut self,
         writer: &mut Writer,
         stats: &WriterStats,
         clock: &dyn Clock,
         stopped: impl Fn() -> bool,
-        mut attempt: impl FnMut(&mut Writer) -> Result<Option<Committed>, StoreError>,
+        mut attempt: impl FnMut(
+            &mut Writer,
+            Option<StorageFailure>,
+        ) -> Result<Option<Committed>, StoreError>,
     ) -> Result<Option<Committed>, StoreError> {
         let mut wait = self.patience.retry_min;
-        let mut result = attempt(writer);
+        let mut result = attempt(writer, None);
         loop {
             let error = match result {
                 Ok(committed) => {
@@ -106,7 +110,7 @@ impl Pausing {
             }
             result = match writer.recover() {
                 Ok(Recovery::Committed(committed)) => Ok(Some(committed)),
-                Ok(Recovery::RolledBack) => attempt(writer),
+                Ok(Recovery::RolledBack) => attempt(writer, Some(failure)),
                 Err(error) => Err(error),
             };
         }

@@ -12,7 +12,7 @@ use super::{Committed, Queued, Receiver, Retention, Writer};
 use crate::clock::Clock;
 use crate::limits::{PACKING_AT_CLOSE_SECONDS_MAX, RETENTION_IDLE_MS, RETENTION_SILENCE_MS_MIN};
 use crate::model::Observation;
-use crate::store::StoreError;
+use crate::store::{StorageFailure, StoreError};
 
 /// The running thread.
 pub struct WriterThread {
@@ -148,7 +148,7 @@ impl Work {
             .max(Duration::from_millis(RETENTION_SILENCE_MS_MIN));
         }
         let now = self.clock.now();
-        self.write(|writer| writer.end_run(now).map(|()| None))?;
+        self.write(|writer, _| writer.end_run(now).map(|()| None))?;
         let time_max = Duration::from_secs(PACKING_AT_CLOSE_SECONDS_MAX);
         // Everything is durable: what cannot be packed for want of room stays as it is.
         let packed = match self.retention.room_bytes() {
@@ -169,19 +169,19 @@ impl Work {
         let mut retention = std::mem::take(&mut self.retention);
         let now = self.clock.now();
         let mut took = Duration::ZERO;
-        let mut tries = 0;
         let mut told = false;
         let written = loop {
             let (stats, clock) = (Arc::clone(&self.stats), Arc::clone(&self.clock));
-            let written = self.write(|writer| {
+            let written = self.write(|writer, failed| {
                 told = false;
-                tries += 1;
-                let due = if tries > 1 {
-                    // The storage failed, most often for want of room, and some may have been given up for this.
-                    retention.make_room(writer, clock.now(), &stats.retention)?;
-                    None
-                } else {
-                    retention.due(writer, now, &stats.retention)?.ok()
+                let due = match failed {
+                    None => retention.due(writer, now, &stats.retention)?.ok(),
+                    // Some may have been given up for this.
+                    Some(StorageFailure::NoSpace) => {
+                        retention.make_room(writer, clock.now(), &stats.retention)?;
+                        None
+                    }
+                    Some(StorageFailure::Io) => None,
                 };
                 told = true;
                 let started = Instant::now();
@@ -214,10 +214,18 @@ impl Work {
     /// Does one piece of retention by itself, if it is due. Returns how long the next one can wait.
     fn retain(&mut self) -> Result<Duration, StoreError> {
         let mut retention = std::mem::take(&mut self.retention);
-        let (stats, now) = (Arc::clone(&self.stats), self.clock.now());
+        let (stats, clock) = (Arc::clone(&self.stats), Arc::clone(&self.clock));
         let mut wait = Duration::ZERO;
-        let done = self.write(|writer| {
-            wait = retention.step(writer, now, &stats.retention)?;
+        let done = self.write(|writer, failed| {
+            match failed {
+                // The same piece may never fit.
+                Some(StorageFailure::NoSpace) => {
+                    retention.make_room(writer, clock.now(), &stats.retention)?;
+                }
+                None | Some(StorageFailure::Io) => {
+                    wait = retention.step(writer, clock.now(), &stats.retention)?;
+                }
+            }
             Ok(None)
         });
         self.retention = retention;
@@ -245,35 +253,41 @@ impl Work {
             return Ok(Duration::from_millis(RETENTION_IDLE_MS));
         }
         let mut packing = std::mem::take(&mut self.packing);
+        let mut retention = std::mem::take(&mut self.retention);
+        let (stats, clock) = (Arc::clone(&self.stats), Arc::clone(&self.clock));
         // Where a size is given, what was dropped for it gives its room back by this.
-        let makes_room = self.retention.room_bytes().is_some();
+        let makes_room = retention.room_bytes().is_some();
         let mut wait = Duration::ZERO;
-        let mut tries = 0;
-        let done = self.write(|writer| {
-            tries += 1;
-            if tries > 1 {
-                // The storage failed. What room there is belongs to what is to be recorded.
-                if !makes_room {
-                    packing.rest();
-                }
-            } else {
+        let done = self.write(|writer, failed| {
+            if failed.is_none() {
                 wait = packing.step(writer)?;
+                return Ok(None);
+            }
+            // What room there is belongs to what is to be recorded.
+            if !makes_room {
+                packing.rest();
+            } else if failed == Some(StorageFailure::NoSpace) {
+                // Some has been given up for this, and will not be there again.
+                retention.make_room(writer, clock.now(), &stats.retention)?;
             }
             Ok(None)
         });
-        self.packing = packing;
+        (self.packing, self.retention) = (packing, retention);
         self.beside(done)?;
         Ok(wait)
     }
 
-    /// Runs one transaction, as patiently as this thread is.
+    /// Runs one transaction, as patiently as this thread is; `attempt` is told what the storage failed with the last time.
     fn write(
         &mut self,
-        mut attempt: impl FnMut(&mut Writer) -> Result<Option<Committed>, StoreError>,
+        mut attempt: impl FnMut(
+            &mut Writer,
+            Option<StorageFailure>,
+        ) -> Result<Option<Committed>, StoreError>,
     ) -> Result<Option<Committed>, StoreError> {
         let (receiver, clock) = (&self.receiver, &*self.clock);
         match &mut self.pausing {
-            None => attempt(&mut self.writer),
+            None => attempt(&mut self.writer, None),
             Some(pausing) => pausing.write(
                 &mut self.writer,
                 &self.stats,

@@ -39,6 +39,8 @@ pub const SIZE_KEEPS_SECONDS_PRESSED: i64 = 10;
 pub const SIZE_STRIDES: i64 = 16;
 /// Pieces that retention drops at once when the volume is full.
 pub const ROOM_PIECES_MAX: usize = 16;
+/// Rows that one of them drops where more of them found no room.
+pub const ROOM_ROWS_MIN: usize = 4;
 /// By age, the horizon moves in so many steps for the whole age ...
 pub const AGE_STEPS: i64 = 64;
 /// ... each of at most so many seconds.

@@ -85,6 +85,8 @@ pub const JOURNAL_READ_TRIES_MAX: u32 = 16;
 pub const JOURNAL_ROW_BYTES_MAX: usize = 4_000;
 /// What is written as one record of the journal, bytes before compression; one edit more may be in it.
 pub const JOURNAL_RECORD_BYTES_MAX: usize = 4 << 20;
+/// What the rows of records that are folded for the room may have more than their records, bytes, all of them together.
+pub const FOLDING_FOR_ROOM_BYTES_MAX: usize = 256 << 10;
 /// Rows of the journal that one piece of folding brings into their tables, at most.
 pub const FOLDING_ROWS_MAX: usize = 16_384;
 /// The same while a list is under way.

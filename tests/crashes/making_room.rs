@@ -18,7 +18,7 @@ use sk_tracedb::limits::{RESERVE_BYTES, SIZE_KEEPS_SECONDS_PRESSED};
 use sk_tracedb::model::Observation;
 
 use crate::batches::{CONFIGS, Rng, begin};
-use crate::faulty::Faulty;
+use crate::faulty::{Fail, Faulty};
 use crate::support::recorder::export_of;
 use crate::support::*;
 
@@ -167,6 +167,20 @@ fn the_oldest_changes_make_room_on_a_full_volume() {
     let kept = exported(&reader);
     assert!(kept.trace.changes().len() >= OBJECTS);
     assert_eq!(kept.bytes, exported(&everything.reader).bytes);
+}
+
+#[test]
+fn a_storage_that_fails_for_another_reason_drops_nothing() {
+    let recording = Recording::start(Faulty::new_store(), Some(1 << 40));
+    recording.reserve_bytes.set(None);
+    assert!(recording.record(0..BEFORE, DEADLINE));
+    recording.storage.fail(Fail::Once(20));
+    assert!(recording.record(BEFORE..BEFORE + 2, DEADLINE));
+    assert!(recording.stats.write_failures.load(Ordering::SeqCst) > 0);
+    drop(recording.queue);
+    let reader = recording.thread.join().unwrap().reader();
+    assert_eq!(recording.stats.retention.changes.load(Ordering::SeqCst), 0);
+    assert_eq!(reader.snapshot().unwrap().info().unwrap().horizon, None);
 }
 
 #[test]

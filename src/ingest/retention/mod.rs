@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use self::measuring::Measuring;
 use self::pressure::{Allowance, Pressure};
-use self::room::next_by_size;
+use self::room::{RoomStep, next_by_size};
 pub(super) use self::share::Share;
 use self::size::{Look, Measured, Moment, SizeGovernor};
 use super::queue::BatchMax;
@@ -76,6 +76,8 @@ pub struct Retention {
     /// Nothing more can be dropped, and the file is too large: said once.
     warned: bool,
     pressure: Pressure,
+    /// What of making room failed the last time, for want of room of its own.
+    room_failed: Option<RoomStep>,
 }
 
 /// A piece that is due now.
@@ -109,6 +111,7 @@ impl Default for Retention {
             dropped_for_size: false,
             warned: false,
             pressure: Pressure::default(),
+            room_failed: None,
         }
     }
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use super::{Retention, RetentionStats, count};
 use crate::ingest::{Effort, Writer};
 use crate::limits::{
-    RETENTION_ROWS_MIN, RETENTION_WORK_MS_MAX, ROOM_PIECES_MAX, SIZE_KEEPS_SECONDS_PRESSED,
-    SIZE_STRIDES,
+    JOURNAL_LIMIT_PARTS, RETENTION_ROWS_MIN, RETENTION_WORK_MS_MAX, ROOM_PIECES_MAX, ROOM_ROWS_MIN,
+    SIZE_KEEPS_SECONDS_PRESSED, SIZE_STRIDES,
 };
 use crate::model::{Horizon, MICROS_PER_SECOND, Timestamp};
 use crate::store::{StoreError, allocated_bytes};
@@ -27,10 +27,19 @@ impl Retention {
             return Ok(());
         };
         size.set_full(allocated_bytes(writer.path())?, writer.weight()?);
-        let effort = Effort {
+        writer.limit_journal(size.limit_bytes() / JOURNAL_LIMIT_PARTS);
+        // What follows takes pages before it gives any.
+        writer.release()?;
+        let failed = self.room_failed.take();
+        let mut effort = Effort {
             rows: RETENTION_ROWS_MIN,
             time: Duration::from_millis(RETENTION_WORK_MS_MAX),
         };
+        if failed == Some(RoomStep::Dropping) {
+            // What is dropped may lie on a page of its own, each of which is written anew.
+            effort.rows = ROOM_ROWS_MIN;
+        }
+        self.room_failed = Some(RoomStep::Dropping);
         let before = writer.horizon();
         for _ in 0..ROOM_PIECES_MAX {
             let started = Instant::now();
@@ -47,19 +56,35 @@ impl Retention {
             stats.work.add(took.saturating_sub(writer.commit_took()));
             stats.commits.add(writer.commit_took());
         }
-        // What was dropped of rows in the journal gives its room back when its records are folded, and what was
-        // dropped of packed rows when their chunks are made anew.
-        writer.fold_for_room(ROOM_PIECES_MAX)?;
-        for _ in 0..ROOM_PIECES_MAX {
-            if writer.pack(effort)?.done {
-                break;
+        // What was dropped of rows in the journal gives its room back when its records are folded, and what was dropped of
+        // packed rows when their chunks are made anew. What fails is left out once, so that it does not keep the other
+        // from its turn.
+        if failed != Some(RoomStep::Folding) {
+            self.room_failed = Some(RoomStep::Folding);
+            writer.fold_for_room(ROOM_PIECES_MAX)?;
+        }
+        if failed != Some(RoomStep::Packing) {
+            self.room_failed = Some(RoomStep::Packing);
+            for _ in 0..ROOM_PIECES_MAX {
+                if writer.pack(effort)?.done {
+                    break;
+                }
             }
         }
+        self.room_failed = None;
         if writer.horizon() > before {
             tracing::warn!(horizon = %writer.horizon(), "the volume is full: the oldest changes were dropped");
         }
         Ok(())
     }
+}
+
+/// What makes room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RoomStep {
+    Dropping,
+    Folding,
+    Packing,
 }
 
 /// The next horizon for the sake of size: no further than a piece of so many rows goes, because what lies behind can still

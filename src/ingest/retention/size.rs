@@ -103,9 +103,17 @@ impl SizeGovernor {
         });
     }
 
-    /// The volume has no more room, whatever the limit says.
+    /// The volume has no more room, whatever the limit says: so this is the limit.
     pub(super) fn set_full(&mut self, allocated_bytes: u64, weight: u64) {
-        self.full_bytes = self.full_bytes.min(allocated_bytes);
+        if allocated_bytes < self.limit_bytes {
+            let Self {
+                limit_bytes,
+                full_bytes,
+                ..
+            } = Self::new(allocated_bytes);
+            (self.limit_bytes, self.full_bytes) = (limit_bytes, full_bytes);
+            self.measured = None;
+        }
         self.seen_bytes = Some(allocated_bytes);
         self.ceiling = Some(self.ceiling.unwrap_or(weight).min(weight));
     }
@@ -133,6 +141,11 @@ impl SizeGovernor {
         }
         let ceiling = self.ceiling?;
         (weight > ceiling).then(|| ceiling.saturating_sub(ceiling / HYSTERESIS))
+    }
+
+    /// What the file may take, bytes.
+    pub(super) fn limit_bytes(&self) -> u64 {
+        self.limit_bytes
     }
 
     /// Takes note of how large the file is.
@@ -398,6 +411,16 @@ mod tests {
         governor.set_full(40 * MIB, 1_000);
         assert_eq!(governor.weigh(look(40 * MIB, 0, at(1)), 1_000), None);
         assert!(governor.weigh(look(40 * MIB, 0, at(2)), 1_001).is_some());
+        // As if it had been given.
+        assert_eq!(governor.limit_bytes(), 40 * MIB);
+        assert_eq!(
+            governor.pressing_bytes(),
+            SizeGovernor::new(40 * MIB).pressing_bytes()
+        );
+        assert!(governor.is_measure_due(look(40 * MIB, 0, at(2))));
+        // It has got the room that the reserve had: that is no new limit.
+        governor.set_full(44 * MIB, 1_000);
+        assert_eq!(governor.limit_bytes(), 40 * MIB);
     }
 
     #[test]

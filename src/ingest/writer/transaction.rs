@@ -77,18 +77,41 @@ impl Writer {
         }
     }
 
+    /// Makes free what the last transaction has replaced, which else takes another one: readers might have needed it. There
+    /// is room for this on a full volume: redb's own tables, which it writes anew, have just as many pages free from the last time.
+    ///
+    /// # Errors
+    /// What the store says: as for [`Writer::append`].
+    pub(in crate::ingest) fn release(&mut self) -> Result<(), StoreError> {
+        self.require_sound()?;
+        self.failed = Some(Failed {
+            before: self.state.row,
+            after: None,
+            running: (self.running, self.running),
+        });
+        self.store.begin_write()?.commit()?;
+        self.failed = None;
+        Ok(())
+    }
+
+    /// Memory and file agree.
+    fn require_sound(&self) -> Result<(), StoreError> {
+        match self.failed {
+            None => Ok(()),
+            Some(_) => Err(StoreError::Refused(
+                "an earlier write failed; open the store again to go on from what is durable"
+                    .to_owned(),
+            )),
+        }
+    }
+
     /// Runs `work` in one durable transaction, after which a run is under way, or is not.
     pub(in crate::ingest) fn transaction<'a>(
         &'a mut self,
         running: bool,
         work: impl FnOnce(&mut Apply<'_, '_>) -> Result<(), StoreError> + 'a,
     ) -> Result<Committed, StoreError> {
-        if self.failed.is_some() {
-            return Err(StoreError::Refused(
-                "an earlier write failed; open the store again to go on from what is durable"
-                    .to_owned(),
-            ));
-        }
+        self.require_sound()?;
         let before = self.state.row;
         // Set until the commit has succeeded: any way out of here without one leaves the memory ahead of the file.
         self.failed = Some(Failed {

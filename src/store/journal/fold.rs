@@ -5,7 +5,7 @@ use std::ops::Bound;
 use redb::{ReadTransaction, ReadableTable, TableError};
 
 use super::record::{RecordReader, rows_behind};
-use super::{Journal, Pending};
+use super::{Journal, Pending, View};
 use crate::store::packed::{FoldedMost, KeyBytes};
 use crate::store::tables::{META, WriteTables};
 use crate::store::{StoreError, codec, meta};
@@ -57,6 +57,15 @@ pub(crate) struct Folded {
     folding: Folding,
     /// All edits are folded, and their records removed.
     done: bool,
+}
+
+/// The oldest record was folded by itself, in a transaction that is not durable yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FoldedOldest {
+    /// The number of its last row.
+    number: u64,
+    /// Bytes that its rows had more than the record.
+    pub(crate) bytes_more: usize,
 }
 
 impl Journal {
@@ -144,40 +153,47 @@ impl Journal {
     }
 
     /// Folds the rows of the oldest record and removes it: that gives its room back at once, and needs little where most of
-    /// its rows have been removed since. Its edits stay in memory. Returns the number of its last row; `None`: there is none.
+    /// its rows have been removed since. Its edits stay in memory. `None`: there is none, or what is left of its rows has more
+    /// bytes than the record and `bytes_more` besides.
     ///
     /// # Errors
     /// What the store says.
     pub(crate) fn fold_oldest(
         &self,
         tables: &mut WriteTables<'_>,
-    ) -> Result<Option<u64>, StoreError> {
+        bytes_more: usize,
+    ) -> Result<Option<FoldedOldest>, StoreError> {
         let pending = self.pending();
-        let mut records = RecordReader::default();
-        let (number, rows) = loop {
-            let Some((number, stored)) = tables.journal.pop_first()? else {
-                records.finish()?;
-                return Ok(None);
-            };
-            if let Some(edits) = records.take(number.value(), stored.value())? {
-                let rows = edits.into_iter().map(|(table, key, _)| (table, key.into()));
-                break (number.value(), rows.collect::<Vec<(usize, KeyBytes)>>());
-            }
+        let Some(oldest) = oldest(tables)? else {
+            return Ok(None);
         };
-        for (table, key) in rows {
+        let change = |(table, key): &(usize, KeyBytes)| {
+            let view = View::new(*table, pending.layers(), None);
+            view.get(key).map_or(0, |change| change.bytes())
+        };
+        let left_bytes: usize = oldest.rows.iter().map(change).sum();
+        let more = left_bytes.saturating_sub(oldest.stored_bytes);
+        if more > bytes_more {
+            return Ok(None);
+        }
+        for (table, key) in oldest.rows {
             tables.fold_one(table, &pending, &key)?;
         }
+        tables.journal.retain_in(..=oldest.number, |_, _| false)?;
         let next = self.lock().next;
         write_next(tables, next)?;
-        Ok(Some(number))
+        Ok(Some(FoldedOldest {
+            number: oldest.number,
+            bytes_more: more,
+        }))
     }
 
     /// The transaction in which the oldest record was folded is durable.
-    pub(crate) fn folded_oldest(&self, number: u64) {
+    pub(crate) fn folded_oldest(&self, folded: FoldedOldest) {
         let mut state = self.lock();
         state.span = state
             .span
-            .map(|(_, next)| (number + 1, next))
+            .map(|(_, next)| (folded.number + 1, next))
             .filter(|(first, next)| first < next);
     }
 
@@ -223,6 +239,35 @@ impl Journal {
             .map(|(first, next)| (first.max(end), next))
             .filter(|(first, next)| first < next);
     }
+}
+
+/// The oldest record, whole.
+struct Oldest {
+    /// The number of its last row.
+    number: u64,
+    stored_bytes: usize,
+    /// The rows that it has edits of, and the numbers of their tables.
+    rows: Vec<(usize, KeyBytes)>,
+}
+
+fn oldest(tables: &WriteTables<'_>) -> Result<Option<Oldest>, StoreError> {
+    let mut records = RecordReader::default();
+    let mut stored_bytes = 0;
+    for entry in tables.journal.iter()? {
+        let (number, stored) = entry?;
+        let (number, stored) = (number.value(), stored.value());
+        stored_bytes += stored.len();
+        if let Some(edits) = records.take(number, stored)? {
+            let rows = edits.into_iter().map(|(table, key, _)| (table, key.into()));
+            return Ok(Some(Oldest {
+                number,
+                stored_bytes,
+                rows: rows.collect(),
+            }));
+        }
+    }
+    records.finish()?;
+    Ok(None)
 }
 
 /// The oldest record has been removed.

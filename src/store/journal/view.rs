@@ -83,6 +83,17 @@ pub(crate) enum Change<'a> {
     Misfit,
 }
 
+impl Change<'_> {
+    /// Bytes that it adds to what the row had, or that the row has now.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Whole(payload) => payload.len(),
+            Self::Grown(growth) => growth.0.iter().map(|(_, bytes)| bytes.len()).sum(),
+            Self::Removed | Self::Misfit => 0,
+        }
+    }
+}
+
 /// Additions to a row, newest first: each keeps so many bytes of what was there before it.
 pub(crate) struct Growth<'a>(Vec<(usize, &'a [u8])>);
 

@@ -215,7 +215,7 @@ proptest! {
                     steps.next();
                     let txn = database.begin_write().unwrap();
                     let mut tables = begin(&txn, &journal, &prefixes);
-                    let folded = journal.fold_oldest(&mut tables).unwrap();
+                    let folded = journal.fold_oldest(&mut tables, usize::MAX).unwrap();
                     tables.write_journal(&journal).unwrap();
                     drop(tables);
                     txn.commit().unwrap();
