@@ -116,6 +116,13 @@ impl Pausing {
         }
     }
 
+    /// Whether there was room for the reserve when it was last tried.
+    pub(super) fn holds_reserve(&self) -> bool {
+        self.reserve
+            .as_ref()
+            .is_some_and(|reserve| reserve.held_bytes() > 0)
+    }
+
     fn give_up_reserve(&mut self, database: &Path, stats: &WriterStats) -> bool {
         let given = self.reserve.as_mut().is_some_and(Reserve::give_up);
         if given {

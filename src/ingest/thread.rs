@@ -200,6 +200,9 @@ impl Work {
                 break written;
             }
         };
+        if retention.is_volume_full() && self.pausing.as_ref().is_some_and(Pausing::holds_reserve) {
+            retention.set_roomy(&self.writer);
+        }
         self.retention = retention;
         match written {
             Ok(Some(committed)) => self.count(batch.len() as u64, &committed, took),
@@ -219,12 +222,9 @@ impl Work {
         let done = self.write(|writer, failed| {
             match failed {
                 // The same piece may never fit.
-                Some(StorageFailure::NoSpace) => {
-                    retention.make_room(writer, clock.now(), &stats.retention)?;
-                }
-                None | Some(StorageFailure::Io) => {
-                    wait = retention.step(writer, clock.now(), &stats.retention)?;
-                }
+                Some(StorageFailure::NoSpace)
+                    if retention.make_room(writer, clock.now(), &stats.retention)? => {}
+                _ => wait = retention.step(writer, clock.now(), &stats.retention)?,
             }
             Ok(None)
         });
@@ -266,8 +266,8 @@ impl Work {
             // What room there is belongs to what is to be recorded.
             if !makes_room {
                 packing.rest();
-            } else if failed == Some(StorageFailure::NoSpace) {
-                // Some has been given up for this, and will not be there again.
+            } else if failed == Some(StorageFailure::NoSpace) && !retention.is_volume_full() {
+                // The reserve has been given up for this, and will not be there for what is to be recorded.
                 retention.make_room(writer, clock.now(), &stats.retention)?;
             }
             Ok(None)

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::size::SizeGovernor;
 use super::{Retention, RetentionStats, count};
 use crate::ingest::{Effort, Writer};
 use crate::limits::{
@@ -13,7 +14,7 @@ use crate::store::{StoreError, allocated_bytes};
 
 impl Retention {
     /// The disk is full, perhaps with something else: drops some of what is oldest, at once, so that recording can go on in
-    /// the room that the file has. Nothing where no size is given.
+    /// the room that the file has. Returns whether something was dropped: nothing is where no size is given.
     ///
     /// # Errors
     /// What the store says.
@@ -22,9 +23,9 @@ impl Retention {
         writer: &mut Writer,
         now: Timestamp,
         stats: &RetentionStats,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let Some(size) = &mut self.size else {
-            return Ok(());
+            return Ok(false);
         };
         size.set_full(allocated_bytes(writer.path())?, writer.weight()?);
         writer.limit_journal(size.limit_bytes() / JOURNAL_LIMIT_PARTS);
@@ -35,13 +36,22 @@ impl Retention {
             rows: RETENTION_ROWS_MIN,
             time: Duration::from_millis(RETENTION_WORK_MS_MAX),
         };
-        if failed == Some(RoomStep::Dropping) {
-            // What is dropped may lie on a page of its own, each of which is written anew.
-            effort.rows = ROOM_ROWS_MIN;
-        }
-        self.room_failed = Some(RoomStep::Dropping);
+        let mut pieces = ROOM_PIECES_MAX;
+        // What fails is left out once, so that it does not keep the others from their turn. What is dropped may lie on a page of
+        // its own each, which is written anew: so it is tried with less first.
+        self.room_failed = Some(match failed {
+            Some(RoomStep::Dropping) => {
+                effort.rows = ROOM_ROWS_MIN;
+                RoomStep::DroppingFew
+            }
+            Some(RoomStep::DroppingFew) => {
+                pieces = 0;
+                RoomStep::Dropping
+            }
+            _ => RoomStep::Dropping,
+        });
         let before = writer.horizon();
-        for _ in 0..ROOM_PIECES_MAX {
+        for _ in 0..pieces {
             let started = Instant::now();
             // Time passes while nothing can be recorded.
             let now = now.max(writer.last_time());
@@ -57,8 +67,7 @@ impl Retention {
             stats.commits.add(writer.commit_took());
         }
         // What was dropped of rows in the journal gives its room back when its records are folded, and what was dropped of
-        // packed rows when their chunks are made anew. What fails is left out once, so that it does not keep the other
-        // from its turn.
+        // packed rows when their chunks are made anew.
         if failed != Some(RoomStep::Folding) {
             self.room_failed = Some(RoomStep::Folding);
             writer.fold_for_room(ROOM_PIECES_MAX)?;
@@ -72,10 +81,24 @@ impl Retention {
             }
         }
         self.room_failed = None;
-        if writer.horizon() > before {
+        let dropped = writer.horizon() > before;
+        if dropped {
             tracing::warn!(horizon = %writer.horizon(), "the volume is full: the oldest changes were dropped");
         }
-        Ok(())
+        Ok(dropped)
+    }
+
+    /// Whether the size that was given does not fit the volume, as far as is known.
+    pub(in crate::ingest) fn is_volume_full(&self) -> bool {
+        self.size.as_ref().is_some_and(SizeGovernor::is_volume_full)
+    }
+
+    /// The volume has room again: the size that was given counts.
+    pub(in crate::ingest) fn set_roomy(&mut self, writer: &Writer) {
+        if let Some(size) = &mut self.size {
+            size.set_roomy();
+            writer.limit_journal(size.limit_bytes() / JOURNAL_LIMIT_PARTS);
+        }
     }
 }
 
@@ -83,6 +106,7 @@ impl Retention {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RoomStep {
     Dropping,
+    DroppingFew,
     Folding,
     Packing,
 }

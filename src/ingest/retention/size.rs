@@ -21,6 +21,9 @@ use crate::model::{MICROS_PER_SECOND, Timestamp};
 /// Weighs a store against its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SizeGovernor {
+    /// The limit that was given.
+    given_bytes: u64,
+    /// That in force: less where the volume has no room for it.
     limit_bytes: u64,
     /// Allocated bytes from which on the file counts as full.
     full_bytes: u64,
@@ -82,6 +85,7 @@ impl SizeGovernor {
     pub(super) fn new(limit_bytes: u64) -> Self {
         let headroom = (limit_bytes / 8).clamp(SIZE_HEADROOM_BYTES_MIN, SIZE_HEADROOM_BYTES_MAX);
         Self {
+            given_bytes: limit_bytes,
             limit_bytes,
             full_bytes: limit_bytes.saturating_sub(headroom).max(limit_bytes / 2),
             seen_bytes: None,
@@ -143,6 +147,18 @@ impl SizeGovernor {
         (weight > ceiling).then(|| ceiling.saturating_sub(ceiling / HYSTERESIS))
     }
 
+    /// The volume has room again.
+    pub(super) fn set_roomy(&mut self) {
+        let given = Self::new(self.given_bytes);
+        (self.limit_bytes, self.full_bytes) = (given.limit_bytes, given.full_bytes);
+        self.measured = None;
+    }
+
+    /// Whether the volume has no room for what was given.
+    pub(super) fn is_volume_full(&self) -> bool {
+        self.limit_bytes < self.given_bytes
+    }
+
     /// What the file may take, bytes.
     pub(super) fn limit_bytes(&self) -> u64 {
         self.limit_bytes
@@ -169,9 +185,10 @@ impl SizeGovernor {
             && look.moment.passes != then.passes
     }
 
-    /// Whether the file has left its headroom: exports no longer hold retention back then.
+    /// Whether the file has reached the limit that was given: exports no longer hold retention back then. (On a full volume
+    /// they do, until there is no room for the next batch.)
     pub(super) fn is_beyond(&self, allocated_bytes: u64) -> bool {
-        allocated_bytes >= self.limit_bytes
+        allocated_bytes >= self.given_bytes
     }
 
     /// Whether so much of the headroom is gone, and the file grows, or what made it grow may not be over, that dropping has to
@@ -421,6 +438,16 @@ mod tests {
         // It has got the room that the reserve had: that is no new limit.
         governor.set_full(44 * MIB, 1_000);
         assert_eq!(governor.limit_bytes(), 40 * MIB);
+        // But exports are not cut for it.
+        assert!(governor.is_volume_full() && !governor.is_beyond(44 * MIB));
+
+        governor.set_roomy();
+        assert!(!governor.is_volume_full());
+        assert_eq!(governor.weigh(look(44 * MIB, 0, at(3)), 2_000), None);
+        assert_eq!(
+            governor.pressing_bytes(),
+            SizeGovernor::new(100 * MIB).pressing_bytes()
+        );
     }
 
     #[test]
