@@ -266,8 +266,10 @@ impl Work {
             // What room there is belongs to what is to be recorded.
             if !makes_room {
                 packing.rest();
-            } else if failed == Some(StorageFailure::NoSpace) && !retention.is_volume_full() {
-                // The reserve has been given up for this, and will not be there for what is to be recorded.
+            } else if failed == Some(StorageFailure::NoSpace)
+                && retention.has_recorded_since_room(writer)
+            {
+                // There may be as little for what is to be recorded next. But nothing is dropped for packing alone.
                 retention.make_room(writer, clock.now(), &stats.retention)?;
             }
             Ok(None)

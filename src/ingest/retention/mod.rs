@@ -78,6 +78,8 @@ pub struct Retention {
     pressure: Pressure,
     /// What of making room failed the last time, for want of room of its own.
     room_failed: Option<RoomStep>,
+    /// The time of the last thing recorded when room was made last.
+    room_made: Option<Timestamp>,
 }
 
 /// A piece that is due now.
@@ -112,6 +114,7 @@ impl Default for Retention {
             warned: false,
             pressure: Pressure::default(),
             room_failed: None,
+            room_made: None,
         }
     }
 }

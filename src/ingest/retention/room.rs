@@ -29,6 +29,7 @@ impl Retention {
         };
         size.set_full(allocated_bytes(writer.path())?, writer.weight()?);
         writer.limit_journal(size.limit_bytes() / JOURNAL_LIMIT_PARTS);
+        self.room_made = Some(writer.last_time());
         // What follows takes pages before it gives any.
         writer.release()?;
         let failed = self.room_failed.take();
@@ -91,6 +92,11 @@ impl Retention {
     /// Whether the size that was given does not fit the volume, as far as is known.
     pub(in crate::ingest) fn is_volume_full(&self) -> bool {
         self.size.as_ref().is_some_and(SizeGovernor::is_volume_full)
+    }
+
+    /// Whether something was recorded since room was made last: else there is as much as there was.
+    pub(in crate::ingest) fn has_recorded_since_room(&self, writer: &Writer) -> bool {
+        self.room_made.is_none_or(|made| writer.last_time() > made)
     }
 
     /// The volume has room again: the size that was given counts.
